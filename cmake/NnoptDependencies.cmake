@@ -1,0 +1,15 @@
+# Required: threads, zlib, OpenBLAS (any CBLAS of it), stb_image and jsmn (headers). Optional: libjpeg-turbo, libpng.
+find_package(Threads REQUIRED)
+find_package(ZLIB REQUIRED)
+
+find_path(NNOPT_CBLAS_INCLUDE cblas.h PATH_SUFFIXES openblas x86_64-linux-gnu x86_64-linux-gnu/openblas-pthread REQUIRED)
+find_library(NNOPT_OPENBLAS NAMES openblas REQUIRED)
+find_path(NNOPT_STB_INCLUDE stb_image.h PATH_SUFFIXES stb REQUIRED)
+find_path(NNOPT_JSMN_INCLUDE jsmn.h REQUIRED)
+
+if(NNOPT_WITH_JPEG)
+  find_package(JPEG)
+endif()
+if(NNOPT_WITH_PNG)
+  find_package(PNG)
+endif()

@@ -1,0 +1,1 @@
+# Installed below once the targets exist: library, headers, pkg-config file, CMake package.

@@ -1,0 +1,172 @@
+/**
+ * @file data.h
+ * Datasets (samples by index), transforms (what happens to a sample), and the loader that turns them into batches.
+ *
+ * Threads: a dataset may be read by many threads at once. A loader belongs to one thread.
+ */
+#ifndef NNOPT_DATA_H
+#define NNOPT_DATA_H
+
+#include <nnopt/tensor.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct nnopt_dataset nnopt_dataset;
+typedef struct nnopt_transforms nnopt_transforms;
+typedef struct nnopt_loader nnopt_loader;
+
+typedef enum nnopt_split {
+	NNOPT_SPLIT_TRAIN = 0,
+	NNOPT_SPLIT_TEST = 1,
+	NNOPT_SPLIT_FORCE_32 = 0x7fffffff
+} nnopt_split;
+
+/* ---- datasets: u8 pictures, 1 to 4 channels, with a class ---- */
+
+typedef struct nnopt_image_folder_options {
+	size_t struct_size;
+	int32_t channels;      /**< 1 grey, 3 RGB, 4 RGBA; pictures are converted. Default 3. */
+	int32_t follow_links;  /**< follow symbolic links. Default 1. */
+	uint64_t max_pixels;   /**< refuse larger pictures before decoding. Default 64 Mi. */
+	const char *classes_from; /**< NULL, or a dataset directory whose class list is used, so that a test folder with a
+	                               class missing keeps the numbering */
+} nnopt_image_folder_options;
+NNOPT_API nnopt_status nnopt_image_folder_options_init(nnopt_image_folder_options *options, size_t size);
+/** DIR/CLASS/... pictures (PNG, JPEG, BMP by their content); classes are the sub-directories in byte order, samples in
+ *  byte order of their paths. Nothing is decoded here. Errors: NOT_FOUND (directory, no class, no picture), IO. */
+NNOPT_API nnopt_status nnopt_image_folder_open(nnopt_dataset **out, nnopt_context *context, const char *directory,
+                                               const nnopt_image_folder_options *options);
+/** IDX files (MNIST, Fashion-MNIST), plain or gzip: u8 (n, h, w) or (n, h, w, c) and u8 (n). Read whole. */
+NNOPT_API nnopt_status nnopt_idx_open(nnopt_dataset **out, nnopt_context *context, const char *images_path, const char *labels_path);
+/** CIFAR-10 binary version: data_batch_1..5.bin and test_batch.bin in `directory`. Read whole. */
+NNOPT_API nnopt_status nnopt_cifar10_open(nnopt_dataset **out, nnopt_context *context, const char *directory, nnopt_split split);
+/** CIFAR-100 binary version: train.bin, test.bin; `coarse` 1 for the 20 superclasses. */
+NNOPT_API nnopt_status nnopt_cifar100_open(nnopt_dataset **out, nnopt_context *context, const char *directory, nnopt_split split, int32_t coarse);
+/** Pictures in memory: `images` u8 (N, C, H, W) any layout, `labels` i32 or i64 (N); both are referenced, not copied. */
+NNOPT_API nnopt_status nnopt_dataset_from_tensors(nnopt_dataset **out, nnopt_context *context, nnopt_tensor *images, nnopt_tensor *labels);
+
+/** A sample as a callback delivers it: `pixels` has room for max_height * max_width * channels bytes; fill it in
+ *  (height, width, channel) order. */
+typedef struct nnopt_sample {
+	size_t struct_size;
+	uint8_t *pixels;
+	int64_t height, width; /**< of this picture, at most the maxima */
+	int64_t label;         /**< 0 .. classes - 1 */
+} nnopt_sample;
+typedef struct nnopt_callback_dataset_options {
+	size_t struct_size;
+	int64_t count;
+	int64_t classes;
+	int64_t channels, max_height, max_width;
+	/** Delivers sample `index`; called from several threads at once. */
+	nnopt_status (*get)(int64_t index, nnopt_sample *sample, void *user);
+	void (*destroy)(void *user); /**< NULL or called once with the last reference */
+	void *user;
+} nnopt_callback_dataset_options;
+NNOPT_API nnopt_status nnopt_callback_dataset_options_init(nnopt_callback_dataset_options *options, size_t size);
+NNOPT_API nnopt_status nnopt_dataset_from_callbacks(nnopt_dataset **out, nnopt_context *context, const nnopt_callback_dataset_options *options);
+
+/** The samples `indices[0..count)` of `base`, in that order. Keeps a reference to base. */
+NNOPT_API nnopt_status nnopt_dataset_subset(nnopt_dataset **out, nnopt_dataset *base, const int64_t *indices, int64_t count);
+/** Two disjoint parts drawn at random by `seed`, `fraction` of each class in the first (stratified). */
+NNOPT_API nnopt_status nnopt_dataset_split(nnopt_dataset **first, nnopt_dataset **second, nnopt_dataset *base, double fraction, uint64_t seed);
+NNOPT_API void nnopt_dataset_destroy(nnopt_dataset *dataset);
+
+NNOPT_API int64_t nnopt_dataset_count(const nnopt_dataset *dataset);
+NNOPT_API int64_t nnopt_dataset_classes(const nnopt_dataset *dataset);
+/** Name of class `index`; its number as text where the source has no names; NULL when out of range. */
+NNOPT_API const char *nnopt_dataset_class_name(const nnopt_dataset *dataset, int64_t index);
+/** Label of a sample without decoding it; -1 when out of range or (callbacks) not known without reading. */
+NNOPT_API int64_t nnopt_dataset_label(const nnopt_dataset *dataset, int64_t index);
+/** Path or name of a sample, or NULL where it has none. */
+NNOPT_API const char *nnopt_dataset_sample_name(const nnopt_dataset *dataset, int64_t index);
+/** Decodes sample `index` into a new u8 tensor (1, C, H, W) in NHWC memory. */
+NNOPT_API nnopt_status nnopt_dataset_get(nnopt_dataset *dataset, int64_t index, nnopt_tensor **image, int64_t *label);
+/** Mean and standard deviation of each channel over all pixels in [0, 1], for normalisation; `channels` entries each.
+ *  Samples that cannot be read are left out. */
+NNOPT_API nnopt_status nnopt_dataset_fit_normalisation(nnopt_dataset *dataset, int32_t channels, float *mean, float *std);
+/** Decodes a PNG, JPEG or BMP file, as the image folder does, or writes a u8 tensor (1, C, H, W) or (C, H, W), C of 1 or 3,
+ *  as PNG. */
+NNOPT_API nnopt_status nnopt_image_read(nnopt_tensor **out, nnopt_context *context, const char *path, int32_t channels);
+NNOPT_API nnopt_status nnopt_image_write_png(const nnopt_tensor *image, const char *path);
+
+/* ---- transforms: a list, applied in order; random ones draw from (seed, epoch, sample, position in the list) ---- */
+
+NNOPT_API nnopt_status nnopt_transforms_create(nnopt_transforms **out, nnopt_context *context);
+NNOPT_API void nnopt_transforms_destroy(nnopt_transforms *transforms);
+/** Each is applied with `probability` (1: always), where it has one. u8 pictures in, u8 out. */
+NNOPT_API nnopt_status nnopt_transforms_add_resize(nnopt_transforms *t, int64_t height, int64_t width);       /**< bilinear, antialiased when shrinking */
+NNOPT_API nnopt_status nnopt_transforms_add_center_crop(nnopt_transforms *t, int64_t height, int64_t width);
+NNOPT_API nnopt_status nnopt_transforms_add_random_crop(nnopt_transforms *t, int64_t height, int64_t width, double probability);
+typedef enum nnopt_pad_mode { NNOPT_PAD_ZERO = 0, NNOPT_PAD_REFLECT = 1, NNOPT_PAD_EDGE = 2, NNOPT_PAD_FORCE_32 = 0x7fffffff } nnopt_pad_mode;
+/** Pads all sides by `pad`, then crops at random back to the size it had. */
+NNOPT_API nnopt_status nnopt_transforms_add_pad_crop(nnopt_transforms *t, int64_t pad, nnopt_pad_mode mode, double probability);
+NNOPT_API nnopt_status nnopt_transforms_add_horizontal_flip(nnopt_transforms *t, double probability);
+NNOPT_API nnopt_status nnopt_transforms_add_vertical_flip(nnopt_transforms *t, double probability);
+/** Rotation about the centre by an angle uniform in +-degrees; outside is 0. `bilinear` 0: nearest, as torchvision's default. */
+NNOPT_API nnopt_status nnopt_transforms_add_rotation(nnopt_transforms *t, double degrees, int32_t bilinear, double probability);
+/** To f32: (pixel / 255 - mean[c]) / std[c], `channels` entries each. NULL, NULL: to [0, 1] only. At most once; every
+ *  list ends with it (without one the loader adds the [0, 1] form). */
+NNOPT_API nnopt_status nnopt_transforms_add_normalise(nnopt_transforms *t, const float *mean, const float *std, int32_t channels);
+
+/* ---- loader ---- */
+
+typedef struct nnopt_loader_options {
+	size_t struct_size;
+	int64_t batch;         /**< default 64 */
+	int32_t shuffle;       /**< default 0 */
+	int32_t drop_last;     /**< leave out a last batch that is not full. Default 0. */
+	int32_t workers;       /**< decoding threads; 0: the caller's thread does it in nnopt_loader_next(). Default 1. Same
+	                            batches for any number. */
+	int32_t prefetch;      /**< batches prepared ahead, at least 1. Default 2. */
+	uint64_t cache_bytes;  /**< budget for keeping decoded u8 pictures; 0: none. Default 1 GiB. Filled in order of first
+	                            use until full. */
+	uint64_t seed;         /**< of shuffling and augmentation; default: the context's */
+	int32_t use_seed;      /**< 1: `seed` counts. Default 0. */
+	int32_t on_bad_sample; /**< nnopt_bad_sample. Default NNOPT_BAD_SAMPLE_SKIP. */
+	double max_bad_fraction; /**< an epoch fails when more of it is bad. Default 0.05. */
+} nnopt_loader_options;
+typedef enum nnopt_bad_sample {
+	NNOPT_BAD_SAMPLE_SKIP = 0, /**< leave it out, count it, report it (log, nnopt_loader_bad_sample()) */
+	NNOPT_BAD_SAMPLE_FAIL = 1, /**< nnopt_loader_next() fails and names it */
+	NNOPT_BAD_SAMPLE_FORCE_32 = 0x7fffffff
+} nnopt_bad_sample;
+NNOPT_API nnopt_status nnopt_loader_options_init(nnopt_loader_options *options, size_t size);
+/** All pictures must have one size after the transforms. References dataset and transforms (may be NULL). */
+NNOPT_API nnopt_status nnopt_loader_create(nnopt_loader **out, nnopt_dataset *dataset, nnopt_transforms *transforms,
+                                           const nnopt_loader_options *options);
+NNOPT_API void nnopt_loader_destroy(nnopt_loader *loader);
+
+typedef struct nnopt_batch {
+	size_t struct_size;
+	const nnopt_tensor *images; /**< f32 (n, C, H, W) in NHWC memory */
+	const nnopt_tensor *labels; /**< i32 (n) */
+	const int64_t *indices;     /**< the n sample numbers in the dataset */
+	int64_t count;              /**< n */
+	int64_t number;             /**< of the batch in the epoch, from 0 */
+} nnopt_batch;
+
+/** Begins epoch `epoch` (which decides order and augmentation) at batch `first_batch`, 0 for all. @since 0.1 */
+NNOPT_API nnopt_status nnopt_loader_start(nnopt_loader *loader, int64_t epoch, int64_t first_batch);
+/** The next batch, borrowed until the next call; `*batch` is NULL after the last one. @since 0.1 */
+NNOPT_API nnopt_status nnopt_loader_next(nnopt_loader *loader, const nnopt_batch **batch);
+/** Batches in an epoch (bad samples make batches smaller, not fewer). */
+NNOPT_API int64_t nnopt_loader_batches(const nnopt_loader *loader);
+NNOPT_API int64_t nnopt_loader_batch_size(const nnopt_loader *loader);
+NNOPT_API nnopt_dataset *nnopt_loader_dataset(const nnopt_loader *loader); /**< borrowed */
+/** Shape (C, H, W) of a sample after the transforms; reads the first readable sample if it must. */
+NNOPT_API nnopt_status nnopt_loader_sample_shape(nnopt_loader *loader, int64_t shape[3]);
+/** Bad samples met so far, each once, in order of index: their number, and index and error text of each. */
+NNOPT_API int64_t nnopt_loader_bad_count(const nnopt_loader *loader);
+NNOPT_API nnopt_status nnopt_loader_bad_sample(const nnopt_loader *loader, int64_t which, int64_t *index, const char **error);
+/** A number that changes with anything that decides the batches (dataset size and names, transforms, options that matter);
+ *  checkpoints compare it. */
+NNOPT_API uint64_t nnopt_loader_fingerprint(const nnopt_loader *loader);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,191 @@
+/**
+ * @file layer.h
+ * Layers: what a network computes. A layer is described by options, and takes its shapes, parameters and kernels when
+ * a model it was added to is built and planned.
+ *
+ * Shapes are NCHW. Rank-2 values are (N, features). Every create function copies its options; NULL options are the
+ * defaults. Destroy the handle when you like: a model keeps its own reference.
+ */
+#ifndef NNOPT_LAYER_H
+#define NNOPT_LAYER_H
+
+#include <nnopt/tensor.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct nnopt_layer nnopt_layer;
+
+/** How a parameter gets its first values. fan_in and fan_out are those of PyTorch's torch.nn.init. */
+typedef enum nnopt_init {
+	NNOPT_INIT_DEFAULT = 0,        /**< the layer's own: uniform(-1/sqrt(fan_in), 1/sqrt(fan_in)), as PyTorch's layers */
+	NNOPT_INIT_HE_NORMAL = 1,      /**< N(0, 2/fan_in); He et al. 2015 */
+	NNOPT_INIT_HE_UNIFORM = 2,     /**< U(+-sqrt(6/fan_in)) */
+	NNOPT_INIT_XAVIER_NORMAL = 3,  /**< N(0, 2/(fan_in+fan_out)); Glorot and Bengio 2010 */
+	NNOPT_INIT_XAVIER_UNIFORM = 4, /**< U(+-sqrt(6/(fan_in+fan_out))) */
+	NNOPT_INIT_LECUN_NORMAL = 5,   /**< N(0, 1/fan_in); LeCun et al. 1998 */
+	NNOPT_INIT_LECUN_UNIFORM = 6,  /**< U(+-sqrt(3/fan_in)) */
+	NNOPT_INIT_ORTHOGONAL = 7,     /**< rows or columns orthonormal; Saxe et al. 2013 */
+	NNOPT_INIT_CONSTANT = 8,       /**< the value given beside it */
+	NNOPT_INIT_FORCE_32 = 0x7fffffff
+} nnopt_init;
+
+typedef enum nnopt_padding_mode {
+	NNOPT_PADDING_EXPLICIT = 0, /**< padding_h and padding_w on both sides */
+	NNOPT_PADDING_SAME = 1,     /**< dilation * (kernel - 1) / 2 on both sides: same size at stride 1 and odd kernels */
+	NNOPT_PADDING_FORCE_32 = 0x7fffffff
+} nnopt_padding_mode;
+
+/** Convolution: (N, C, H, W) to (N, out_channels, H', W'), H' = (H + 2 pad - dilation (kernel - 1) - 1) / stride + 1.
+ *  Parameters: weight (out_channels, C / groups, kernel_h, kernel_w), bias (out_channels). As torch.nn.Conv2d. */
+typedef struct nnopt_conv2d_options {
+	size_t struct_size;
+	int64_t kernel_h, kernel_w;     /**< 0: the `kernel` argument */
+	int64_t stride_h, stride_w;     /**< default 1 */
+	int64_t padding_h, padding_w;   /**< zeros on both sides, default 0 */
+	int64_t dilation_h, dilation_w; /**< default 1 */
+	int64_t groups;                 /**< default 1; equal to C for a depthwise convolution */
+	int32_t padding_mode;           /**< nnopt_padding_mode, default NNOPT_PADDING_EXPLICIT */
+	int32_t use_bias;               /**< default 1 */
+	int32_t weight_init;            /**< nnopt_init */
+	int32_t bias_init;              /**< nnopt_init */
+	float weight_value, bias_value; /**< of NNOPT_INIT_CONSTANT */
+} nnopt_conv2d_options;
+NNOPT_API nnopt_status nnopt_conv2d_options_init(nnopt_conv2d_options *options, size_t size);
+NNOPT_API nnopt_status nnopt_conv2d_create(nnopt_layer **out, nnopt_context *context, int64_t out_channels, int64_t kernel,
+                                           const nnopt_conv2d_options *options);
+
+/** Fully connected: (N, in) to (N, out_features), y = x W^T + b. Parameters: weight (out, in), bias (out). A rank-4 input
+ *  is an error: put a flatten before it. As torch.nn.Linear. */
+typedef struct nnopt_linear_options {
+	size_t struct_size;
+	int32_t use_bias; /**< default 1 */
+	int32_t weight_init;
+	int32_t bias_init;
+	float weight_value, bias_value;
+	int32_t reserved; /**< 0 */
+} nnopt_linear_options;
+NNOPT_API nnopt_status nnopt_linear_options_init(nnopt_linear_options *options, size_t size);
+NNOPT_API nnopt_status nnopt_linear_create(nnopt_layer **out, nnopt_context *context, int64_t out_features,
+                                           const nnopt_linear_options *options);
+
+/** Batch normalisation over (N, H, W) of each channel, or over N of each feature; Ioffe and Szegedy 2015, as
+ *  torch.nn.BatchNorm2d / BatchNorm1d: running = (1 - momentum) running + momentum batch, with the unbiased variance.
+ *  Parameters: weight (C), bias (C); state: running_mean (C), running_var (C). */
+typedef struct nnopt_batch_norm_options {
+	size_t struct_size;
+	float momentum;   /**< default 0.1 */
+	float epsilon;    /**< default 1e-5 */
+	int32_t use_scale; /**< default 1: weight, first 1 */
+	int32_t use_bias;  /**< default 1: bias, first 0 */
+} nnopt_batch_norm_options;
+NNOPT_API nnopt_status nnopt_batch_norm_options_init(nnopt_batch_norm_options *options, size_t size);
+/** For (N, C, H, W). */
+NNOPT_API nnopt_status nnopt_batch_norm2d_create(nnopt_layer **out, nnopt_context *context, const nnopt_batch_norm_options *options);
+/** For (N, features). */
+NNOPT_API nnopt_status nnopt_batch_norm1d_create(nnopt_layer **out, nnopt_context *context, const nnopt_batch_norm_options *options);
+
+/** Dropout: in training each element is 0 with probability p, else scaled by 1 / (1 - p). Srivastava et al. 2014.
+ *  @param p in [0, 1). */
+NNOPT_API nnopt_status nnopt_dropout_create(nnopt_layer **out, nnopt_context *context, float p);
+
+/** Pooling windows; as torch.nn.MaxPool2d / AvgPool2d. */
+typedef struct nnopt_pool2d_options {
+	size_t struct_size;
+	int64_t kernel_h, kernel_w;   /**< 0: the `kernel` argument */
+	int64_t stride_h, stride_w;   /**< 0: equal to the kernel */
+	int64_t padding_h, padding_w; /**< at most half the kernel, default 0 */
+	int32_t ceil_mode;            /**< default 0: windows that start inside but reach past the end are dropped */
+	int32_t count_include_pad;    /**< average only, default 1 */
+} nnopt_pool2d_options;
+NNOPT_API nnopt_status nnopt_pool2d_options_init(nnopt_pool2d_options *options, size_t size);
+NNOPT_API nnopt_status nnopt_max_pool2d_create(nnopt_layer **out, nnopt_context *context, int64_t kernel, const nnopt_pool2d_options *options);
+NNOPT_API nnopt_status nnopt_avg_pool2d_create(nnopt_layer **out, nnopt_context *context, int64_t kernel, const nnopt_pool2d_options *options);
+/** (N, C, H, W) to (N, C, 1, 1), the mean. */
+NNOPT_API nnopt_status nnopt_global_avg_pool2d_create(nnopt_layer **out, nnopt_context *context);
+/** (N, C, H, W) to (N, C, 1, 1), the maximum. */
+NNOPT_API nnopt_status nnopt_global_max_pool2d_create(nnopt_layer **out, nnopt_context *context);
+/** (N, C, H, W) to (N, C, out_h, out_w) with windows as torch.nn.AdaptiveAvgPool2d / AdaptiveMaxPool2d. */
+NNOPT_API nnopt_status nnopt_adaptive_avg_pool2d_create(nnopt_layer **out, nnopt_context *context, int64_t out_h, int64_t out_w);
+NNOPT_API nnopt_status nnopt_adaptive_max_pool2d_create(nnopt_layer **out, nnopt_context *context, int64_t out_h, int64_t out_w);
+
+/** Element-wise activations, any shape. */
+NNOPT_API nnopt_status nnopt_relu_create(nnopt_layer **out, nnopt_context *context);
+/** x > 0 ? x : slope x. PyTorch's default slope is 0.01. */
+NNOPT_API nnopt_status nnopt_leaky_relu_create(nnopt_layer **out, nnopt_context *context, float slope);
+NNOPT_API nnopt_status nnopt_relu6_create(nnopt_layer **out, nnopt_context *context);
+/** x Phi(x); the exact erf form, or the tanh form of Hendrycks and Gimpel 2016 when `tanh_form` is 1. */
+NNOPT_API nnopt_status nnopt_gelu_create(nnopt_layer **out, nnopt_context *context, int32_t tanh_form);
+/** x sigmoid(x). */
+NNOPT_API nnopt_status nnopt_silu_create(nnopt_layer **out, nnopt_context *context);
+NNOPT_API nnopt_status nnopt_sigmoid_create(nnopt_layer **out, nnopt_context *context);
+NNOPT_API nnopt_status nnopt_tanh_create(nnopt_layer **out, nnopt_context *context);
+/** Over the channels of each position. */
+NNOPT_API nnopt_status nnopt_softmax_create(nnopt_layer **out, nnopt_context *context);
+
+/** (N, C, H, W) to (N, C H W), in C, H, W order. */
+NNOPT_API nnopt_status nnopt_flatten_create(nnopt_layer **out, nnopt_context *context);
+/** Sum of two or more inputs of equal shape. */
+NNOPT_API nnopt_status nnopt_add_create(nnopt_layer **out, nnopt_context *context);
+/** Two or more inputs joined along the channels. */
+NNOPT_API nnopt_status nnopt_concat_create(nnopt_layer **out, nnopt_context *context);
+
+/** What a caller's own layer is given at run time. Tensors are borrowed for the call; activations are f32 in NHWC
+ *  memory order (rank 2: row-major), parameters row-major. `batch` samples of the planned batch are in use, and the
+ *  tensors have that many. */
+typedef struct nnopt_own_call {
+	size_t struct_size;
+	int32_t training;                             /**< 1 in a training plan */
+	int32_t input_count;
+	int32_t parameter_count;
+	int32_t accumulate_parameters;                /**< 1: add to parameter_gradients; 0: overwrite them */
+	const nnopt_tensor *const *inputs;
+	nnopt_tensor *output;                         /**< forward writes it, backward reads it */
+	nnopt_tensor *const *parameters;
+	const nnopt_tensor *output_gradient;          /**< backward only */
+	nnopt_tensor *const *input_gradients;         /**< backward only: overwrite; an entry is NULL when not wanted */
+	nnopt_tensor *const *parameter_gradients;     /**< backward only; an entry is NULL when frozen */
+} nnopt_own_call;
+
+/** A caller's own layer. Functions return NNOPT_OK or any failure, which stops the step with NNOPT_ERROR_CALLBACK; they
+ *  run on the calling thread and may use `threads` of their own. */
+typedef struct nnopt_own_layer_options {
+	size_t struct_size;
+	const char *kind;          /**< name in summaries and JSON; copied */
+	int32_t input_count;       /**< default 1 */
+	int32_t parameter_count;   /**< 0..4, default 0 */
+	/** Shape of the output (without N) from those of the inputs (without N). NULL: equal to the first input's.
+	 *  in_shapes[i] has in_ranks[i] extents; write at most 3 to out_shape and their number to out_rank. */
+	nnopt_status (*shape)(int32_t input_count, const int64_t *const *in_shapes, const int32_t *in_ranks,
+	                      int64_t *out_shape, int32_t *out_rank, void *user);
+	/** Shape of parameter `index` (at most 4 extents) from those of the inputs; NULL without parameters. */
+	nnopt_status (*parameter_shape)(int32_t index, int32_t input_count, const int64_t *const *in_shapes,
+	                                const int32_t *in_ranks, int64_t *shape, int32_t *rank, void *user);
+	const char *parameter_names[4]; /**< copied */
+	int32_t parameter_inits[4];     /**< nnopt_init */
+	float parameter_values[4];      /**< of NNOPT_INIT_CONSTANT */
+	nnopt_status (*forward)(const nnopt_own_call *call, void *user);
+	nnopt_status (*backward)(const nnopt_own_call *call, void *user); /**< NULL: inference only */
+	void (*destroy)(void *user);   /**< NULL or called once with the last reference */
+	void *user;
+} nnopt_own_layer_options;
+NNOPT_API nnopt_status nnopt_own_layer_options_init(nnopt_own_layer_options *options, size_t size);
+NNOPT_API nnopt_status nnopt_own_layer_create(nnopt_layer **out, nnopt_context *context, const nnopt_own_layer_options *options);
+
+/** Names the layer; its parameters are then "name.weight" and so on. Default: the kind and its number among that kind in
+ *  the model, such as "conv2d1". Only before it is added to a model; letters, digits, '_', '-' and '.'. @since 0.1 */
+NNOPT_API nnopt_status nnopt_layer_set_name(nnopt_layer *layer, const char *name);
+/** "conv2d", "relu", ... @since 0.1 */
+NNOPT_API const char *nnopt_layer_kind(const nnopt_layer *layer);
+NNOPT_API void nnopt_layer_destroy(nnopt_layer *layer);
+
+/** Number of built-in layer kinds, and their names in alphabetical order; NULL past the end. @since 0.1 */
+NNOPT_API int32_t nnopt_layer_kind_count(void);
+NNOPT_API const char *nnopt_layer_kind_name(int32_t index);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,207 @@
+/**
+ * @file model.h
+ * Models and plans. A model is a graph of layers with their parameters. A plan is a model made ready to run for one
+ * batch size, input shape, mode and precision: every shape, choice and byte is settled there, and running it neither
+ * allocates nor fails.
+ *
+ * Threads: a model is used by one thread at a time while it changes (adding, building, loading, training). A model that
+ * does not change may be run by many threads, each with an inference plan of its own.
+ */
+#ifndef NNOPT_MODEL_H
+#define NNOPT_MODEL_H
+
+#include <nnopt/layer.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct nnopt_model nnopt_model;
+typedef struct nnopt_plan nnopt_plan;
+
+/** The node that stands for the model's input. */
+#define NNOPT_INPUT_NODE 0
+
+NNOPT_API nnopt_status nnopt_model_create(nnopt_model **out, nnopt_context *context);
+NNOPT_API void nnopt_model_destroy(nnopt_model *model);
+/** The context the model was created from, borrowed. @since 0.1 */
+NNOPT_API nnopt_context *nnopt_model_context(const nnopt_model *model);
+
+/** Sequential form: appends `layer` after the node added last. A layer goes into one model, once. @since 0.1 */
+NNOPT_API nnopt_status nnopt_model_add(nnopt_model *model, nnopt_layer *layer);
+/** Graph form: feeds the outputs of nodes `inputs[0..count)` to `layer`; `out_node` (may be NULL) gets its node. The node
+ *  connected or added last is the model's output. @since 0.1 */
+NNOPT_API nnopt_status nnopt_model_connect(nnopt_model *model, nnopt_layer *layer, const int32_t *inputs, int32_t count,
+                                           int32_t *out_node);
+
+/** The short way: create the layer, nnopt_model_add() it, destroy the handle. @since 0.1 @{ */
+NNOPT_API nnopt_status nnopt_add_conv2d(nnopt_model *model, int64_t out_channels, int64_t kernel, const nnopt_conv2d_options *options);
+NNOPT_API nnopt_status nnopt_add_linear(nnopt_model *model, int64_t out_features, const nnopt_linear_options *options);
+NNOPT_API nnopt_status nnopt_add_batch_norm2d(nnopt_model *model, const nnopt_batch_norm_options *options);
+NNOPT_API nnopt_status nnopt_add_batch_norm1d(nnopt_model *model, const nnopt_batch_norm_options *options);
+NNOPT_API nnopt_status nnopt_add_dropout(nnopt_model *model, float p);
+NNOPT_API nnopt_status nnopt_add_max_pool2d(nnopt_model *model, int64_t kernel, const nnopt_pool2d_options *options);
+NNOPT_API nnopt_status nnopt_add_avg_pool2d(nnopt_model *model, int64_t kernel, const nnopt_pool2d_options *options);
+NNOPT_API nnopt_status nnopt_add_global_avg_pool2d(nnopt_model *model);
+NNOPT_API nnopt_status nnopt_add_global_max_pool2d(nnopt_model *model);
+NNOPT_API nnopt_status nnopt_add_adaptive_avg_pool2d(nnopt_model *model, int64_t out_h, int64_t out_w);
+NNOPT_API nnopt_status nnopt_add_adaptive_max_pool2d(nnopt_model *model, int64_t out_h, int64_t out_w);
+NNOPT_API nnopt_status nnopt_add_relu(nnopt_model *model);
+NNOPT_API nnopt_status nnopt_add_leaky_relu(nnopt_model *model, float slope);
+NNOPT_API nnopt_status nnopt_add_relu6(nnopt_model *model);
+NNOPT_API nnopt_status nnopt_add_gelu(nnopt_model *model, int32_t tanh_form);
+NNOPT_API nnopt_status nnopt_add_silu(nnopt_model *model);
+NNOPT_API nnopt_status nnopt_add_sigmoid(nnopt_model *model);
+NNOPT_API nnopt_status nnopt_add_tanh(nnopt_model *model);
+NNOPT_API nnopt_status nnopt_add_softmax(nnopt_model *model);
+NNOPT_API nnopt_status nnopt_add_flatten(nnopt_model *model);
+/** @} */
+
+/** Settles shapes for inputs of `shape` (without N: C, H, W or features) and creates and initialises the parameters.
+ *  After it no layer can be added. Planning builds by itself; call this to load weights or look at shapes before.
+ *  Building again with the same shape does nothing. @since 0.1 */
+NNOPT_API nnopt_status nnopt_model_build(nnopt_model *model, int32_t rank, const int64_t *shape);
+/** The input shape the model was built for; rank 0 when it was not. `shape` holds NNOPT_MAX_RANK. @since 0.1 */
+NNOPT_API int32_t nnopt_model_input_shape(const nnopt_model *model, int64_t *shape);
+
+/** The architecture as JSON text (layers, options, connections, names, input shape when built), not the weights.
+ *  Writes at most `size` bytes with the NUL; `needed` (may be NULL) gets the size wanted, the NUL included. A too small
+ *  buffer is NNOPT_ERROR_INVALID_ARGUMENT. Models with layers of the caller's own are UNSUPPORTED. @since 0.1 */
+NNOPT_API nnopt_status nnopt_model_to_json(const nnopt_model *model, char *text, size_t size, size_t *needed);
+/** A model from such text; builds it when the text has an input shape. Errors: FORMAT with the offset. @since 0.1 */
+NNOPT_API nnopt_status nnopt_model_from_json(nnopt_model **out, nnopt_context *context, const char *text, size_t length);
+
+/** What a tensor of the model is for. */
+typedef enum nnopt_parameter_role {
+	NNOPT_ROLE_WEIGHT = 0, /**< weights of convolutions and linear layers */
+	NNOPT_ROLE_BIAS = 1,   /**< biases, those of normalisations too */
+	NNOPT_ROLE_SCALE = 2,  /**< scales of normalisations */
+	NNOPT_ROLE_OTHER = 3,  /**< parameters of the caller's own layers */
+	NNOPT_ROLE_STATE = 4,  /**< not trained: running statistics */
+	NNOPT_ROLE_FORCE_32 = 0x7fffffff
+} nnopt_parameter_role;
+
+typedef struct nnopt_parameter_info {
+	size_t struct_size;
+	const char *name;        /**< "conv2d1.weight"; borrowed from the model */
+	int32_t role;            /**< nnopt_parameter_role */
+	int32_t trainable;
+	int32_t rank;
+	int32_t reserved;
+	int64_t shape[NNOPT_MAX_RANK];
+	int64_t count;           /**< elements */
+	int64_t block_offset;    /**< first element in the parameter block (state: in the state block) */
+} nnopt_parameter_info;
+
+/** Number of parameters and state tensors, in graph order; 0 before the model is built. @since 0.1 */
+NNOPT_API int32_t nnopt_model_parameter_count(const nnopt_model *model);
+/** Describes tensor `index`; set info->struct_size first. @since 0.1 */
+NNOPT_API nnopt_status nnopt_model_parameter_info(const nnopt_model *model, int32_t index, nnopt_parameter_info *info);
+/** Index of the tensor called `name`; NOT_FOUND otherwise. @since 0.1 */
+NNOPT_API nnopt_status nnopt_model_find_parameter(const nnopt_model *model, const char *name, int32_t *index);
+/** Copies a tensor out of or into the model; shapes as in its info, any dtype. @since 0.1 */
+NNOPT_API nnopt_status nnopt_model_get_parameter(const nnopt_model *model, int32_t index, nnopt_tensor *dst);
+NNOPT_API nnopt_status nnopt_model_set_parameter(nnopt_model *model, int32_t index, const nnopt_tensor *src);
+/** Copies the gradient of parameter `index` out; STATE before the first backward. @since 0.1 */
+NNOPT_API nnopt_status nnopt_model_get_gradient(const nnopt_model *model, int32_t index, nnopt_tensor *dst);
+/** Freezes (0) or frees (1) every parameter whose name begins with `prefix` ("" is all); plans made before are stale and
+ *  refuse to run. `changed` (may be NULL) gets their number. Freezing a batch norm also stops its running statistics.
+ *  @since 0.1 */
+NNOPT_API nnopt_status nnopt_model_set_trainable(nnopt_model *model, const char *prefix, int32_t trainable, int32_t *changed);
+/** Gives all parameters fresh first values from `seed`, and resets the state. @since 0.1 */
+NNOPT_API nnopt_status nnopt_model_initialise(nnopt_model *model, uint64_t seed);
+
+/** The four flat blocks, f32, in storage order: what optimizers, weight averaging and all-reduce walk over. Borrowed;
+ *  valid while the model lives; the gradient block is NULL before a training plan was made. Storage order is the same on
+ *  every machine and is described by nnopt_parameter_info::block_offset; inside a convolution it is (kh, kw, C/g, O),
+ *  inside a linear (in, out). @since 0.1 */
+typedef struct nnopt_model_blocks {
+	size_t struct_size;
+	float *parameters;
+	float *gradients;
+	int64_t parameter_elements; /**< of both */
+	float *state;
+	int64_t state_elements;
+} nnopt_model_blocks;
+NNOPT_API nnopt_status nnopt_model_get_blocks(nnopt_model *model, nnopt_model_blocks *blocks);
+
+/** The counter of training forward passes, which dropout draws from; saved in checkpoints. @since 0.1 */
+NNOPT_API uint64_t nnopt_model_step(const nnopt_model *model);
+NNOPT_API nnopt_status nnopt_model_set_step(nnopt_model *model, uint64_t step);
+
+/** Saves parameters and state as safetensors (f32, PyTorch's shapes and names), with the architecture's JSON and a
+ *  CRC-32C per tensor in __metadata__; atomic: the path holds the old or the new complete file. @since 0.1 */
+NNOPT_API nnopt_status nnopt_model_save(const nnopt_model *model, const char *path);
+/** A model from such a file, architecture and weights. Checks every CRC-32C. @since 0.1 */
+NNOPT_API nnopt_status nnopt_model_load(nnopt_model **out, nnopt_context *context, const char *path);
+/** Loads weights by name into a built model from any safetensors file (f32, f16, bf16); with `strict` every tensor of the
+ *  model must be there and no other (num_batches_tracked is ignored). Nothing changes on failure. @since 0.1 */
+NNOPT_API nnopt_status nnopt_model_load_weights(nnopt_model *model, const char *path, int32_t strict);
+
+typedef enum nnopt_mode {
+	NNOPT_INFERENCE = 0,
+	NNOPT_TRAINING = 1,
+	NNOPT_MODE_FORCE_32 = 0x7fffffff
+} nnopt_mode;
+
+typedef enum nnopt_precision {
+	NNOPT_PRECISION_F32 = 0,
+	NNOPT_PRECISION_FORCE_32 = 0x7fffffff
+} nnopt_precision;
+
+typedef struct nnopt_plan_options {
+	size_t struct_size;
+	int64_t batch;           /**< largest N that will be run; default 1 */
+	int64_t shape[NNOPT_MAX_RANK]; /**< of the input without N; not needed when the model is built */
+	int32_t rank;            /**< of `shape`; 0 when the model is built. Default 0. */
+	int32_t mode;            /**< nnopt_mode, default NNOPT_INFERENCE */
+	int32_t precision;       /**< nnopt_precision, default f32 */
+	int32_t input_gradient;  /**< 1: backward also gives the gradient of the input. Default 0. */
+	int32_t fuse;            /**< 0: apply no rewrite. Default 1. */
+	int32_t reserved;        /**< 0 */
+	uint64_t max_bytes;      /**< refuse a plan whose own memory would exceed it; 0: no limit. */
+} nnopt_plan_options;
+NNOPT_API nnopt_status nnopt_plan_options_init(nnopt_plan_options *options, size_t size);
+
+/** Makes a plan; all errors and all allocations of training are here. @since 0.1 */
+NNOPT_API nnopt_status nnopt_plan_create(nnopt_plan **out, nnopt_model *model, const nnopt_plan_options *options);
+NNOPT_API void nnopt_plan_destroy(nnopt_plan *plan);
+
+typedef struct nnopt_plan_info {
+	size_t struct_size;
+	int64_t parameters;           /**< elements of the model, frozen ones included */
+	int64_t trainable_parameters;
+	int64_t macs;                 /**< multiply-accumulates of one sample's forward pass */
+	uint64_t parameter_bytes;     /**< parameters and gradients, shared by all plans of the model */
+	uint64_t activation_bytes;    /**< the arena: activations, their gradients, what backward needs */
+	uint64_t workspace_bytes;
+	uint64_t peak_bytes;          /**< all of the above; what running this plan needs */
+	int32_t nodes;                /**< op nodes after rewriting */
+	int32_t rewrites;             /**< rewrites applied */
+	int32_t output_rank;          /**< with N */
+	int32_t reserved;
+	int64_t output_shape[NNOPT_MAX_RANK]; /**< with N = batch */
+} nnopt_plan_info;
+NNOPT_API nnopt_status nnopt_plan_get_info(const nnopt_plan *plan, nnopt_plan_info *info);
+/** A table for people: a line per op node with output shape, parameters, MACs, bytes, and what was fused. Text rule as in
+ *  nnopt_model_to_json(). @since 0.1 */
+NNOPT_API nnopt_status nnopt_plan_summary(const nnopt_plan *plan, char *text, size_t size, size_t *needed);
+
+/** Runs the network on `input` (f32, N <= batch, the planned shape; NHWC memory is read in place, NCHW is converted).
+ *  `output` gets a tensor borrowed from the plan, valid and overwritten at its next forward. A training plan counts the
+ *  model's step on. @since 0.1 */
+NNOPT_API nnopt_status nnopt_plan_forward(nnopt_plan *plan, const nnopt_tensor *input, const nnopt_tensor **output);
+/** Where a loss writes d(loss)/d(output) before nnopt_plan_backward(): a tensor of the output's current shape, borrowed.
+ *  Training plans only, NULL otherwise. @since 0.1 */
+NNOPT_API nnopt_tensor *nnopt_plan_output_gradient(nnopt_plan *plan);
+/** Back-propagates the output gradient of the last forward into the model's gradient block. With `accumulate` 0 it
+ *  overwrites the block, with 1 it adds to it. @since 0.1 */
+NNOPT_API nnopt_status nnopt_plan_backward(nnopt_plan *plan, int32_t accumulate);
+/** The input's gradient of the last backward, borrowed; NULL unless planned with input_gradient. @since 0.1 */
+NNOPT_API const nnopt_tensor *nnopt_plan_input_gradient(nnopt_plan *plan);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,26 @@
+/**
+ * @file nnopt.h
+ * libnnopt: training image-recognition networks from C. This header includes all others.
+ *
+ * Conventions: objects are pointers to incomplete structs; destroy exactly what you created, once, in any order. Every
+ * fallible function returns nnopt_status, its out parameters come first and are untouched on failure; the reason is in
+ * nnopt_last_error(). Option structs begin with struct_size and are filled by their _init function.
+ */
+#ifndef NNOPT_NNOPT_H
+#define NNOPT_NNOPT_H
+
+#include <nnopt/status.h>
+#include <nnopt/version.h>
+#include <nnopt/context.h>
+#include <nnopt/tensor.h>
+#include <nnopt/layer.h>
+#include <nnopt/model.h>
+#include <nnopt/loss.h>
+#include <nnopt/optimizer.h>
+#include <nnopt/schedule.h>
+#include <nnopt/data.h>
+#include <nnopt/file.h>
+#include <nnopt/eval.h>
+#include <nnopt/train.h>
+
+#endif

@@ -1,0 +1,115 @@
+/**
+ * @file optimizer.h
+ * Optimizers: one flat pass over the model's parameter and gradient blocks.
+ */
+#ifndef NNOPT_OPTIMIZER_H
+#define NNOPT_OPTIMIZER_H
+
+#include <nnopt/model.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct nnopt_optimizer nnopt_optimizer;
+
+/** As torch.optim.SGD. */
+typedef struct nnopt_sgd_options {
+	size_t struct_size;
+	double lr;           /**< default 0.01 */
+	double momentum;     /**< default 0 */
+	double dampening;    /**< default 0 */
+	double weight_decay; /**< L2, coupled: gradient += weight_decay * w. Default 0. */
+	double l1;           /**< gradient += l1 * sign(w). Default 0. */
+	int32_t nesterov;
+	int32_t reserved;
+} nnopt_sgd_options;
+NNOPT_API nnopt_status nnopt_sgd_options_init(nnopt_sgd_options *options, size_t size);
+NNOPT_API nnopt_status nnopt_sgd_create(nnopt_optimizer **out, nnopt_context *context, const nnopt_sgd_options *options);
+
+/** As torch.optim.Adam and AdamW (Kingma and Ba 2015; Loshchilov and Hutter 2019). */
+typedef struct nnopt_adam_options {
+	size_t struct_size;
+	double lr;            /**< default 1e-3 */
+	double beta1, beta2;  /**< default 0.9, 0.999 */
+	double epsilon;       /**< default 1e-8 */
+	double weight_decay;  /**< Adam: coupled L2, default 0. AdamW: decoupled, default 0.01. */
+	double l1;            /**< as in nnopt_sgd_options */
+} nnopt_adam_options;
+NNOPT_API nnopt_status nnopt_adam_options_init(nnopt_adam_options *options, size_t size);
+NNOPT_API nnopt_status nnopt_adam_create(nnopt_optimizer **out, nnopt_context *context, const nnopt_adam_options *options);
+NNOPT_API nnopt_status nnopt_adamw_options_init(nnopt_adam_options *options, size_t size);
+NNOPT_API nnopt_status nnopt_adamw_create(nnopt_optimizer **out, nnopt_context *context, const nnopt_adam_options *options);
+
+/** As torch.optim.RMSprop. */
+typedef struct nnopt_rmsprop_options {
+	size_t struct_size;
+	double lr;           /**< default 0.01 */
+	double alpha;        /**< default 0.99 */
+	double epsilon;      /**< default 1e-8 */
+	double momentum;     /**< default 0 */
+	double weight_decay; /**< coupled L2, default 0 */
+	double l1;
+	int32_t centered;
+	int32_t reserved;
+} nnopt_rmsprop_options;
+NNOPT_API nnopt_status nnopt_rmsprop_options_init(nnopt_rmsprop_options *options, size_t size);
+NNOPT_API nnopt_status nnopt_rmsprop_create(nnopt_optimizer **out, nnopt_context *context, const nnopt_rmsprop_options *options);
+
+NNOPT_API void nnopt_optimizer_destroy(nnopt_optimizer *optimizer);
+
+/** Ties the optimizer to a built model and allocates its slots; once. The first nnopt_optimizer_step() does it otherwise.
+ *  @since 0.1 */
+NNOPT_API nnopt_status nnopt_optimizer_attach(nnopt_optimizer *optimizer, nnopt_model *model);
+
+/** A parameter group: parameters that share multipliers. A parameter belongs to the last group that names it, and to the
+ *  default group (all 1) otherwise. */
+typedef struct nnopt_group_options {
+	size_t struct_size;
+	const char *name_prefix;    /**< NULL or "": any name */
+	int32_t role;               /**< nnopt_parameter_role, or -1 for any. Default -1. */
+	int32_t reserved;
+	double lr_scale;            /**< default 1 */
+	double weight_decay_scale;  /**< default 1; 0 for "no decay on biases and norms" */
+	double l1_scale;            /**< default 1 */
+} nnopt_group_options;
+NNOPT_API nnopt_status nnopt_group_options_init(nnopt_group_options *options, size_t size);
+/** Adds a group; only before attach. @since 0.1 */
+NNOPT_API nnopt_status nnopt_optimizer_add_group(nnopt_optimizer *optimizer, const nnopt_group_options *options);
+
+/** Clips before every step: the global L2 norm of all gradients to `max_norm` (0: off), each element to +-max_value
+ *  (0: off). As torch.nn.utils.clip_grad_norm_ / clip_grad_value_. @since 0.1 */
+NNOPT_API nnopt_status nnopt_optimizer_set_clipping(nnopt_optimizer *optimizer, double max_norm, double max_value);
+
+typedef struct nnopt_step_result {
+	size_t struct_size;
+	double gradient_norm; /**< global L2 norm before clipping */
+	int32_t finite;       /**< 0: a gradient was infinite or NaN, and nothing was updated */
+	int32_t reserved;
+} nnopt_step_result;
+/** One update with learning rate lr (see set_lr) from the model's gradient block, multiplied by `gradient_scale` first
+ *  (1 / number of accumulated batches). Skipped, with finite 0, when the gradient norm is not finite. `result` may be NULL.
+ *  @since 0.1 */
+NNOPT_API nnopt_status nnopt_optimizer_step(nnopt_optimizer *optimizer, nnopt_model *model, float gradient_scale,
+                                            nnopt_step_result *result);
+
+NNOPT_API double nnopt_optimizer_lr(const nnopt_optimizer *optimizer);
+NNOPT_API nnopt_status nnopt_optimizer_set_lr(nnopt_optimizer *optimizer, double lr);
+/** Updates done so far. @since 0.1 */
+NNOPT_API int64_t nnopt_optimizer_steps(const nnopt_optimizer *optimizer);
+
+/** What a resume needs beside the options: slots are flat f32 tensors over the parameter block, borrowed, readable and
+ *  writable; then the step number. @since 0.1 */
+NNOPT_API int32_t nnopt_optimizer_slot_count(const nnopt_optimizer *optimizer);
+/** "momentum", "exp_avg", "exp_avg_sq", "square_avg", ...; NULL past the end. */
+NNOPT_API const char *nnopt_optimizer_slot_name(const nnopt_optimizer *optimizer, int32_t index);
+NNOPT_API nnopt_tensor *nnopt_optimizer_slot(nnopt_optimizer *optimizer, int32_t index);
+NNOPT_API nnopt_status nnopt_optimizer_set_steps(nnopt_optimizer *optimizer, int64_t steps);
+/** "sgd", "adam", "adamw", "rmsprop". @since 0.1 */
+NNOPT_API const char *nnopt_optimizer_kind(const nnopt_optimizer *optimizer);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

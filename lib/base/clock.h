@@ -1,0 +1,8 @@
+/* clock.h - time for progress and intervals; never for results. */
+#ifndef NNO_BASE_CLOCK_H
+#define NNO_BASE_CLOCK_H
+
+/* Seconds of a clock that never goes back. */
+double nno_clock_now(void);
+
+#endif

@@ -1,0 +1,61 @@
+/* error.c - the text of the last failure, one fixed buffer a thread, so that reporting cannot fail. */
+#include "base/error.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#define TEXT_BYTES 512
+
+static _Thread_local char last_text[TEXT_BYTES];
+
+nnopt_status nno_fail(nnopt_status status, const char *format, ...)
+{
+	va_list args;
+	va_start(args, format);
+	vsnprintf(last_text, sizeof last_text, format, args);
+	va_end(args);
+	return status;
+}
+
+nnopt_status nno_fail_in(nnopt_status status, const char *format, ...)
+{
+	char joined[TEXT_BYTES];
+	va_list args;
+	va_start(args, format);
+	int n = vsnprintf(joined, sizeof joined, format, args);
+	va_end(args);
+	size_t used = n < 0 ? 0 : (size_t)n;
+	if (used > sizeof joined - 1)
+		used = sizeof joined - 1;
+	snprintf(joined + used, sizeof joined - used, ": %.*s", TEXT_BYTES - 1, last_text);
+	memcpy(last_text, joined, sizeof last_text);
+	return status;
+}
+
+nnopt_status nno_fail_memory(const char *what, size_t bytes)
+{
+	return nno_fail(NNOPT_ERROR_OUT_OF_MEMORY, "%s: out of memory, %zu bytes wanted", what, bytes);
+}
+
+const char *nnopt_last_error(void)
+{
+	return last_text;
+}
+
+static const struct {
+	nnopt_status status;
+	const char *name;
+} names[] = {
+#define NNO_STATUS(id, value, text) { NNOPT_##id, text },
+#include "base/status.inc"
+#undef NNO_STATUS
+};
+
+const char *nnopt_status_name(nnopt_status status)
+{
+	for (size_t i = 0; i < NNO_COUNT(names); i++)
+		if (names[i].status == status)
+			return names[i].name;
+	return "unknown status";
+}

@@ -1,0 +1,57 @@
+/* io.h - the table through which all file I/O goes, so that any call can be made to fail in a test. Also the two ways in
+ * which the library uses files: reading one whole or in parts, and replacing one atomically. */
+#ifndef NNO_BASE_IO_H
+#define NNO_BASE_IO_H
+
+#include "base/alloc.h"
+#include "base/error.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/* Functions return what the system call of that name returns and set errno; EINTR reaches the caller. */
+typedef struct nno_io {
+	int (*open)(const char *path, int flags, mode_t mode, void *user);
+	ssize_t (*pread)(int fd, void *dst, size_t n, int64_t offset, void *user);
+	ssize_t (*write)(int fd, const void *src, size_t n, void *user);
+	int (*size)(int fd, int64_t *out, int *is_regular, void *user); /* fstat */
+	int (*allocate)(int fd, int64_t size, void *user);              /* posix_fallocate: returns the error number */
+	int (*sync)(int fd, void *user);
+	int (*close)(int fd, void *user);
+	int (*rename)(const char *from, const char *to, void *user);
+	int (*unlink)(const char *path, void *user);
+	int (*link)(const char *from, const char *to, void *user);
+	void *user;
+} nno_io;
+
+extern const nno_io nno_io_posix;
+
+/* An open file for reading. Descriptors are close-on-exec and >= 3. Only regular files open. */
+typedef struct nno_file {
+	const nno_io *io;
+	int fd;
+	int64_t size;
+	const char *path; /* borrowed: the caller keeps it alive */
+} nno_file;
+
+/* Errors: NOT_FOUND (ENOENT, ENOTDIR), IO; the text names the path. */
+nnopt_status nno_file_open(nno_file *file, const nno_io *io, const char *path);
+/* Exactly `n` bytes at `offset`; past the end is FORMAT, naming path and offset. Thread-safe. */
+nnopt_status nno_file_read(const nno_file *file, void *dst, size_t n, int64_t offset);
+void nno_file_close(nno_file *file);
+/* The whole file, at most `limit` bytes (more is FORMAT), with a NUL after it. Free with nno_delete. */
+nnopt_status nno_file_read_all(const nno_io *io, const nno_alloc *alloc, const char *path, size_t limit, char **data, size_t *size);
+
+/* Replaces `path` atomically and durably: begin, write any number of times, then commit or abort exactly once.
+ * Temporary file in the same directory (O_EXCL, mode of the old file or 0666 & ~umask), fallocate, write, fsync, close checked,
+ * old file kept as "<path>.prev" when `keep_previous`, rename, fsync of the directory. On any failure the old file is
+ * untouched and the temporary one is removed; stale temporaries of this path are removed at the next begin. */
+typedef struct nno_replace nno_replace;
+nnopt_status nno_replace_begin(nno_replace **out, const nno_io *io, const nno_alloc *alloc, const char *path, int64_t expected_size, bool keep_previous);
+nnopt_status nno_replace_write(nno_replace *r, const void *data, size_t n);
+nnopt_status nno_replace_commit(nno_replace *r);
+void nno_replace_abort(nno_replace *r);
+
+#endif

@@ -1,0 +1,33 @@
+#include "base/options.h"
+
+#include <string.h>
+
+nnopt_status nno_options_read(void *dst, size_t dst_size, const void *src, const char *what)
+{
+	if (src != NULL) {
+		size_t size;
+		memcpy(&size, src, sizeof size);
+		if (size < sizeof size)
+			return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "%s: struct_size %zu, at least %zu wanted (use the _init function)",
+			                what, size, sizeof size);
+		for (size_t i = dst_size; i < size; i++)
+			if (((const unsigned char *)src)[i] != 0)
+				return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT,
+				                "%s: struct_size %zu, this library knows %zu bytes and the rest is not zero",
+				                what, size, dst_size);
+		memcpy(dst, src, size < dst_size ? size : dst_size);
+	}
+	memcpy(dst, &dst_size, sizeof dst_size);
+	return NNOPT_OK;
+}
+
+nnopt_status nno_options_init(void *dst, size_t size, const void *defaults, size_t defaults_size, const char *what)
+{
+	if (dst == NULL || size < sizeof size)
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "%s: struct NULL or size %zu, a struct of at least %zu bytes wanted",
+		                what, size, sizeof size);
+	memset(dst, 0, size);
+	memcpy(dst, defaults, size < defaults_size ? size : defaults_size);
+	memcpy(dst, &size, sizeof size);
+	return NNOPT_OK;
+}

@@ -1,0 +1,44 @@
+/* rng.h - counter-based random numbers: each is a function of (seed, purpose, epoch or step, sample), never of who
+ * drew before, so threads, resume and prefetching cannot change them.
+ * Philox4x32-10, J. Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011. */
+#ifndef NNO_BASE_RNG_H
+#define NNO_BASE_RNG_H
+
+#include <stdint.h>
+
+/* What a stream is for; part of the key, so that no two uses meet. Never renumbered: checkpoints depend on it. */
+enum {
+	NNO_RNG_INIT = 1,     /* (parameter's index in the model, 0) */
+	NNO_RNG_DROPOUT = 2,  /* (training step, node) */
+	NNO_RNG_SHUFFLE = 3,  /* (epoch, 0) */
+	NNO_RNG_AUGMENT = 4,  /* (epoch, sample) */
+	NNO_RNG_SPLIT = 5,    /* (0, 0) */
+	NNO_RNG_USER = 6
+};
+
+/* A stream: one key, one position. A plain value: copy it to replay. */
+typedef struct nno_rng {
+	uint32_t key[2];
+	uint32_t counter[4];
+	uint32_t word[4];
+	uint32_t used;
+} nno_rng;
+
+/* Four random words of the (key, counter) pair. */
+void nno_philox(const uint32_t key[2], const uint32_t counter[4], uint32_t out[4]);
+
+/* The stream of (seed, purpose, a, b). */
+void nno_rng_start(nno_rng *r, uint64_t seed, uint32_t purpose, uint64_t a, uint64_t b);
+
+uint32_t nno_rng_u32(nno_rng *r);
+uint64_t nno_rng_u64(nno_rng *r);
+/* Uniform in [0, 1), 24 bits. */
+float nno_rng_uniform(nno_rng *r);
+/* Standard normal, Box-Muller on own sin/cos-free polar form: consumes a variable number of words. */
+float nno_rng_normal(nno_rng *r);
+/* Uniform in [0, n), n > 0, without modulo bias. */
+uint64_t nno_rng_below(nno_rng *r, uint64_t n);
+/* Fisher-Yates over `n` indices. */
+void nno_rng_shuffle(nno_rng *r, int64_t *items, int64_t n);
+
+#endif

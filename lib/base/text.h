@@ -1,0 +1,41 @@
+/* text.h - a growing text buffer, and numbers to and from text without the locale. */
+#ifndef NNO_BASE_TEXT_H
+#define NNO_BASE_TEXT_H
+
+#include "base/alloc.h"
+#include "base/error.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct nno_text {
+	const nno_alloc *alloc;
+	char *data;     /* NUL-terminated; NULL while empty */
+	size_t length;  /* without the NUL */
+	size_t capacity;
+	bool failed;    /* out of memory: later calls do nothing */
+} nno_text;
+
+void nno_text_start(nno_text *t, const nno_alloc *alloc);
+void nno_text_free(nno_text *t);
+void nno_text_add(nno_text *t, const char *text);
+void nno_text_add_n(nno_text *t, const char *text, size_t n);
+/* Integers, strings and widths only; floating point goes through nno_text_add_number. */
+void nno_text_addf(nno_text *t, const char *format, ...) NNO_PRINTF(2, 3);
+/* The shortest decimal that reads back as the same double (float when `is_float`); inf and nan as "inf", "nan". */
+void nno_text_add_number(nno_text *t, double value, bool is_float);
+/* Fixed notation with `decimals` digits after a point, whatever the locale. */
+void nno_text_add_fixed(nno_text *t, double value, int decimals);
+/* A JSON string with quotes and escapes. */
+void nno_text_add_json(nno_text *t, const char *text);
+/* OUT_OF_MEMORY if any add failed. */
+nnopt_status nno_text_check(const nno_text *t, const char *what);
+/* The rule of public text functions: copies the text and its NUL to (dst, size), tells the size wanted. */
+nnopt_status nno_text_give(const nno_text *t, char *dst, size_t size, size_t *needed, const char *what);
+
+/* JSON number grammar; correctly rounded. False unless all `n` bytes are one number. */
+bool nno_parse_number(const char *text, size_t n, double *out);
+bool nno_parse_i64(const char *text, size_t n, int64_t *out);
+
+#endif

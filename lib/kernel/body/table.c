@@ -1,0 +1,27 @@
+/* table.c - this ISA's table, one entry a line of kernels.inc. */
+#include "kernel/body.h"
+
+#include "nnopt/context.h"
+
+#if defined(NNO_ISA_AVX512)
+#define ISA_NAME "avx512"
+#define ISA_ID NNOPT_ISA_AVX512
+#elif defined(NNO_ISA_AVX2)
+#define ISA_NAME "avx2"
+#define ISA_ID NNOPT_ISA_AVX2
+#elif defined(NNO_ISA_NEON)
+#define ISA_NAME "neon"
+#define ISA_ID NNOPT_ISA_NEON
+#else
+#define ISA_NAME "scalar"
+#define ISA_ID NNOPT_ISA_SCALAR
+#endif
+
+extern const nno_kernels NNO_FN(kernels);
+const nno_kernels NNO_FN(kernels) = {
+	.isa = ISA_NAME,
+	.isa_id = ISA_ID,
+#define NNO_KERNEL(name, args) .name = NNO_FN(name),
+#include "kernel/kernels.inc"
+#undef NNO_KERNEL
+};

@@ -1,0 +1,25 @@
+/* cpu.c - the only reader of cpuid; compiled for the baseline and without LTO, so that it never executes what it probes.
+ * The compiler's builtin asks cpuid and XGETBV, the operating system's register saving included. */
+#include "kernel/cpu.h"
+
+#include "nnopt/context.h"
+
+int nno_cpu_has(int isa)
+{
+	switch (isa) {
+	case NNOPT_ISA_SCALAR:
+		return 1;
+#if defined(__x86_64__)
+	case NNOPT_ISA_AVX2:
+		return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
+	case NNOPT_ISA_AVX512:
+		return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+		       __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+#elif defined(__aarch64__)
+	case NNOPT_ISA_NEON:
+		return 1;
+#endif
+	default:
+		return 0;
+	}
+}

@@ -1,0 +1,55 @@
+/* avx2.h - the vocabulary (see scalar.h) on 8 lanes: AVX2 and FMA. */
+#ifndef NNO_SIMD_H
+#define NNO_SIMD_H
+
+#if !defined(__AVX2__) || !defined(__FMA__)
+#error "compile with -mavx2 -mfma"
+#endif
+
+#include <immintrin.h>
+#include <stdint.h>
+
+#define VL 8
+typedef __m256 vf;
+
+NNO_INLINE __m256i v_mask(int64_t n)
+{
+	return _mm256_cmpgt_epi32(_mm256_set1_epi32((int)n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+}
+NNO_INLINE vf v_zero(void) { return _mm256_setzero_ps(); }
+NNO_INLINE vf v_set1(float x) { return _mm256_set1_ps(x); }
+NNO_INLINE vf v_load(const float *p) { return _mm256_loadu_ps(p); }
+NNO_INLINE void v_store(float *p, vf x) { _mm256_storeu_ps(p, x); }
+NNO_INLINE vf v_load_n(const float *p, int64_t n) { return _mm256_maskload_ps(p, v_mask(n)); }
+NNO_INLINE void v_store_n(float *p, vf x, int64_t n) { _mm256_maskstore_ps(p, v_mask(n), x); }
+NNO_INLINE vf v_add(vf a, vf b) { return _mm256_add_ps(a, b); }
+NNO_INLINE vf v_sub(vf a, vf b) { return _mm256_sub_ps(a, b); }
+NNO_INLINE vf v_mul(vf a, vf b) { return _mm256_mul_ps(a, b); }
+NNO_INLINE vf v_div(vf a, vf b) { return _mm256_div_ps(a, b); }
+NNO_INLINE vf v_fma(vf a, vf b, vf c) { return _mm256_fmadd_ps(a, b, c); }
+NNO_INLINE vf v_max(vf a, vf b) { return _mm256_max_ps(a, b); }
+NNO_INLINE vf v_min(vf a, vf b) { return _mm256_min_ps(a, b); }
+NNO_INLINE vf v_sqrt(vf a) { return _mm256_sqrt_ps(a); }
+NNO_INLINE vf v_abs(vf a) { return _mm256_andnot_ps(_mm256_set1_ps(-0.0f), a); }
+NNO_INLINE vf v_neg(vf a) { return _mm256_xor_ps(a, _mm256_set1_ps(-0.0f)); }
+NNO_INLINE vf v_round(vf a) { return _mm256_round_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
+NNO_INLINE vf v_select_gt(vf a, vf b, vf x, vf y) { return _mm256_blendv_ps(y, x, _mm256_cmp_ps(a, b, _CMP_GT_OQ)); }
+NNO_INLINE float v_sum(vf a)
+{
+	__m128 x = _mm_add_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
+	x = _mm_add_ps(x, _mm_movehl_ps(x, x));
+	return _mm_cvtss_f32(_mm_add_ss(x, _mm_shuffle_ps(x, x, 1)));
+}
+NNO_INLINE float v_reduce_max(vf a)
+{
+	__m128 x = _mm_max_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
+	x = _mm_max_ps(x, _mm_movehl_ps(x, x));
+	return _mm_cvtss_f32(_mm_max_ss(x, _mm_shuffle_ps(x, x, 1)));
+}
+NNO_INLINE vf v_exponent2(vf i)
+{
+	__m256i e = _mm256_add_epi32(_mm256_cvtps_epi32(i), _mm256_set1_epi32(127));
+	return _mm256_castsi256_ps(_mm256_slli_epi32(e, 23));
+}
+
+#endif

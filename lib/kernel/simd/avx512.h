@@ -1,0 +1,45 @@
+/* avx512.h - the vocabulary (see scalar.h) on 16 lanes: AVX-512 F, BW, DQ, VL. */
+#ifndef NNO_SIMD_H
+#define NNO_SIMD_H
+
+#ifndef __AVX512DQ__
+#error "compile with the AVX-512 flags"
+#endif
+
+#include <immintrin.h>
+#include <stdint.h>
+
+#define VL 16
+typedef __m512 vf;
+
+NNO_INLINE __mmask16 v_mask(int64_t n) { return (__mmask16)((1u << n) - 1u); }
+NNO_INLINE vf v_zero(void) { return _mm512_setzero_ps(); }
+NNO_INLINE vf v_set1(float x) { return _mm512_set1_ps(x); }
+NNO_INLINE vf v_load(const float *p) { return _mm512_loadu_ps(p); }
+NNO_INLINE void v_store(float *p, vf x) { _mm512_storeu_ps(p, x); }
+NNO_INLINE vf v_load_n(const float *p, int64_t n) { return _mm512_maskz_loadu_ps(v_mask(n), p); }
+NNO_INLINE void v_store_n(float *p, vf x, int64_t n) { _mm512_mask_storeu_ps(p, v_mask(n), x); }
+NNO_INLINE vf v_add(vf a, vf b) { return _mm512_add_ps(a, b); }
+NNO_INLINE vf v_sub(vf a, vf b) { return _mm512_sub_ps(a, b); }
+NNO_INLINE vf v_mul(vf a, vf b) { return _mm512_mul_ps(a, b); }
+NNO_INLINE vf v_div(vf a, vf b) { return _mm512_div_ps(a, b); }
+NNO_INLINE vf v_fma(vf a, vf b, vf c) { return _mm512_fmadd_ps(a, b, c); }
+NNO_INLINE vf v_max(vf a, vf b) { return _mm512_max_ps(a, b); }
+NNO_INLINE vf v_min(vf a, vf b) { return _mm512_min_ps(a, b); }
+NNO_INLINE vf v_sqrt(vf a) { return _mm512_sqrt_ps(a); }
+NNO_INLINE vf v_abs(vf a) { return _mm512_abs_ps(a); }
+NNO_INLINE vf v_neg(vf a) { return _mm512_xor_ps(a, _mm512_set1_ps(-0.0f)); }
+NNO_INLINE vf v_round(vf a) { return _mm512_roundscale_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
+NNO_INLINE vf v_select_gt(vf a, vf b, vf x, vf y)
+{
+	return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(a, b, _CMP_GT_OQ), y, x);
+}
+NNO_INLINE float v_sum(vf a) { return _mm512_reduce_add_ps(a); }
+NNO_INLINE float v_reduce_max(vf a) { return _mm512_reduce_max_ps(a); }
+NNO_INLINE vf v_exponent2(vf i)
+{
+	__m512i e = _mm512_add_epi32(_mm512_cvtps_epi32(i), _mm512_set1_epi32(127));
+	return _mm512_castsi512_ps(_mm512_slli_epi32(e, 23));
+}
+
+#endif

@@ -1,0 +1,52 @@
+/* neon.h - the vocabulary (see scalar.h) on 4 lanes: AArch64. */
+#ifndef NNO_SIMD_H
+#define NNO_SIMD_H
+
+#include <arm_neon.h>
+#include <stdint.h>
+
+#define VL 4
+typedef float32x4_t vf;
+
+NNO_INLINE vf v_zero(void) { return vdupq_n_f32(0.0f); }
+NNO_INLINE vf v_set1(float x) { return vdupq_n_f32(x); }
+NNO_INLINE vf v_load(const float *p) { return vld1q_f32(p); }
+NNO_INLINE void v_store(float *p, vf x) { vst1q_f32(p, x); }
+NNO_INLINE vf v_load_n(const float *p, int64_t n)
+{
+	float t[4] = { 0 };
+	for (int64_t i = 0; i < n; i++)
+		t[i] = p[i];
+	return vld1q_f32(t);
+}
+NNO_INLINE void v_store_n(float *p, vf x, int64_t n)
+{
+	float t[4];
+	vst1q_f32(t, x);
+	for (int64_t i = 0; i < n; i++)
+		p[i] = t[i];
+}
+NNO_INLINE vf v_add(vf a, vf b) { return vaddq_f32(a, b); }
+NNO_INLINE vf v_sub(vf a, vf b) { return vsubq_f32(a, b); }
+NNO_INLINE vf v_mul(vf a, vf b) { return vmulq_f32(a, b); }
+NNO_INLINE vf v_div(vf a, vf b) { return vdivq_f32(a, b); }
+NNO_INLINE vf v_fma(vf a, vf b, vf c) { return vfmaq_f32(c, a, b); }
+NNO_INLINE vf v_select_gt(vf a, vf b, vf x, vf y) { return vbslq_f32(vcgtq_f32(a, b), x, y); }
+NNO_INLINE vf v_max(vf a, vf b) { return v_select_gt(a, b, a, b); }
+NNO_INLINE vf v_min(vf a, vf b) { return v_select_gt(b, a, a, b); }
+NNO_INLINE vf v_sqrt(vf a) { return vsqrtq_f32(a); }
+NNO_INLINE vf v_abs(vf a) { return vabsq_f32(a); }
+NNO_INLINE vf v_neg(vf a) { return vnegq_f32(a); }
+NNO_INLINE vf v_round(vf a) { return vrndnq_f32(a); }
+NNO_INLINE float v_sum(vf a)
+{
+	float32x2_t x = vadd_f32(vget_low_f32(a), vget_high_f32(a));
+	return vget_lane_f32(x, 0) + vget_lane_f32(x, 1);
+}
+NNO_INLINE float v_reduce_max(vf a) { return vmaxvq_f32(a); }
+NNO_INLINE vf v_exponent2(vf i)
+{
+	return vreinterpretq_f32_s32(vshlq_n_s32(vaddq_s32(vcvtnq_s32_f32(i), vdupq_n_s32(127)), 23));
+}
+
+#endif

@@ -1,0 +1,44 @@
+/* scalar.h - the vocabulary at width 1: the oracle. Compiled with -ffp-contract=off.
+ *
+ * vf: VL floats. v_load/v_store: VL floats, unaligned. v_load_n/v_store_n: the first n (1 <= n <= VL), the rest zero and
+ * untouched. v_fma(a, b, c) = a * b + c. v_max/v_min give b when either operand is NaN. v_select_gt(a, b, x, y) = a > b ? x : y,
+ * lane by lane. v_sum: sum of lanes in a fixed tree. v_exponent2(i): 2^i for integral i in [-126, 127]. */
+#ifndef NNO_SIMD_H
+#define NNO_SIMD_H
+
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+
+#define VL 1
+typedef float vf;
+
+NNO_INLINE vf v_zero(void) { return 0.0f; }
+NNO_INLINE vf v_set1(float x) { return x; }
+NNO_INLINE vf v_load(const float *p) { return *p; }
+NNO_INLINE void v_store(float *p, vf x) { *p = x; }
+NNO_INLINE vf v_load_n(const float *p, int64_t n) { (void)n; return *p; }
+NNO_INLINE void v_store_n(float *p, vf x, int64_t n) { (void)n; *p = x; }
+NNO_INLINE vf v_add(vf a, vf b) { return a + b; }
+NNO_INLINE vf v_sub(vf a, vf b) { return a - b; }
+NNO_INLINE vf v_mul(vf a, vf b) { return a * b; }
+NNO_INLINE vf v_div(vf a, vf b) { return a / b; }
+NNO_INLINE vf v_fma(vf a, vf b, vf c) { return a * b + c; }
+NNO_INLINE vf v_max(vf a, vf b) { return a > b ? a : b; }
+NNO_INLINE vf v_min(vf a, vf b) { return a < b ? a : b; }
+NNO_INLINE vf v_sqrt(vf a) { return __builtin_sqrtf(a); }
+NNO_INLINE vf v_abs(vf a) { return __builtin_fabsf(a); }
+NNO_INLINE vf v_neg(vf a) { return -a; }
+NNO_INLINE vf v_round(vf a) { return __builtin_rintf(a); }
+NNO_INLINE vf v_select_gt(vf a, vf b, vf x, vf y) { return a > b ? x : y; }
+NNO_INLINE float v_sum(vf a) { return a; }
+NNO_INLINE float v_reduce_max(vf a) { return a; }
+NNO_INLINE vf v_exponent2(vf i)
+{
+	uint32_t bits = (uint32_t)((int32_t)i + 127) << 23;
+	float x;
+	memcpy(&x, &bits, sizeof x);
+	return x;
+}
+
+#endif
