@@ -33,6 +33,7 @@ typedef struct nno_adam_step {
 typedef struct nno_rmsprop_step {
 	nno_gradient_step gradient;
 	float lr, alpha, one_minus_alpha, epsilon, momentum;
+	int centered; /* for the caller: whether there is an a */
 } nno_rmsprop_step;
 
 #endif

@@ -1,0 +1,115 @@
+/* attach.c - where an optimizer meets a model: its flat blocks, and the places of its parameters in them. */
+#include "optim/optim.h"
+
+#include "base/result.h"
+
+#include <math.h>
+
+static nnopt_status describe(nnopt_model *model, int32_t index, nnopt_parameter_info *info)
+{
+	*info = (nnopt_parameter_info){ .struct_size = sizeof *info };
+	return nnopt_model_parameter_info(model, index, info);
+}
+
+static nnopt_status get_blocks(nnopt_model *model, nnopt_model_blocks *blocks)
+{
+	*blocks = (nnopt_model_blocks){ .struct_size = sizeof *blocks };
+	return nnopt_model_get_blocks(model, blocks);
+}
+
+/* Parameters come in graph order, which is storage order or nearly so: insertion keeps them ascending at no cost. */
+static nnopt_status collect(const nnopt_optimizer *o, nnopt_model *model, nno_span *spans, int32_t *count)
+{
+	int32_t n = 0, total = nnopt_model_parameter_count(model);
+	for (int32_t i = 0; i < total; i++) {
+		nnopt_parameter_info info;
+		NNO_TRY(describe(model, i, &info));
+		if (info.role == NNOPT_ROLE_STATE)
+			continue;
+		nno_span span = { info.block_offset, info.block_offset + info.count, nno_optimizer_group_of(o, info.name, info.role),
+			          info.trainable };
+		int32_t at = n++;
+		for (; at > 0 && spans[at - 1].begin > span.begin; at--)
+			spans[at] = spans[at - 1];
+		spans[at] = span;
+	}
+	*count = n;
+	return NNOPT_OK;
+}
+
+/* Follows nnopt_model_set_trainable(); a handful of comparisons a tensor, nothing beside a step. */
+static nnopt_status follow_trainable(nnopt_optimizer *o, nnopt_model *model)
+{
+	bool changed = false;
+	int32_t total = nnopt_model_parameter_count(model), hint = 0;
+	for (int32_t i = 0; i < total; i++) {
+		nnopt_parameter_info info;
+		NNO_TRY(describe(model, i, &info));
+		if (info.role == NNOPT_ROLE_STATE)
+			continue;
+		while (hint < o->span_count && o->spans[hint].begin < info.block_offset)
+			hint++;
+		if (hint == o->span_count || o->spans[hint].begin != info.block_offset)
+			for (hint = 0; hint < o->span_count && o->spans[hint].begin != info.block_offset;)
+				hint++;
+		if (hint == o->span_count)
+			return nno_fail(NNOPT_ERROR_STATE, "optimizer_step: parameter %s was not there when the optimizer was attached",
+			                info.name);
+		changed = changed || o->spans[hint].trainable != info.trainable;
+		o->spans[hint].trainable = info.trainable;
+	}
+	if (changed)
+		nno_optimizer_cut(o);
+	return NNOPT_OK;
+}
+
+nnopt_status nnopt_optimizer_attach(nnopt_optimizer *optimizer, nnopt_model *model)
+{
+	if (optimizer == NULL || model == NULL)
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "optimizer_attach: %s is NULL", optimizer == NULL ? "optimizer" : "model");
+	if (optimizer->model == model)
+		return NNOPT_OK;
+	if (optimizer->model != NULL)
+		return nno_fail(NNOPT_ERROR_STATE, "optimizer_attach: attached to another model, one optimizer for each model wanted");
+	int32_t total = nnopt_model_parameter_count(model), count = 0;
+	if (nnopt_model_input_shape(model, (int64_t[NNOPT_MAX_RANK]){ 0 }) == 0)
+		return nno_fail(NNOPT_ERROR_STATE, "optimizer_attach: the model is not built, build or plan it first");
+	nnopt_model_blocks blocks;
+	NNO_TRY(get_blocks(model, &blocks));
+	const nno_alloc *alloc = &optimizer->context->alloc;
+	nno_span *spans = nno_new_array(alloc, (size_t)total, sizeof *spans);
+	if (spans == NULL)
+		return nno_fail_memory("optimizer_attach", (size_t)total * sizeof *spans);
+	nnopt_status status;
+	NNO_TRY_OUT(collect(optimizer, model, spans, &count));
+	NNO_TRY_OUT(nno_optimizer_bind(optimizer, spans, count, blocks.parameter_elements));
+	optimizer->model = model;
+out:
+	nno_delete(alloc, spans);
+	return status;
+}
+
+nnopt_status nnopt_optimizer_step(nnopt_optimizer *optimizer, nnopt_model *model, float gradient_scale, nnopt_step_result *result)
+{
+	if (optimizer == NULL || model == NULL)
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "optimizer_step: %s is NULL", optimizer == NULL ? "optimizer" : "model");
+	if (!isfinite(gradient_scale))
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "optimizer_step: gradient_scale %g, a finite one wanted",
+		                (double)gradient_scale);
+	if (result != NULL)
+		NNO_TRY(nno_result_check(result, "step_result"));
+	NNO_TRY(nnopt_optimizer_attach(optimizer, model));
+	nnopt_model_blocks blocks;
+	NNO_TRY(get_blocks(model, &blocks));
+	if (blocks.parameter_elements != optimizer->elements)
+		return nno_fail(NNOPT_ERROR_STATE, "optimizer_step: the model has %lld parameters, %lld when the optimizer was attached",
+		                (long long)blocks.parameter_elements, (long long)optimizer->elements);
+	if (blocks.gradients == NULL)
+		return nno_fail(NNOPT_ERROR_STATE, "optimizer_step: the model has no gradients, make a training plan and run it first");
+	NNO_TRY(follow_trainable(optimizer, model));
+	nnopt_step_result ours;
+	nno_optimizer_update(optimizer, blocks.parameters, blocks.gradients, gradient_scale, &ours);
+	if (result != NULL)
+		nno_result_give(result, &ours, sizeof ours);
+	return NNOPT_OK;
+}
