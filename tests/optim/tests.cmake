@@ -1,0 +1,2 @@
+nnopt_test(optim/update)
+nnopt_public_test(optim/schedule)
