@@ -28,7 +28,7 @@ nnopt_status nno_fail_in(nnopt_status status, const char *format, ...)
 	size_t used = n < 0 ? 0 : (size_t)n;
 	if (used > sizeof joined - 1)
 		used = sizeof joined - 1;
-	snprintf(joined + used, sizeof joined - used, ": %.*s", TEXT_BYTES - 1, last_text);
+	snprintf(joined + used, sizeof joined - used, ": %.*s", (int)(sizeof joined - used), last_text);
 	memcpy(last_text, joined, sizeof last_text);
 	return status;
 }
