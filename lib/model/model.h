@@ -1,0 +1,115 @@
+/* model.h - the graph with its parameters, and the plan made from it. */
+#ifndef NNO_MODEL_H
+#define NNO_MODEL_H
+
+#include "layer/layer.h"
+#include "nnopt/model.h"
+#include "tensor/tensor.h"
+
+#include <stdatomic.h>
+
+/* One layer in the graph. Node numbers are public: 0 is the input, node i is nodes[i - 1]. */
+typedef struct nno_node {
+	nnopt_layer *layer;
+	int n_in;
+	int inputs[NNO_OP_MAX_INPUTS]; /* node numbers */
+	char name[NNO_NAME_BYTES];
+	nno_value out;                 /* once built */
+	int first_param, n_param;      /* in params[], once built */
+} nno_node;
+
+typedef struct nno_param {
+	char name[2 * NNO_NAME_BYTES]; /* "conv2d1.weight" */
+	nno_spec spec;
+	int64_t count;
+	int64_t offset; /* in the parameter block, or the state block for NNOPT_ROLE_STATE */
+	bool frozen;
+} nno_param;
+
+struct nnopt_model {
+	nno_ref ref;
+	nnopt_context *context;
+	nno_node *nodes;
+	int n_nodes;
+	bool built;
+	nno_value input;
+	nno_param *params;
+	int n_params;
+	float *parameters, *gradients, *state;
+	int64_t parameter_elements, state_elements;
+	atomic_uint_fast64_t step; /* training forwards so far */
+	uint64_t stamp;            /* counts freezing: plans of an older one are stale */
+};
+
+/* A value of the lowered graph; value 0 is the input. */
+typedef struct nno_graph_value {
+	nno_shape shape;
+	int producer;      /* op number, -1 for the input */
+	int consumers;     /* how many op inputs read it */
+	bool wants_gradient;
+	int storage;       /* the value whose memory it uses: itself, or one that an in-place op overwrites */
+	int gradient_storage;
+	size_t offset, gradient_offset; /* of storage owners, in the arena */
+} nno_graph_value;
+
+typedef struct nno_graph_op {
+	nno_op op;
+	int inputs[NNO_OP_MAX_INPUTS]; /* values */
+	int output;
+	int first_param;               /* in model->params */
+	int node;                      /* index in model->nodes */
+	bool removed;
+	bool in_backward;
+	size_t saved_offset;
+	size_t scratch_offset[NNO_OP_MAX_INPUTS]; /* of gradients added by the plan, for classes without can_add */
+	bool plan_adds[NNO_OP_MAX_INPUTS];
+	char fused[64];                /* kinds fused into it, for the summary */
+	nno_run run;
+} nno_graph_op;
+
+typedef struct nno_graph {
+	const nno_alloc *alloc;
+	nno_graph_value *values;
+	int n_values;
+	nno_graph_op *ops;
+	int n_ops;
+	int output; /* value */
+	int rewrites;
+	bool training;
+} nno_graph;
+
+struct nnopt_plan {
+	nnopt_context *context;
+	nnopt_model *model;
+	nno_graph graph;
+	int64_t batch;
+	bool training, input_gradient;
+	uint64_t stamp;
+	char *arena;
+	size_t arena_bytes;
+	void *workspace;
+	size_t workspace_bytes;
+	float *staging; /* the input in NHWC, made at the first NCHW input */
+	nnopt_tensor *output, *output_gradient, *input_gradient_tensor;
+	bool forward_done;
+	int64_t n;      /* samples of the last forward */
+};
+
+nnopt_model *nno_model_take(nnopt_model *model);
+
+/* initialise.c: first values of parameter `index` from its own stream; needs a scratch of count floats. */
+nnopt_status nno_param_initialise(nnopt_model *model, int index, uint64_t seed);
+/* parameter.c: between public row-major order and storage order; both `count` floats. */
+void nno_param_to_storage(const nno_param *p, float *storage, const float *public_order);
+void nno_param_to_public(const nno_param *p, float *public_order, const float *storage);
+float *nno_param_data(const nnopt_model *model, const nno_param *p);
+nnopt_status nno_param_tensor(const nnopt_model *model, int index, nnopt_tensor **out); /* new, f32, public order */
+
+/* lower.c, rewrite.c, arena.c: the stages of planning. */
+nnopt_status nno_graph_lower(nno_graph *g, const nnopt_model *model, bool training);
+void nno_graph_free(nno_graph *g);
+void nno_graph_rewrite(nno_graph *g);
+/* Gives every activation, gradient and saved block its place; false on overflow or out of memory. */
+bool nno_graph_place(nno_graph *g, int64_t batch, bool input_gradient, size_t *arena_bytes);
+
+#endif
