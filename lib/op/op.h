@@ -58,6 +58,8 @@ typedef struct nno_op_class {
 	bool (*book)(nno_op *op, int slots);
 	void (*forward)(const nno_op *op, nno_run *run);
 	void (*backward)(const nno_op *op, nno_run *run);
+	/* Frees what book() made. NULL: nothing. */
+	void (*destroy)(nno_op *op);
 } nno_op_class;
 
 struct nno_op {

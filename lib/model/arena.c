@@ -1,0 +1,190 @@
+/* arena.c - one block for all activations, gradients and saved data: buffers whose lifetimes do not meet share bytes.
+ * Time: op i runs forward at i; the loss reads the output and writes its gradient at n; op i runs backward at 2n - i.
+ * Buffers are placed largest first, each at the lowest offset that is free during its life. */
+#include "model/model.h"
+
+#include "base/size.h"
+
+#include <stdlib.h>
+
+typedef struct block {
+	size_t size;
+	size_t *offset; /* where the answer goes */
+	int from, to;   /* first and last moment, inclusive */
+	int order;
+} block;
+
+typedef struct blocks {
+	block *items;
+	int n;
+} blocks;
+
+static void add_block(blocks *b, size_t size, size_t *offset, int from, int to)
+{
+	b->items[b->n] = (block){ .size = nno_size_round_up(size, NNO_ALIGNMENT), .offset = offset, .from = from, .to = to, .order = b->n };
+	b->n++;
+}
+
+static int by_size(const void *a, const void *b)
+{
+	const block *x = a, *y = b;
+	if (x->size != y->size)
+		return x->size < y->size ? 1 : -1;
+	return x->order - y->order;
+}
+
+/* Lowest offset at which `item` fits among the placed ones that live at the same time. */
+static size_t find_place(const blocks *b, int placed, const block *item)
+{
+	size_t at = 0;
+	for (bool moved = true; moved;) {
+		moved = false;
+		for (int i = 0; i < placed; i++) {
+			const block *other = &b->items[i];
+			bool together = item->from <= other->to && other->from <= item->to;
+			if (together && at < *other->offset + other->size && *other->offset < at + item->size) {
+				at = *other->offset + other->size;
+				moved = true;
+			}
+		}
+	}
+	return at;
+}
+
+static bool value_bytes(const nno_graph_value *v, int64_t batch, size_t *bytes)
+{
+	return nno_size_mul((size_t)nno_shape_count(v->shape) * sizeof(float), (size_t)batch, bytes) && *bytes < SIZE_MAX / 4;
+}
+
+/* An op runs in place when nobody else needs what it overwrites, forward and backward. */
+static void share_in_place(nno_graph *g)
+{
+	for (int i = 0; i < g->n_ops; i++) {
+		nno_graph_op *node = &g->ops[i];
+		if (node->removed || !node->op.cls->inplace || node->inputs[0] == 0)
+			continue;
+		nno_graph_value *src = &g->values[node->inputs[0]];
+		const nno_graph_op *producer = &g->ops[src->producer];
+		if (src->consumers != 1)
+			continue;
+		bool kept = (node->in_backward && nno_op_needs_src(&node->op)) ||
+		            (producer->in_backward && nno_op_needs_dst(&producer->op));
+		if (!kept)
+			g->values[node->output].storage = src->storage;
+		if (node->in_backward && src->wants_gradient)
+			g->values[node->output].gradient_storage = src->gradient_storage;
+	}
+}
+
+typedef struct span {
+	int from, to;
+} span;
+
+static void widen(span *s, int moment)
+{
+	if (s->from > moment)
+		s->from = moment;
+	if (s->to < moment)
+		s->to = moment;
+}
+
+/* Lifetimes of values and of their gradients, gathered at the owners of the storage. */
+static void find_spans(const nno_graph *g, span *value, span *gradient, bool input_gradient)
+{
+	int n = g->n_ops;
+	for (int v = 0; v < g->n_values; v++)
+		value[v] = gradient[v] = (span){ .from = 3 * n + 3, .to = -1 };
+	for (int i = 0; i < n; i++) {
+		const nno_graph_op *node = &g->ops[i];
+		if (node->removed)
+			continue;
+		span *out = &value[g->values[node->output].storage];
+		widen(out, i);
+		if (node->in_backward && nno_op_needs_dst(&node->op))
+			widen(out, 2 * n - i);
+		for (int k = 0; k < node->op.n_in; k++) {
+			span *in = &value[g->values[node->inputs[k]].storage];
+			widen(in, i);
+			if (node->in_backward && nno_op_needs_src(&node->op))
+				widen(in, 2 * n - i);
+			if (node->in_backward && node->op.wants_dsrc[k])
+				widen(&gradient[g->values[node->inputs[k]].gradient_storage], 2 * n - i);
+		}
+		if (node->in_backward)
+			widen(&gradient[g->values[node->output].gradient_storage], 2 * n - i);
+	}
+	widen(&value[g->values[g->output].storage], 2 * n + 1);
+	if (g->values[g->output].wants_gradient)
+		widen(&gradient[g->values[g->output].gradient_storage], n);
+	if (input_gradient)
+		widen(&gradient[0], 2 * n + 1);
+}
+
+/* Gradients of values with several readers: the first to run (the last in graph order) overwrites, the others add, by
+ * themselves or through a scratch block that the plan adds. */
+static void plan_adding(nno_graph *g, int64_t batch, blocks *b)
+{
+	for (int v = 0; v < g->n_values; v++) {
+		bool written = false;
+		for (int i = g->n_ops - 1; i >= 0; i--) {
+			nno_graph_op *node = &g->ops[i];
+			for (int k = 0; k < node->op.n_in; k++) {
+				if (node->removed || !node->in_backward || node->inputs[k] != v || !node->op.wants_dsrc[k])
+					continue;
+				node->run.dsrc_add[k] = written && node->op.cls->can_add;
+				node->plan_adds[k] = written && !node->op.cls->can_add;
+				size_t bytes;
+				if (node->plan_adds[k] && value_bytes(&g->values[v], batch, &bytes))
+					add_block(b, bytes, &node->scratch_offset[k], 2 * g->n_ops - i, 2 * g->n_ops - i);
+				written = true;
+			}
+		}
+	}
+}
+
+static bool gather_blocks(nno_graph *g, int64_t batch, bool input_gradient, blocks *b, span *value, span *gradient)
+{
+	find_spans(g, value, gradient, input_gradient);
+	for (int v = 0; v < g->n_values; v++) {
+		nno_graph_value *x = &g->values[v];
+		size_t bytes;
+		if (!value_bytes(x, batch, &bytes))
+			return false;
+		if (v != 0 && x->storage == v && value[v].to >= 0)
+			add_block(b, bytes, &x->offset, value[v].from, value[v].to);
+		if (x->gradient_storage == v && gradient[v].to >= 0)
+			add_block(b, bytes, &x->gradient_offset, gradient[v].from, gradient[v].to);
+	}
+	for (int i = 0; i < g->n_ops; i++)
+		if (!g->ops[i].removed && g->ops[i].op.saved_bytes > 0)
+			add_block(b, g->ops[i].op.saved_bytes, &g->ops[i].saved_offset, i, g->ops[i].in_backward ? 2 * g->n_ops - i : i);
+	plan_adding(g, batch, b);
+	return true;
+}
+
+bool nno_graph_place(nno_graph *g, int64_t batch, bool input_gradient, size_t *arena_bytes)
+{
+	bool done = false;
+	size_t most = (size_t)g->n_values * 2 + (size_t)g->n_ops * (1 + NNO_OP_MAX_INPUTS);
+	blocks b = { .items = nno_new_array(g->alloc, most, sizeof(block)) };
+	span *spans = nno_new_array(g->alloc, (size_t)g->n_values * 2, sizeof(span));
+	if (b.items == NULL || spans == NULL)
+		goto out;
+	share_in_place(g);
+	if (!gather_blocks(g, batch, input_gradient, &b, spans, spans + g->n_values))
+		goto out;
+	qsort(b.items, (size_t)b.n, sizeof(block), by_size);
+	size_t total = 0;
+	for (int i = 0; i < b.n; i++) {
+		size_t at = find_place(&b, i, &b.items[i]);
+		*b.items[i].offset = at;
+		if (at + b.items[i].size > total)
+			total = at + b.items[i].size;
+	}
+	*arena_bytes = total;
+	done = true;
+out:
+	nno_delete(g->alloc, b.items);
+	nno_delete(g->alloc, spans);
+	return done;
+}

@@ -1,0 +1,226 @@
+/* plan.c - a model made ready to run: lower, rewrite, book, place, allocate, and point every op at its memory. */
+#include "model/model.h"
+
+#include "base/options.h"
+#include "base/size.h"
+
+#include <string.h>
+
+static bool book_ops(nnopt_plan *plan)
+{
+	int slots = nno_pool_slots(plan->context->pool);
+	for (int i = 0; i < plan->graph.n_ops; i++) {
+		nno_graph_op *node = &plan->graph.ops[i];
+		if (node->removed)
+			continue;
+		node->op.batch = plan->batch;
+		if (!node->op.cls->book(&node->op, slots))
+			return false;
+		if (node->op.forward_workspace > plan->workspace_bytes)
+			plan->workspace_bytes = node->op.forward_workspace;
+		if (node->in_backward && node->op.backward_workspace > plan->workspace_bytes)
+			plan->workspace_bytes = node->op.backward_workspace;
+	}
+	return true;
+}
+
+static float *value_data(const nnopt_plan *plan, int value)
+{
+	return (float *)(void *)(plan->arena + plan->graph.values[plan->graph.values[value].storage].offset);
+}
+
+static float *gradient_data(const nnopt_plan *plan, int value)
+{
+	return (float *)(void *)(plan->arena + plan->graph.values[plan->graph.values[value].gradient_storage].gradient_offset);
+}
+
+static void point_op(nnopt_plan *plan, nno_graph_op *node)
+{
+	nno_run *run = &node->run;
+	const nnopt_model *model = plan->model;
+	run->kernels = plan->context->kernels;
+	run->pool = plan->context->pool;
+	run->deterministic = plan->context->deterministic;
+	run->training = plan->training;
+	run->seed = plan->context->seed;
+	run->dst = value_data(plan, node->output);
+	run->saved = node->op.saved_bytes > 0 ? plan->arena + node->saved_offset : NULL;
+	run->workspace = plan->workspace;
+	for (int k = 0; k < node->op.n_in; k++)
+		run->src[k] = node->inputs[k] == 0 ? NULL : value_data(plan, node->inputs[k]);
+	for (int k = 0; k < node->op.n_param; k++) {
+		const nno_param *p = &model->params[node->first_param + k];
+		run->param[k] = nno_param_data(model, p);
+		if (plan->training && p->spec.role != NNOPT_ROLE_STATE && !p->frozen)
+			run->dparam[k] = model->gradients + p->offset;
+	}
+	if (!node->in_backward)
+		return;
+	run->ddst = gradient_data(plan, node->output);
+	for (int k = 0; k < node->op.n_in; k++)
+		if (node->op.wants_dsrc[k])
+			run->dsrc[k] = node->plan_adds[k] ? (float *)(void *)(plan->arena + node->scratch_offset[k])
+			                                  : gradient_data(plan, node->inputs[k]);
+}
+
+/* A tensor over memory of the plan, shaped as the model's value is for callers. */
+static nnopt_status wrap_value(const nnopt_plan *plan, const nno_value *value, void *data, nnopt_tensor **out)
+{
+	int64_t shape[4] = { plan->batch, value->shape.c, value->shape.h, value->shape.w };
+	size_t bytes = (size_t)(plan->batch * nno_shape_count(value->shape)) * sizeof(float);
+	return nnopt_tensor_wrap(out, plan->context, data, bytes, NNOPT_F32, value->flat ? 2 : 4, shape,
+	                         value->flat ? NNOPT_NCHW : NNOPT_NHWC);
+}
+
+static nnopt_status allocate(nnopt_plan *plan)
+{
+	const nno_alloc *a = &plan->context->alloc;
+	nnopt_model *model = plan->model;
+	plan->arena = nno_new(a, plan->arena_bytes);
+	if (plan->arena == NULL)
+		return nno_fail_memory("plan: activations", plan->arena_bytes);
+	plan->workspace = nno_new(a, plan->workspace_bytes);
+	if (plan->workspace == NULL)
+		return nno_fail_memory("plan: workspace", plan->workspace_bytes);
+	if (plan->training && model->gradients == NULL) {
+		model->gradients = nno_new_array(a, (size_t)model->parameter_elements, sizeof(float));
+		if (model->gradients == NULL)
+			return nno_fail_memory("plan: gradients", (size_t)model->parameter_elements * sizeof(float));
+	}
+	for (int i = 0; i < plan->graph.n_ops; i++)
+		if (!plan->graph.ops[i].removed)
+			point_op(plan, &plan->graph.ops[i]);
+	const nno_value *last = &model->nodes[model->n_nodes - 1].out;
+	NNO_TRY(wrap_value(plan, last, value_data(plan, plan->graph.output), &plan->output));
+	if (plan->graph.values[plan->graph.output].wants_gradient)
+		NNO_TRY(wrap_value(plan, last, gradient_data(plan, plan->graph.output), &plan->output_gradient));
+	if (plan->input_gradient)
+		NNO_TRY(wrap_value(plan, &model->input, gradient_data(plan, 0), &plan->input_gradient_tensor));
+	return NNOPT_OK;
+}
+
+static nnopt_status check_budget(const nnopt_plan *plan, uint64_t max_bytes)
+{
+	uint64_t own = (uint64_t)plan->arena_bytes + plan->workspace_bytes;
+	if (max_bytes != 0 && own > max_bytes)
+		return nno_fail(NNOPT_ERROR_OUT_OF_MEMORY, "plan: %llu bytes needed, max_bytes is %llu", (unsigned long long)own,
+		                (unsigned long long)max_bytes);
+	return NNOPT_OK;
+}
+
+static nnopt_status prepare(nnopt_plan *plan, const nnopt_plan_options *o)
+{
+	nno_graph *g = &plan->graph;
+	g->alloc = &plan->context->alloc;
+	g->values = nno_new(g->alloc, sizeof *g->values);
+	if (g->values == NULL)
+		return nno_fail_memory("plan", sizeof *g->values);
+	g->values[0].wants_gradient = plan->input_gradient;
+	NNO_TRY(nno_graph_lower(g, plan->model, plan->training));
+	if (o->fuse)
+		nno_graph_rewrite(g);
+	if (!book_ops(plan))
+		return nno_fail(NNOPT_ERROR_OUT_OF_MEMORY, "plan: the memory for batch %lld cannot be had", (long long)plan->batch);
+	if (!nno_graph_place(g, plan->batch, plan->input_gradient, &plan->arena_bytes))
+		return nno_fail(NNOPT_ERROR_OUT_OF_MEMORY, "plan: the activations of batch %lld cannot be placed", (long long)plan->batch);
+	NNO_TRY(check_budget(plan, o->max_bytes));
+	return allocate(plan);
+}
+
+static nnopt_status check_options(const nnopt_plan_options *o)
+{
+	if (o->batch < 1 || o->batch > 1 << 24)
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "plan_options: batch %lld, 1 to %d wanted", (long long)o->batch, 1 << 24);
+	if (o->mode != NNOPT_INFERENCE && o->mode != NNOPT_TRAINING)
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "plan_options: mode %d, 0 or 1 wanted", o->mode);
+	if (o->precision != NNOPT_PRECISION_F32)
+		return nno_fail(NNOPT_ERROR_UNSUPPORTED, "plan_options: precision %d, this version computes in f32 (0)", o->precision);
+	if (o->input_gradient && o->mode != NNOPT_TRAINING)
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "plan_options: input_gradient wants a training plan");
+	if (o->rank < 0 || o->rank > NNOPT_MAX_RANK)
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "plan_options: rank %d, 0 to %d wanted", o->rank, NNOPT_MAX_RANK);
+	return NNOPT_OK;
+}
+
+static const nnopt_plan_options option_defaults = { .struct_size = sizeof(nnopt_plan_options), .batch = 1, .fuse = 1 };
+
+nnopt_status nnopt_plan_options_init(nnopt_plan_options *options, size_t size)
+{
+	return nno_options_init(options, size, &option_defaults, sizeof option_defaults, "plan_options");
+}
+
+nnopt_status nnopt_plan_create(nnopt_plan **out, nnopt_model *model, const nnopt_plan_options *options)
+{
+	if (out == NULL || model == NULL)
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "plan_create: %s is NULL", out == NULL ? "out" : "model");
+	nnopt_plan_options o = option_defaults;
+	NNO_TRY(nno_options_read(&o, sizeof o, options, "plan_options"));
+	NNO_TRY(check_options(&o));
+	if (o.rank > 0)
+		NNO_TRY(nnopt_model_build(model, o.rank, o.shape));
+	else if (!model->built)
+		return nno_fail(NNOPT_ERROR_STATE, "plan_create: the model is not built and the options give no shape");
+	nnopt_plan *plan = nno_new(&model->context->alloc, sizeof *plan);
+	if (plan == NULL)
+		return nno_fail_memory("plan_create", sizeof *plan);
+	plan->context = nno_context_take(model->context);
+	plan->model = nno_model_take(model);
+	plan->batch = o.batch;
+	plan->training = o.mode == NNOPT_TRAINING;
+	plan->input_gradient = o.input_gradient != 0;
+	plan->stamp = model->stamp;
+	nnopt_status status = prepare(plan, &o);
+	if (status != NNOPT_OK) {
+		nnopt_plan_destroy(plan);
+		return status;
+	}
+	*out = plan;
+	return NNOPT_OK;
+}
+
+void nnopt_plan_destroy(nnopt_plan *plan)
+{
+	if (plan == NULL)
+		return;
+	nnopt_context *context = plan->context;
+	nnopt_tensor_destroy(plan->output);
+	nnopt_tensor_destroy(plan->output_gradient);
+	nnopt_tensor_destroy(plan->input_gradient_tensor);
+	nno_graph_free(&plan->graph);
+	nno_delete(&context->alloc, plan->arena);
+	nno_delete(&context->alloc, plan->workspace);
+	nno_delete(&context->alloc, plan->staging);
+	nnopt_model_destroy(plan->model);
+	nno_delete(&context->alloc, plan);
+	nno_context_drop(context);
+}
+
+nnopt_status nnopt_plan_get_info(const nnopt_plan *plan, nnopt_plan_info *info)
+{
+	if (plan == NULL || info == NULL)
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "plan_get_info: %s is NULL", plan == NULL ? "plan" : "info");
+	const nnopt_model *model = plan->model;
+	const nno_value *last = &model->nodes[model->n_nodes - 1].out;
+	nnopt_plan_info full = {
+		.struct_size = sizeof full, .activation_bytes = plan->arena_bytes, .workspace_bytes = plan->workspace_bytes,
+		.rewrites = plan->graph.rewrites, .output_rank = last->flat ? 2 : 4,
+		.output_shape = { plan->batch, last->shape.c, last->shape.h, last->shape.w },
+	};
+	if (last->flat)
+		full.output_shape[2] = full.output_shape[3] = 0;
+	for (int i = 0; i < model->n_params; i++) {
+		const nno_param *p = &model->params[i];
+		if (p->spec.role == NNOPT_ROLE_STATE)
+			continue;
+		full.parameters += p->count;
+		full.trainable_parameters += p->frozen ? 0 : p->count;
+	}
+	for (int i = 0; i < plan->graph.n_ops; i++)
+		if (!plan->graph.ops[i].removed) {
+			full.macs += plan->graph.ops[i].op.macs;
+			full.nodes++;
+		}
+	full.parameter_bytes = (uint64_t)(model->parameter_elements * (model->gradients != NULL ? 2 : 1) + model->state_elements) * sizeof(float);
+	full.peak_bytes = full.activation_bytes + full.workspace_bytes + full.parameter_bytes;
+	return nno_options_give(info, &full, sizeof full, "plan_info");
+}

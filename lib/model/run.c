@@ -1,0 +1,148 @@
+/* run.c - walking a plan. */
+#include "model/model.h"
+
+static nnopt_status check_input(const nnopt_plan *plan, const nnopt_tensor *input)
+{
+	const nno_value *v = &plan->model->input;
+	int64_t shape[4] = { plan->batch, v->shape.c, v->shape.h, v->shape.w };
+	int rank = v->flat ? 2 : 4;
+	bool same = input->rank == rank && input->shape[0] >= 1 && input->shape[0] <= plan->batch;
+	for (int i = 1; same && i < rank; i++)
+		same = input->shape[i] == shape[i];
+	if (!same) {
+		char got[NNO_SHAPE_TEXT], wanted[NNO_SHAPE_TEXT];
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "plan_forward: input of shape %s, %s (or fewer samples) wanted",
+		                nno_shape_text(got, input->shape, input->rank), nno_shape_text(wanted, shape, rank));
+	}
+	if (input->dtype != NNOPT_F32)
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "plan_forward: input of type %s, f32 wanted", nnopt_dtype_name(input->dtype));
+	return NNOPT_OK;
+}
+
+/* The input's pixels in NHWC order: in place where they are so already. */
+static nnopt_status input_pixels(nnopt_plan *plan, const nnopt_tensor *input, const float **pixels)
+{
+	nno_shape s = plan->model->input.shape;
+	const float *data = nnopt_tensor_const_data(input);
+	*pixels = data;
+	if (input->layout == NNOPT_NHWC || s.c == 1 || s.h * s.w == 1)
+		return NNOPT_OK;
+	if (plan->staging == NULL) {
+		size_t bytes = (size_t)(plan->batch * nno_shape_count(s)) * sizeof(float);
+		plan->staging = nno_new_raw(&plan->context->alloc, bytes);
+		if (plan->staging == NULL)
+			return nno_fail_memory("plan_forward: input", bytes);
+	}
+	int64_t area = s.h * s.w;
+	for (int64_t n = 0; n < input->shape[0]; n++)
+		for (int64_t p = 0; p < area; p++)
+			for (int64_t c = 0; c < s.c; c++)
+				plan->staging[(n * area + p) * s.c + c] = data[(n * s.c + c) * area + p];
+	*pixels = plan->staging;
+	return NNOPT_OK;
+}
+
+static nnopt_status check_plan(const char *what, const nnopt_plan *plan)
+{
+	if (plan == NULL)
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "%s: plan is NULL", what);
+	if (plan->stamp != plan->model->stamp)
+		return nno_fail(NNOPT_ERROR_STATE, "%s: parameters were frozen or freed since the plan was made, make a new one", what);
+	return NNOPT_OK;
+}
+
+nnopt_status nnopt_plan_forward(nnopt_plan *plan, const nnopt_tensor *input, const nnopt_tensor **output)
+{
+	NNO_TRY(check_plan("plan_forward", plan));
+	if (input == NULL || output == NULL)
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "plan_forward: %s is NULL", input == NULL ? "input" : "output");
+	NNO_TRY(check_input(plan, input));
+	const float *pixels;
+	NNO_TRY(input_pixels(plan, input, &pixels));
+	plan->forward_done = false;
+	plan->n = input->shape[0];
+	uint64_t step = plan->training ? atomic_fetch_add(&plan->model->step, 1) : 0;
+	for (int i = 0; i < plan->graph.n_ops; i++) {
+		nno_graph_op *node = &plan->graph.ops[i];
+		if (node->removed)
+			continue;
+		node->run.n = plan->n;
+		node->run.step = step;
+		node->run.status = NNOPT_OK;
+		for (int k = 0; k < node->op.n_in; k++)
+			if (node->inputs[k] == 0)
+				node->run.src[k] = pixels;
+		node->op.cls->forward(&node->op, &node->run);
+		if (node->run.status != NNOPT_OK)
+			return nno_fail_in(NNOPT_ERROR_CALLBACK, "layer '%s'", plan->model->nodes[node->node].name);
+	}
+	nno_tensor_set_batch(plan->output, plan->n);
+	if (plan->output_gradient != NULL)
+		nno_tensor_set_batch(plan->output_gradient, plan->n);
+	if (plan->input_gradient_tensor != NULL)
+		nno_tensor_set_batch(plan->input_gradient_tensor, plan->n);
+	plan->forward_done = true;
+	*output = plan->output;
+	return NNOPT_OK;
+}
+
+nnopt_tensor *nnopt_plan_output_gradient(nnopt_plan *plan)
+{
+	return plan == NULL ? NULL : plan->output_gradient;
+}
+
+const nnopt_tensor *nnopt_plan_input_gradient(nnopt_plan *plan)
+{
+	return plan == NULL ? NULL : plan->input_gradient_tensor;
+}
+
+#define ADD_CHUNK 16384
+
+typedef struct adding {
+	const nno_kernels *kernels;
+	float *dst;
+	const float *src;
+	int64_t count;
+} adding;
+
+static void add_chunk(void *user, int64_t index, int slot)
+{
+	(void)slot;
+	const adding *a = user;
+	int64_t from = index * ADD_CHUNK;
+	int64_t n = a->count - from < ADD_CHUNK ? a->count - from : ADD_CHUNK;
+	a->kernels->accumulate_f32(a->dst + from, a->src + from, n);
+}
+
+/* Adds the gradient that an op without can_add left in its scratch block. */
+static void add_scratch(const nnopt_plan *plan, const nno_graph_op *node, int input)
+{
+	const nno_graph *g = &plan->graph;
+	const nno_graph_value *v = &g->values[g->values[node->inputs[input]].gradient_storage];
+	adding a = { .kernels = node->run.kernels, .dst = (float *)(void *)(plan->arena + v->gradient_offset),
+		     .src = node->run.dsrc[input], .count = plan->n * nno_shape_count(node->op.in[input]) };
+	nno_parallel_for(node->run.pool, (a.count + ADD_CHUNK - 1) / ADD_CHUNK, add_chunk, &a);
+}
+
+nnopt_status nnopt_plan_backward(nnopt_plan *plan, int32_t accumulate)
+{
+	NNO_TRY(check_plan("plan_backward", plan));
+	if (!plan->training)
+		return nno_fail(NNOPT_ERROR_STATE, "plan_backward: an inference plan, one with mode NNOPT_TRAINING wanted");
+	if (!plan->forward_done)
+		return nno_fail(NNOPT_ERROR_STATE, "plan_backward: no forward since the last backward");
+	plan->forward_done = false;
+	for (int i = plan->graph.n_ops - 1; i >= 0; i--) {
+		nno_graph_op *node = &plan->graph.ops[i];
+		if (node->removed || !node->in_backward)
+			continue;
+		node->run.dparam_add = accumulate != 0;
+		node->op.cls->backward(&node->op, &node->run);
+		if (node->run.status != NNOPT_OK)
+			return nno_fail_in(NNOPT_ERROR_CALLBACK, "layer '%s'", plan->model->nodes[node->node].name);
+		for (int k = 0; k < node->op.n_in; k++)
+			if (node->plan_adds[k])
+				add_scratch(plan, node, k);
+	}
+	return NNOPT_OK;
+}
