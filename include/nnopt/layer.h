@@ -31,6 +31,16 @@ typedef enum nnopt_init {
 	NNOPT_INIT_FORCE_32 = 0x7fffffff
 } nnopt_init;
 
+/** What a tensor of the model is for. */
+typedef enum nnopt_parameter_role {
+	NNOPT_ROLE_WEIGHT = 0, /**< weights of convolutions and linear layers */
+	NNOPT_ROLE_BIAS = 1,   /**< biases, those of normalisations too */
+	NNOPT_ROLE_SCALE = 2,  /**< scales of normalisations */
+	NNOPT_ROLE_OTHER = 3,  /**< parameters of the caller's own layers */
+	NNOPT_ROLE_STATE = 4,  /**< not trained: running statistics */
+	NNOPT_ROLE_FORCE_32 = 0x7fffffff
+} nnopt_parameter_role;
+
 typedef enum nnopt_padding_mode {
 	NNOPT_PADDING_EXPLICIT = 0, /**< padding_h and padding_w on both sides */
 	NNOPT_PADDING_SAME = 1,     /**< dilation * (kernel - 1) / 2 on both sides: same size at stride 1 and odd kernels */

@@ -71,16 +71,6 @@ NNOPT_API nnopt_status nnopt_model_to_json(const nnopt_model *model, char *text,
 /** A model from such text; builds it when the text has an input shape. Errors: FORMAT with the offset. @since 0.1 */
 NNOPT_API nnopt_status nnopt_model_from_json(nnopt_model **out, nnopt_context *context, const char *text, size_t length);
 
-/** What a tensor of the model is for. */
-typedef enum nnopt_parameter_role {
-	NNOPT_ROLE_WEIGHT = 0, /**< weights of convolutions and linear layers */
-	NNOPT_ROLE_BIAS = 1,   /**< biases, those of normalisations too */
-	NNOPT_ROLE_SCALE = 2,  /**< scales of normalisations */
-	NNOPT_ROLE_OTHER = 3,  /**< parameters of the caller's own layers */
-	NNOPT_ROLE_STATE = 4,  /**< not trained: running statistics */
-	NNOPT_ROLE_FORCE_32 = 0x7fffffff
-} nnopt_parameter_role;
-
 typedef struct nnopt_parameter_info {
 	size_t struct_size;
 	const char *name;        /**< "conv2d1.weight"; borrowed from the model */
