@@ -1,0 +1,2 @@
+nnopt_test(model/graph)
+nnopt_test(model/plan)
