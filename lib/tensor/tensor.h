@@ -26,6 +26,11 @@ struct nnopt_tensor {
 	int64_t count;         /* elements, always the product of shape */
 };
 
+/* A tensor over memory that `release` gives back with the last reference (NULL: nobody does). On failure the memory stays
+ * the caller's. */
+nnopt_status nno_tensor_adopt(nnopt_tensor **out, nnopt_context *context, void *data, size_t bytes, nnopt_dtype dtype, int32_t rank,
+                              const int64_t *shape, nnopt_layout layout, void (*release)(void *, void *), void *user);
+
 nnopt_tensor *nno_tensor_take(nnopt_tensor *tensor);
 
 /* Changes the first extent of a tensor in place, within what its storage holds: how plan and loader outputs follow a

@@ -1,0 +1,261 @@
+/* pool.c - a pool of pthreads around one loop at a time. Tasks are handed out by an atomic counter; who finds nothing to
+ * do spins for some microseconds, because training issues many short loops, and then sleeps. */
+#include "par/par.h"
+
+#include "base/error.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#define MAX_THREADS 256
+#define SPINS 2000
+
+struct nno_pool {
+	nno_alloc alloc;
+	int threads;              /* the caller's included */
+	nnopt_parallel_fn parallel;
+	void *parallel_user;
+	pthread_mutex_t entrance; /* one loop at a time */
+	pthread_mutex_t lock;     /* of what follows, down to `next` */
+	pthread_cond_t wake, done;
+	pthread_t workers[MAX_THREADS];
+	int started;
+	unsigned generation;      /* of forks: workers of an older one are gone */
+	bool stop, open;          /* open: the loop takes workers in */
+	nno_task task;
+	void *user;
+	int64_t count;
+	atomic_uint ticket;       /* number of loops so far */
+	atomic_int active;        /* workers inside the loop */
+	atomic_llong next;
+	atomic_bool slot_taken[MAX_THREADS]; /* for the caller's hook */
+};
+
+/* Inside a task: its pool and slot, so that nested loops run here with the same slot. */
+static _Thread_local nno_pool *current_pool;
+static _Thread_local int current_slot;
+
+static atomic_uint forks;
+static pthread_once_t fork_once = PTHREAD_ONCE_INIT;
+
+static void count_fork(void)
+{
+	atomic_fetch_add(&forks, 1);
+}
+
+static void watch_forks(void)
+{
+	(void)pthread_atfork(NULL, NULL, count_fork);
+}
+
+static void pause_briefly(void)
+{
+#if defined(__x86_64__)
+	__builtin_ia32_pause();
+#endif
+}
+
+static void run_task(nno_pool *pool, int64_t index, int slot)
+{
+	nno_pool *outer_pool = current_pool;
+	int outer_slot = current_slot;
+	current_pool = pool;
+	current_slot = slot;
+	pool->task(pool->user, index, slot);
+	current_pool = outer_pool;
+	current_slot = outer_slot;
+}
+
+static void run_tasks(nno_pool *pool, int slot)
+{
+	for (;;) {
+		int64_t i = atomic_fetch_add(&pool->next, 1);
+		if (i >= pool->count)
+			return;
+		run_task(pool, i, slot);
+	}
+}
+
+typedef struct start {
+	nno_pool *pool;
+	int slot;
+	unsigned seen;
+} start;
+
+static void *work(void *user)
+{
+	start s = *(start *)user;
+	nno_pool *pool = s.pool;
+	nno_delete(&pool->alloc, user);
+	for (;;) {
+		for (int i = 0; i < SPINS && atomic_load_explicit(&pool->ticket, memory_order_relaxed) == s.seen; i++)
+			pause_briefly();
+		pthread_mutex_lock(&pool->lock);
+		while (!pool->stop && atomic_load(&pool->ticket) == s.seen)
+			pthread_cond_wait(&pool->wake, &pool->lock);
+		bool stop = pool->stop, join = pool->open;
+		s.seen = atomic_load(&pool->ticket);
+		if (!stop && join)
+			atomic_fetch_add(&pool->active, 1);
+		pthread_mutex_unlock(&pool->lock);
+		if (stop)
+			return NULL;
+		if (!join)
+			continue;
+		run_tasks(pool, s.slot);
+		pthread_mutex_lock(&pool->lock);
+		if (atomic_fetch_sub(&pool->active, 1) == 1)
+			pthread_cond_signal(&pool->done);
+		pthread_mutex_unlock(&pool->lock);
+	}
+}
+
+static void start_workers(nno_pool *pool)
+{
+	/* The host's signals are not ours to take. */
+	sigset_t all, old;
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	while (pool->started < pool->threads - 1) {
+		start *s = nno_new(&pool->alloc, sizeof *s);
+		if (s == NULL)
+			break;
+		*s = (start){ .pool = pool, .slot = pool->started + 1, .seen = atomic_load(&pool->ticket) };
+		if (pthread_create(&pool->workers[pool->started], NULL, work, s) != 0) {
+			nno_delete(&pool->alloc, s);
+			break;
+		}
+		pool->started++;
+	}
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+}
+
+static void init_locks(nno_pool *pool)
+{
+	pthread_mutex_init(&pool->lock, NULL);
+	pthread_cond_init(&pool->wake, NULL);
+	pthread_cond_init(&pool->done, NULL);
+}
+
+/* In a child of fork() the workers are gone, and the locks may be held by them for ever. */
+static void after_fork(nno_pool *pool)
+{
+	unsigned now = atomic_load(&forks);
+	if (pool->generation == now)
+		return;
+	pool->generation = now;
+	pool->started = 0;
+	atomic_store(&pool->active, 0);
+	init_locks(pool);
+}
+
+static void loop_with_workers(nno_pool *pool, int64_t count, nno_task task, void *user)
+{
+	after_fork(pool);
+	start_workers(pool);
+	pthread_mutex_lock(&pool->lock);
+	pool->task = task;
+	pool->user = user;
+	pool->count = count;
+	atomic_store(&pool->next, 0);
+	pool->open = true;
+	atomic_fetch_add(&pool->ticket, 1);
+	pthread_cond_broadcast(&pool->wake);
+	pthread_mutex_unlock(&pool->lock);
+	run_tasks(pool, 0);
+	pthread_mutex_lock(&pool->lock);
+	pool->open = false;
+	pthread_mutex_unlock(&pool->lock);
+	for (int i = 0; i < SPINS && atomic_load_explicit(&pool->active, memory_order_relaxed) > 0; i++)
+		pause_briefly();
+	pthread_mutex_lock(&pool->lock);
+	while (atomic_load(&pool->active) > 0)
+		pthread_cond_wait(&pool->done, &pool->lock);
+	pthread_mutex_unlock(&pool->lock);
+}
+
+static int take_slot(nno_pool *pool)
+{
+	for (;;) {
+		for (int i = 0; i < pool->threads; i++)
+			if (!atomic_exchange(&pool->slot_taken[i], true))
+				return i;
+		pause_briefly();
+	}
+}
+
+static void hooked_task(int64_t index, void *user)
+{
+	nno_pool *pool = user;
+	int slot = take_slot(pool);
+	run_task(pool, index, slot);
+	atomic_store(&pool->slot_taken[slot], false);
+}
+
+nnopt_status nno_pool_create(nno_pool **out, const nno_alloc *alloc, int threads, nnopt_parallel_fn parallel, void *parallel_user)
+{
+	nno_pool *pool = nno_new(alloc, sizeof *pool);
+	if (pool == NULL)
+		return nno_fail_memory("thread pool", sizeof *pool);
+	pthread_once(&fork_once, watch_forks);
+	pool->alloc = *alloc;
+	pool->threads = threads < 1 ? 1 : threads > MAX_THREADS ? MAX_THREADS : threads;
+	pool->parallel = parallel;
+	pool->parallel_user = parallel_user;
+	pool->generation = atomic_load(&forks);
+	pthread_mutex_init(&pool->entrance, NULL);
+	init_locks(pool);
+	*out = pool;
+	return NNOPT_OK;
+}
+
+void nno_pool_destroy(nno_pool *pool)
+{
+	if (pool == NULL)
+		return;
+	after_fork(pool);
+	pthread_mutex_lock(&pool->lock);
+	pool->stop = true;
+	atomic_fetch_add(&pool->ticket, 1);
+	pthread_cond_broadcast(&pool->wake);
+	pthread_mutex_unlock(&pool->lock);
+	for (int i = 0; i < pool->started; i++)
+		pthread_join(pool->workers[i], NULL);
+	pthread_cond_destroy(&pool->wake);
+	pthread_cond_destroy(&pool->done);
+	pthread_mutex_destroy(&pool->lock);
+	pthread_mutex_destroy(&pool->entrance);
+	nno_alloc alloc = pool->alloc;
+	nno_delete(&alloc, pool);
+}
+
+int nno_pool_slots(const nno_pool *pool)
+{
+	return pool->threads;
+}
+
+void nno_parallel_for(nno_pool *pool, int64_t count, nno_task task, void *user)
+{
+	if (current_pool == pool) {
+		for (int64_t i = 0; i < count; i++)
+			task(user, i, current_slot);
+		return;
+	}
+	pthread_mutex_lock(&pool->entrance);
+	if (pool->parallel != NULL) {
+		pool->task = task;
+		pool->user = user;
+		pool->count = count;
+		pool->parallel(count, hooked_task, pool, pool->parallel_user);
+	} else if (count > 1 && pool->threads > 1) {
+		loop_with_workers(pool, count, task, user);
+	} else {
+		pool->task = task;
+		pool->user = user;
+		for (int64_t i = 0; i < count; i++)
+			run_task(pool, i, 0);
+	}
+	pthread_mutex_unlock(&pool->entrance);
+}
