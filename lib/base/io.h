@@ -28,6 +28,9 @@ typedef struct nno_io {
 
 extern const nno_io nno_io_posix;
 
+/* The failure of a system call on `path`: NOT_FOUND for ENOENT and ENOTDIR, else IO. */
+nnopt_status nno_fail_errno(const char *path, const char *action, int error);
+
 /* An open file for reading. Descriptors are close-on-exec and >= 3. Only regular files open. */
 typedef struct nno_file {
 	const nno_io *io;

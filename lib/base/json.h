@@ -21,8 +21,7 @@ void nno_json_free(nno_json *j);
 nno_json_type nno_json_type_of(const nno_json *j, int value);
 /* Entries of an array or object. */
 int nno_json_size(const nno_json *j, int value);
-/* First child (an object's first key), or -1; and the sibling after a value, or -1. Keys and values alternate in objects:
- * use nno_json_value for the value of a key. */
+/* First entry (an object's first key), or -1; the entry after one (keys follow keys), or -1; and the value of a key. */
 int nno_json_first(const nno_json *j, int value);
 int nno_json_next(const nno_json *j, int value);
 int nno_json_value(const nno_json *j, int key);

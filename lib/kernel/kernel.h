@@ -10,6 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+enum { NNO_GEMM_ADD = 1, NNO_GEMM_RELU = 2 };
+
 typedef struct nno_kernels {
 	const char *isa; /* "scalar", "avx2", "avx512", "neon" */
 	int isa_id;      /* nnopt_isa */

@@ -117,7 +117,7 @@ static nnopt_status read_state(const nno_json *j, int object, const nno_layer_cl
 {
 	if (cls->defaults != NULL)
 		memcpy(state, cls->defaults, cls->state_size);
-	for (int key = nno_json_first(j, object); key >= 0; key = nno_json_next(j, nno_json_value(j, key))) {
+	for (int key = nno_json_first(j, object); key >= 0; key = nno_json_next(j, key)) {
 		if (nno_json_equals(j, key, "kind") || nno_json_equals(j, key, "name") || nno_json_equals(j, key, "inputs"))
 			continue;
 		const nno_field *field = field_of(cls, j, key);

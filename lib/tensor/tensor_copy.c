@@ -1,7 +1,7 @@
 /* tensor_copy.c - elements in and out, between types and layouts. */
 #include "tensor/tensor.h"
 
-#include <string.h>
+#include <math.h>
 
 /* One row of pixels at a time goes through here when the layout changes: element (n, c, h, w) by its place in each order. */
 static void copy_layouts(const nno_kernels *k, char *dst, nnopt_dtype dst_dtype, const char *src, nnopt_dtype src_dtype,
@@ -48,9 +48,10 @@ nnopt_status nnopt_tensor_fill(nnopt_tensor *tensor, double value)
 {
 	if (tensor == NULL)
 		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "tensor_fill: tensor is NULL");
-	bool wide = tensor->dtype == NNOPT_I64 && value >= -0x1p63 && value < 0x1p63;
+	bool integral = tensor->dtype == NNOPT_U8 || tensor->dtype == NNOPT_I32 || tensor->dtype == NNOPT_I64;
+	bool wide = integral && value >= -0x1p63 && value < 0x1p63;
 	float single = (float)value;
-	int64_t integer = wide ? (int64_t)value : 0;
+	int64_t integer = wide ? (int64_t)rint(value) : 0;
 	size_t size = nnopt_dtype_size(tensor->dtype);
 	for (int64_t i = 0; i < tensor->count; i++)
 		nno_convert(tensor->context->kernels, tensor->data + (size_t)i * size, tensor->dtype,

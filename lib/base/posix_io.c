@@ -1,0 +1,128 @@
+/* posix_io.c - the I/O table over the system calls, and reading files through it. */
+#include "base/io.h"
+
+#include "base/size.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* Standard streams may be closed in the host: a file must never become one. */
+static int io_open(const char *path, int flags, mode_t mode, void *user)
+{
+	(void)user;
+	int fd = open(path, flags | O_CLOEXEC, mode);
+	if (fd < 0 || fd > 2)
+		return fd;
+	int high = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+	int saved = errno;
+	close(fd);
+	errno = saved;
+	return high;
+}
+
+static ssize_t io_pread(int fd, void *dst, size_t n, int64_t offset, void *user) { (void)user; return pread(fd, dst, n, offset); }
+static ssize_t io_write(int fd, const void *src, size_t n, void *user) { (void)user; return write(fd, src, n); }
+static int io_allocate(int fd, int64_t size, void *user) { (void)user; return posix_fallocate(fd, 0, size); }
+static int io_sync(int fd, void *user) { (void)user; return fsync(fd); }
+static int io_close(int fd, void *user) { (void)user; return close(fd); }
+static int io_rename(const char *from, const char *to, void *user) { (void)user; return rename(from, to); }
+static int io_unlink(const char *path, void *user) { (void)user; return unlink(path); }
+static int io_link(const char *from, const char *to, void *user) { (void)user; return link(from, to); }
+
+static int io_size(int fd, int64_t *out, int *is_regular, void *user)
+{
+	(void)user;
+	struct stat s;
+	if (fstat(fd, &s) != 0)
+		return -1;
+	*out = s.st_size;
+	*is_regular = S_ISREG(s.st_mode);
+	return 0;
+}
+
+const nno_io nno_io_posix = {
+	.open = io_open, .pread = io_pread, .write = io_write, .size = io_size, .allocate = io_allocate, .sync = io_sync,
+	.close = io_close, .rename = io_rename, .unlink = io_unlink, .link = io_link,
+};
+
+nnopt_status nno_fail_errno(const char *path, const char *action, int error)
+{
+	nnopt_status status = error == ENOENT || error == ENOTDIR ? NNOPT_ERROR_NOT_FOUND : NNOPT_ERROR_IO;
+	char text[128] = "";
+	const char *reason = strerror_r(error, text, sizeof text);
+	return nno_fail(status, "%s: %s: %s", path, action, reason);
+}
+
+nnopt_status nno_file_open(nno_file *file, const nno_io *io, const char *path)
+{
+	int fd, regular = 0;
+	do
+		fd = io->open(path, O_RDONLY | O_NONBLOCK, 0, io->user);
+	while (fd < 0 && errno == EINTR);
+	if (fd < 0)
+		return nno_fail_errno(path, "cannot open", errno);
+	int64_t size = 0;
+	nnopt_status status = NNOPT_OK;
+	if (io->size(fd, &size, &regular, io->user) != 0)
+		status = nno_fail_errno(path, "cannot read its size", errno);
+	else if (!regular)
+		status = nno_fail(NNOPT_ERROR_IO, "%s: not a regular file", path);
+	if (status != NNOPT_OK) {
+		io->close(fd, io->user);
+		return status;
+	}
+	*file = (nno_file){ .io = io, .fd = fd, .size = size, .path = path };
+	return NNOPT_OK;
+}
+
+nnopt_status nno_file_read(const nno_file *file, void *dst, size_t n, int64_t offset)
+{
+	size_t done = 0;
+	while (done < n) {
+		ssize_t got = file->io->pread(file->fd, (char *)dst + done, n - done, offset + (int64_t)done, file->io->user);
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0)
+			return nno_fail_errno(file->path, "cannot read", errno);
+		if (got == 0)
+			return nno_fail(NNOPT_ERROR_FORMAT, "%s: offset %lld: the file ends here, %zu more bytes wanted", file->path,
+			                (long long)(offset + (int64_t)done), n - done);
+		done += (size_t)got;
+	}
+	return NNOPT_OK;
+}
+
+void nno_file_close(nno_file *file)
+{
+	file->io->close(file->fd, file->io->user);
+}
+
+nnopt_status nno_file_read_all(const nno_io *io, const nno_alloc *alloc, const char *path, size_t limit, char **data, size_t *size)
+{
+	nno_file file;
+	NNO_TRY(nno_file_open(&file, io, path));
+	nnopt_status status = NNOPT_OK;
+	char *bytes = NULL;
+	if (file.size < 0 || (uint64_t)file.size > limit) {
+		status = nno_fail(NNOPT_ERROR_FORMAT, "%s: offset 0: %lld bytes, at most %zu wanted", path, (long long)file.size, limit);
+		goto out;
+	}
+	bytes = nno_new_raw(alloc, (size_t)file.size + 1);
+	if (bytes == NULL) {
+		status = nno_fail_memory(path, (size_t)file.size + 1);
+		goto out;
+	}
+	NNO_TRY_OUT(nno_file_read(&file, bytes, (size_t)file.size, 0));
+	bytes[file.size] = '\0';
+	*data = bytes;
+	*size = (size_t)file.size;
+	bytes = NULL;
+out:
+	nno_delete(alloc, bytes);
+	nno_file_close(&file);
+	return status;
+}

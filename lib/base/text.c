@@ -1,0 +1,120 @@
+/* text.c - growing text; numbers without the locale. */
+#include "base/text.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+void nno_text_start(nno_text *t, const nno_alloc *alloc)
+{
+	*t = (nno_text){ .alloc = alloc };
+}
+
+void nno_text_free(nno_text *t)
+{
+	nno_delete(t->alloc, t->data);
+	*t = (nno_text){ .alloc = t->alloc };
+}
+
+void nno_text_add_n(nno_text *t, const char *text, size_t n)
+{
+	if (t->failed)
+		return;
+	if (t->data == NULL || n > t->capacity - t->length - 1) {
+		size_t capacity = t->length + n + 1 > 2 * t->capacity ? t->length + n + 64 : 2 * t->capacity;
+		char *data = nno_grow(t->alloc, t->data, capacity);
+		if (data == NULL) {
+			t->failed = true;
+			return;
+		}
+		t->data = data;
+		t->capacity = capacity;
+	}
+	memcpy(t->data + t->length, text, n);
+	t->length += n;
+	t->data[t->length] = '\0';
+}
+
+void nno_text_add(nno_text *t, const char *text)
+{
+	nno_text_add_n(t, text, strlen(text));
+}
+
+void nno_text_addf(nno_text *t, const char *format, ...)
+{
+	char line[1024];
+	va_list args;
+	va_start(args, format);
+	int n = vsnprintf(line, sizeof line, format, args);
+	va_end(args);
+	if (n < 0)
+		t->failed = true;
+	else
+		nno_text_add_n(t, line, (size_t)n < sizeof line ? (size_t)n : sizeof line - 1);
+}
+
+void nno_text_add_number(nno_text *t, double value, bool is_float)
+{
+	char text[40];
+	if (isnan(value) || isinf(value)) {
+		nno_text_add(t, isnan(value) ? "nan" : value > 0 ? "inf" : "-inf");
+		return;
+	}
+	/* The fewest digits that read back the same. The host's locale may print another decimal point. */
+	for (int digits = 1; digits <= 17; digits++) {
+		int n = snprintf(text, sizeof text, "%.*e", digits - 1, value);
+		for (int i = 0; i < n; i++)
+			if (strchr("+-0123456789e", text[i]) == NULL)
+				text[i] = '.';
+		double back = 0.0;
+		bool read = nno_parse_number(text, (size_t)n, &back);
+		if (read && (is_float ? (float)back == (float)value : back == value))
+			break;
+	}
+	nno_text_add(t, text);
+}
+
+void nno_text_add_fixed(nno_text *t, double value, int decimals)
+{
+	if (isnan(value) || isinf(value)) {
+		nno_text_add_number(t, value, false);
+		return;
+	}
+	char text[400];
+	int n = snprintf(text, sizeof text, "%.*f", decimals, value);
+	for (int i = 0; i < n && i < (int)sizeof text - 1; i++)
+		if (strchr("-0123456789", text[i]) == NULL)
+			text[i] = '.';
+	nno_text_add(t, text);
+}
+
+void nno_text_add_json(nno_text *t, const char *text)
+{
+	nno_text_add(t, "\"");
+	for (const unsigned char *c = (const unsigned char *)text; *c != '\0'; c++) {
+		if (*c == '"' || *c == '\\')
+			nno_text_addf(t, "\\%c", *c);
+		else if (*c < 0x20)
+			nno_text_addf(t, "\\u%04x", *c);
+		else
+			nno_text_add_n(t, (const char *)c, 1);
+	}
+	nno_text_add(t, "\"");
+}
+
+nnopt_status nno_text_check(const nno_text *t, const char *what)
+{
+	return t->failed ? nno_fail_memory(what, t->capacity * 2) : NNOPT_OK;
+}
+
+nnopt_status nno_text_give(const nno_text *t, char *dst, size_t size, size_t *needed, const char *what)
+{
+	NNO_TRY(nno_text_check(t, what));
+	if (needed != NULL)
+		*needed = t->length + 1;
+	if (dst == NULL || size < t->length + 1)
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "%s: a buffer of %zu bytes, %zu wanted", what, dst == NULL ? 0 : size, t->length + 1);
+	memcpy(dst, t->data != NULL ? t->data : "", t->length + 1);
+	return NNOPT_OK;
+}

@@ -1,0 +1,163 @@
+/* conv.c - convolution forward, as an implicit product: a task is a band of output rows of one image. Its input rows are
+ * copied once into a zero-padded band that stays in cache, so that no tap needs a bounds check and a register tile may be
+ * any pixels; weights are read where they are. */
+#include "op/conv.h"
+
+#include "base/size.h"
+#include "op/parallel.h"
+
+#include <string.h>
+
+#define BAND_BYTES (128 * 1024)
+
+static int64_t rows_for(int64_t row_bytes, int64_t rows, int64_t step, int64_t reach)
+{
+	int64_t fit = (BAND_BYTES / row_bytes - reach) / step + 1;
+	return fit < 1 ? 1 : fit > rows ? rows : fit;
+}
+
+bool nno_conv_layout(const nno_op *op, nno_conv_plan *p)
+{
+	const nno_conv_attr *a = op->attr;
+	nno_shape in = op->in[0], out = op->out;
+	memset(p, 0, sizeof *p);
+	int64_t reach_h = a->dilation_h * (a->kernel_h - 1) + 1;
+	p->band_w = in.w + 2 * a->pad_w;
+	p->rows = rows_for(p->band_w * in.c * 4, out.h, a->stride_h, reach_h);
+	p->bands = nno_i64_ceil_div(out.h, p->rows);
+	p->band_h = (p->rows - 1) * a->stride_h + reach_h;
+	/* Input column x meets output columns (x + pad) / stride - t for t = 0 .. dilation (kernel - 1) / stride. */
+	int64_t span_w = a->dilation_w * (a->kernel_w - 1) / a->stride_w, span_h = a->dilation_h * (a->kernel_h - 1) / a->stride_h;
+	p->grad_left = a->pad_w / a->stride_w - span_w;
+	p->grad_w = (in.w - 1 + a->pad_w) / a->stride_w - p->grad_left + 1;
+	int64_t grad_row = p->grad_w * out.c * 4;
+	int64_t fit = (BAND_BYTES / grad_row - span_h - 1) * a->stride_h;
+	p->data_rows = fit < a->stride_h ? a->stride_h : fit;
+	p->data_rows = p->data_rows > in.h ? in.h : p->data_rows;
+	p->data_bands = nno_i64_ceil_div(in.h, p->data_rows);
+	p->grad_h = (p->data_rows - 1) / a->stride_h + 2 + span_h;
+	p->weight_count = a->kernel_h * a->kernel_w * (in.c / a->groups) * out.c;
+	p->bias_count = out.c;
+	int64_t whole = (in.h + 2 * a->pad_h) * p->band_w * in.c;
+	int64_t band = nno_i64_max(nno_i64_max(p->band_h * p->band_w * in.c, p->grad_h * p->grad_w * out.c), whole);
+	int64_t pixels = nno_i64_max(p->rows * out.w, p->data_rows * in.w);
+	int64_t taps = nno_i64_max(a->kernel_h * a->kernel_w, out.h);
+	p->band_bytes = nno_size_round_up((size_t)band * 4, NNO_ALIGNMENT);
+	p->pointer_bytes = nno_size_round_up((size_t)pixels * sizeof(void *), NNO_ALIGNMENT);
+	p->tap_bytes = nno_size_round_up((size_t)taps * sizeof(int64_t), NNO_ALIGNMENT);
+	p->slot_bytes = p->band_bytes + 2 * p->pointer_bytes + 2 * p->tap_bytes;
+	p->chunks = nno_i64_min(NNO_CONV_CHUNKS, nno_i64_max(1, ((int64_t)8 << 20) / p->weight_count));
+	int64_t partial;
+	if (!nno_i64_mul(p->chunks, p->weight_count + p->bias_count, &partial) || partial > INT64_MAX / 16)
+		return false;
+	p->shared_bytes = nno_size_round_up((size_t)(partial + p->weight_count) * 4, NNO_ALIGNMENT);
+	return true;
+}
+
+static bool book(nno_op *op, int slots)
+{
+	nno_conv_plan p;
+	if (!nno_conv_layout(op, &p))
+		return false;
+	op->macs = nno_shape_count(op->out) * (p.weight_count / op->out.c);
+	return nno_size_mul(p.slot_bytes, (size_t)slots, &op->forward_workspace) &&
+	       nno_size_add(op->forward_workspace, p.shared_bytes, &op->backward_workspace);
+}
+
+void nno_conv_copy_band(float *dst, int64_t h, int64_t w, const float *image, int64_t rows, int64_t columns, int64_t channels,
+                        int64_t from, int64_t left)
+{
+	int64_t first = nno_i64_max(0, -left), last = nno_i64_min(w, columns - left);
+	size_t pixel = (size_t)channels * sizeof(float);
+	for (int64_t y = 0; y < h; y++, dst += w * channels) {
+		int64_t row = from + y;
+		if (row < 0 || row >= rows || first >= last) {
+			memset(dst, 0, (size_t)w * pixel);
+			continue;
+		}
+		memset(dst, 0, (size_t)first * pixel);
+		memcpy(dst + first * channels, image + (row * columns + left + first) * channels, (size_t)(last - first) * pixel);
+		memset(dst + last * channels, 0, (size_t)(w - last) * pixel);
+	}
+}
+
+typedef struct forward_job {
+	const nno_op *op;
+	nno_run *run;
+	nno_conv_plan p;
+} forward_job;
+
+/* Offsets of the taps in the band and in one group's weights. Neighbouring taps of a pixel row are one long tap where
+ * they are contiguous on both sides. */
+static int64_t list_taps(const nno_op *op, int64_t band_w, int64_t *a_off, int64_t *b_off, int64_t *k)
+{
+	const nno_conv_attr *a = op->attr;
+	int64_t c = op->in[0].c, depth = c / a->groups, o = op->out.c;
+	bool merge = a->groups == 1 && a->dilation_w == 1;
+	int64_t across = merge ? 1 : a->kernel_w, n = 0;
+	*k = merge ? a->kernel_w * c : depth;
+	for (int64_t y = 0; y < a->kernel_h; y++)
+		for (int64_t x = 0; x < across; x++) {
+			a_off[n] = (y * a->dilation_h * band_w + x * a->dilation_w) * c;
+			b_off[n++] = (y * a->kernel_w + x) * depth * o;
+		}
+	return n;
+}
+
+static void forward_band(void *user, int64_t index, int slot)
+{
+	const forward_job *j = user;
+	const nno_op *op = j->op;
+	const nno_conv_attr *a = op->attr;
+	nno_run *run = j->run;
+	nno_shape in = op->in[0], out = op->out;
+	int64_t image = index / j->p.bands, from = index % j->p.bands * j->p.rows;
+	int64_t rows = nno_i64_min(j->p.rows, out.h - from);
+	char *scratch = (char *)run->workspace + (size_t)slot * j->p.slot_bytes;
+	float *band = (float *)(void *)scratch;
+	const float **pixel = (const float **)(void *)(scratch + j->p.band_bytes);
+	float **result = (float **)(void *)(scratch + j->p.band_bytes + j->p.pointer_bytes);
+	int64_t *a_off = (int64_t *)(void *)(scratch + j->p.band_bytes + 2 * j->p.pointer_bytes);
+	int64_t *b_off = (int64_t *)(void *)((char *)a_off + j->p.tap_bytes);
+	int64_t band_h = (rows - 1) * a->stride_h + a->dilation_h * (a->kernel_h - 1) + 1;
+	nno_conv_copy_band(band, band_h, j->p.band_w, run->src[0] + image * nno_shape_count(in), in.h, in.w, in.c,
+	                   from * a->stride_h - a->pad_h, -a->pad_w);
+	float *dst = run->dst + (image * out.h + from) * out.w * out.c;
+	for (int64_t y = 0; y < rows; y++)
+		for (int64_t x = 0; x < out.w; x++) {
+			pixel[y * out.w + x] = band + (y * a->stride_h * j->p.band_w + x * a->stride_w) * in.c;
+			result[y * out.w + x] = dst + (y * out.w + x) * out.c;
+		}
+	int64_t k, taps = list_taps(op, j->p.band_w, a_off, b_off, &k);
+	int64_t group_in = in.c / a->groups, group_out = out.c / a->groups;
+	for (int64_t g = 0; g < a->groups; g++) {
+		run->kernels->gemm_rows_f32(rows * out.w, group_out, k, taps, pixel, a_off, run->param[0] + g * group_out, b_off, out.c,
+		                            result, g * group_out, a->bias ? run->param[1] + g * group_out : NULL,
+		                            a->activation == NNO_ACT_RELU ? NNO_GEMM_RELU : 0);
+		for (int64_t t = 0; t < taps; t++)
+			a_off[t] += group_in;
+	}
+}
+
+static void forward(const nno_op *op, nno_run *run)
+{
+	forward_job j = { .op = op, .run = run };
+	(void)nno_conv_layout(op, &j.p);
+	nno_parallel_for(run->pool, run->n * j.p.bands, forward_band, &j);
+}
+
+static void backward(const nno_op *op, nno_run *run)
+{
+	const nno_conv_attr *a = op->attr;
+	if (a->activation == NNO_ACT_RELU)
+		nno_mask_relu(op, run);
+	if (op->wants_dparam)
+		nno_conv_backward_weights(op, run);
+	if (run->dsrc[0] != NULL)
+		nno_conv_backward_data(op, run);
+}
+
+const nno_op_class nno_op_conv = {
+	.name = "conv", .attr_size = sizeof(nno_conv_attr), .needs_src = true, .can_add = true, .book = book, .forward = forward,
+	.backward = backward,
+};

@@ -1,0 +1,99 @@
+/* conv_weights.c - gradients of a convolution's weights and bias. The batch is cut into chunks by its size alone; each
+ * chunk sums its images into a partial gradient of its own, and the partials are added in order. */
+#include "op/conv.h"
+
+#include "base/size.h"
+#include "op/parallel.h"
+
+#include <string.h>
+
+typedef struct weights_job {
+	const nno_op *op;
+	nno_run *run;
+	nno_conv_plan p;
+	float *partial; /* chunks x (weights, bias) */
+	int64_t chunks, images; /* in use, and images a chunk */
+} weights_job;
+
+static void add_image(const weights_job *j, const float *x, const float *dy, float *weights, int64_t *x_off, int64_t *y_off, bool first)
+{
+	const nno_op *op = j->op;
+	const nno_conv_attr *a = op->attr;
+	int64_t c = op->in[0].c, depth = c / a->groups, o = op->out.c, group_out = o / a->groups;
+	bool merge = a->groups == 1 && a->dilation_w == 1;
+	int64_t across = merge ? 1 : a->kernel_w, m = merge ? a->kernel_w * c : depth;
+	for (int64_t r = 0; r < op->out.h; r++)
+		y_off[r] = r * op->out.w * o;
+	for (int64_t ky = 0; ky < a->kernel_h; ky++)
+		for (int64_t kx = 0; kx < across; kx++)
+			for (int64_t g = 0; g < a->groups; g++) {
+				for (int64_t r = 0; r < op->out.h; r++)
+					x_off[r] = ((r * a->stride_h + ky * a->dilation_h) * j->p.band_w + kx * a->dilation_w) * c + g * depth;
+				float *dst = weights + (ky * a->kernel_w + kx) * depth * o + g * group_out;
+				j->run->kernels->gemm_columns_f32(m, group_out, op->out.w, op->out.h, x, x_off, a->stride_w * c,
+				                                  dy + g * group_out, y_off, o, dst, o, first ? 0 : NNO_GEMM_ADD);
+			}
+}
+
+static void sum_chunk(void *user, int64_t index, int slot)
+{
+	const weights_job *j = user;
+	const nno_op *op = j->op;
+	const nno_conv_attr *a = op->attr;
+	nno_shape in = op->in[0], out = op->out;
+	char *scratch = (char *)j->run->workspace + (size_t)slot * j->p.slot_bytes;
+	float *padded = (float *)(void *)scratch;
+	int64_t *x_off = (int64_t *)(void *)(scratch + j->p.band_bytes + 2 * j->p.pointer_bytes);
+	int64_t *y_off = (int64_t *)(void *)((char *)x_off + j->p.tap_bytes);
+	float *weights = j->partial + index * (j->p.weight_count + j->p.bias_count);
+	float *bias = weights + j->p.weight_count;
+	memset(bias, 0, (size_t)j->p.bias_count * sizeof(float));
+	int64_t from = index * j->images, to = nno_i64_min(from + j->images, j->run->n);
+	for (int64_t i = from; i < to; i++) {
+		const float *image = j->run->src[0] + i * nno_shape_count(in), *dy = j->run->ddst + i * nno_shape_count(out);
+		nno_conv_copy_band(padded, in.h + 2 * a->pad_h, j->p.band_w, image, in.h, in.w, in.c, -a->pad_h, -a->pad_w);
+		add_image(j, padded, dy, weights, x_off, y_off, i == from);
+		if (a->bias)
+			j->run->kernels->column_sums_f32(bias, dy, out.h * out.w, out.c);
+	}
+}
+
+typedef struct combine_job {
+	const weights_job *w;
+	float *dst;
+	const float *src; /* the first partial */
+	int64_t count;
+} combine_job;
+
+static void combine_chunk(void *user, int64_t index, int slot)
+{
+	(void)slot;
+	const combine_job *j = user;
+	int64_t at = index * NNO_CHUNK, n = nno_chunk_length(j->count, index);
+	int64_t stride = j->w->p.weight_count + j->w->p.bias_count;
+	if (!j->w->run->dparam_add)
+		memset(j->dst + at, 0, (size_t)n * sizeof(float));
+	for (int64_t k = 0; k < j->w->chunks; k++)
+		j->w->run->kernels->accumulate_f32(j->dst + at, j->src + k * stride + at, n);
+}
+
+static void combine(const weights_job *w, float *dst, int64_t offset, int64_t count)
+{
+	combine_job j = { .w = w, .dst = dst, .src = w->partial + offset, .count = count };
+	if (dst != NULL)
+		nno_parallel_for(w->run->pool, nno_chunks(count), combine_chunk, &j);
+}
+
+void nno_conv_backward_weights(const nno_op *op, nno_run *run)
+{
+	const nno_conv_attr *a = op->attr;
+	weights_job j = { .op = op, .run = run };
+	(void)nno_conv_layout(op, &j.p);
+	j.partial = (float *)(void *)((char *)run->workspace + (size_t)nno_pool_slots(run->pool) * j.p.slot_bytes);
+	j.images = nno_i64_ceil_div(run->n, j.p.chunks);
+	j.chunks = nno_i64_ceil_div(run->n, j.images);
+	nno_parallel_for(run->pool, j.chunks, sum_chunk, &j);
+	combine(&j, run->dparam[0], 0, j.p.weight_count);
+	if (a->bias)
+		combine(&j, run->dparam[1], j.p.weight_count, j.p.bias_count);
+}

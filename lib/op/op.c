@@ -1,0 +1,43 @@
+/* op.c - what all ops share. */
+#include "op/op.h"
+
+#include "op/parallel.h"
+
+static nno_activation fused_activation(const nno_op *op)
+{
+	if (op->cls == &nno_op_conv)
+		return ((const nno_conv_attr *)op->attr)->activation;
+	if (op->cls == &nno_op_linear)
+		return ((const nno_linear_attr *)op->attr)->activation;
+	return NNO_ACT_NONE;
+}
+
+bool nno_op_needs_src(const nno_op *op)
+{
+	return op->cls->needs_src;
+}
+
+bool nno_op_needs_dst(const nno_op *op)
+{
+	return op->cls->needs_dst || fused_activation(op) != NNO_ACT_NONE;
+}
+
+typedef struct mask_job {
+	const nno_kernels *kernels;
+	float *gradient;
+	const float *y;
+	int64_t count;
+} mask_job;
+
+static void mask_chunk(void *user, int64_t index, int slot)
+{
+	(void)slot;
+	const mask_job *j = user;
+	j->kernels->mask_positive_f32(j->gradient + index * NNO_CHUNK, j->y + index * NNO_CHUNK, nno_chunk_length(j->count, index));
+}
+
+void nno_mask_relu(const nno_op *op, nno_run *run)
+{
+	mask_job j = { run->kernels, run->ddst, run->dst, run->n * nno_shape_count(op->out) };
+	nno_parallel_for(run->pool, nno_chunks(j.count), mask_chunk, &j);
+}

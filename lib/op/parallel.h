@@ -1,0 +1,20 @@
+/* parallel.h - loops over flat arrays in chunks whose size never depends on the thread count. */
+#ifndef NNO_OP_PARALLEL_H
+#define NNO_OP_PARALLEL_H
+
+#include "op/op.h"
+
+#define NNO_CHUNK 16384
+
+static inline int64_t nno_chunks(int64_t count) { return (count + NNO_CHUNK - 1) / NNO_CHUNK; }
+
+static inline int64_t nno_chunk_length(int64_t count, int64_t index)
+{
+	int64_t left = count - index * NNO_CHUNK;
+	return left < NNO_CHUNK ? left : NNO_CHUNK;
+}
+
+/* ddst = dst > 0 ? ddst : 0 over the whole batch: the backward of a ReLU fused into an op. */
+void nno_mask_relu(const nno_op *op, nno_run *run);
+
+#endif
