@@ -1,0 +1,62 @@
+/* dropout.c - the mask is a function of (seed, training step, layer, element), so backward computes it again instead of
+ * reading it. Elements count through the whole batch in memory order. */
+#include "op/op.h"
+
+#include "base/rng.h"
+#include "op/parallel.h"
+
+#include <string.h>
+
+static bool book(nno_op *op, int slots)
+{
+	(void)op;
+	(void)slots;
+	return true;
+}
+
+typedef struct drop_job {
+	const nno_kernels *kernels;
+	float *dst;
+	const float *src;
+	int64_t count;
+	nno_rng stream;
+	uint32_t threshold;
+	float scale;
+} drop_job;
+
+static void drop_chunk(void *user, int64_t index, int slot)
+{
+	(void)slot;
+	const drop_job *j = user;
+	int64_t at = index * NNO_CHUNK;
+	uint32_t upper[3] = { (uint32_t)((uint64_t)(at / 4) >> 32), j->stream.counter[2], j->stream.counter[3] };
+	j->kernels->dropout_f32(j->dst + at, j->src + at, nno_chunk_length(j->count, index), j->stream.key, (uint32_t)(at / 4), upper,
+	                        j->threshold, j->scale);
+}
+
+static void drop(const nno_op *op, nno_run *run, float *dst, const float *src)
+{
+	const nno_dropout_attr *a = op->attr;
+	drop_job j = { .kernels = run->kernels, .dst = dst, .src = src, .count = run->n * nno_shape_count(op->out),
+		       .threshold = (uint32_t)((double)a->p * 0x1p32), .scale = 1.0f / (1.0f - a->p) };
+	nno_rng_start(&j.stream, run->seed, NNO_RNG_DROPOUT, run->step, (uint64_t)op->id);
+	nno_parallel_for(run->pool, nno_chunks(j.count), drop_chunk, &j);
+}
+
+static void forward(const nno_op *op, nno_run *run)
+{
+	if (run->training)
+		drop(op, run, run->dst, run->src[0]);
+	else if (run->dst != run->src[0])
+		memcpy(run->dst, run->src[0], (size_t)(run->n * nno_shape_count(op->out)) * sizeof(float));
+}
+
+static void backward(const nno_op *op, nno_run *run)
+{
+	if (run->dsrc[0] != NULL)
+		drop(op, run, run->dsrc[0], run->ddst);
+}
+
+const nno_op_class nno_op_dropout = {
+	.name = "dropout", .attr_size = sizeof(nno_dropout_attr), .inplace = true, .book = book, .forward = forward, .backward = backward,
+};
