@@ -48,9 +48,9 @@ void nno_file_close(nno_file *file);
 nnopt_status nno_file_read_all(const nno_io *io, const nno_alloc *alloc, const char *path, size_t limit, char **data, size_t *size);
 
 /* Replaces `path` atomically and durably: begin, write any number of times, then commit or abort exactly once.
- * Temporary file in the same directory (O_EXCL, mode of the old file or 0666 & ~umask), fallocate, write, fsync, close checked,
+ * "<path>.tmp" (O_EXCL, mode of the old file or 0666 & ~umask; one left by a dead writer is removed), fallocate, write, fsync, close checked,
  * old file kept as "<path>.prev" when `keep_previous`, rename, fsync of the directory. On any failure the old file is
- * untouched and the temporary one is removed; stale temporaries of this path are removed at the next begin. */
+ * untouched and the temporary one is removed. */
 typedef struct nno_replace nno_replace;
 nnopt_status nno_replace_begin(nno_replace **out, const nno_io *io, const nno_alloc *alloc, const char *path, int64_t expected_size, bool keep_previous);
 nnopt_status nno_replace_write(nno_replace *r, const void *data, size_t n);
