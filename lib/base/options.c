@@ -31,15 +31,3 @@ nnopt_status nno_options_init(void *dst, size_t size, const void *defaults, size
 	memcpy(dst, &size, sizeof size);
 	return NNOPT_OK;
 }
-
-nnopt_status nno_options_give(void *dst, const void *full, size_t full_size, const char *what)
-{
-	size_t size;
-	memcpy(&size, dst, sizeof size);
-	if (size < sizeof size)
-		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "%s: struct_size %zu, sizeof the struct wanted", what, size);
-	memset(dst, 0, size);
-	memcpy(dst, full, size < full_size ? size : full_size);
-	memcpy(dst, &size, sizeof size);
-	return NNOPT_OK;
-}

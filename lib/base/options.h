@@ -13,8 +13,4 @@ nnopt_status nno_options_read(void *dst, size_t dst_size, const void *src, const
  * (zeroing what we do not know) and sets its struct_size to `size`. */
 nnopt_status nno_options_init(void *dst, size_t size, const void *defaults, size_t defaults_size, const char *what);
 
-/* For structs that the library fills: copies `full` into the caller's struct, as much of it as the caller's struct_size
- * (which stays) has room for, and zeroes what we do not know. */
-nnopt_status nno_options_give(void *dst, const void *full, size_t full_size, const char *what);
-
 #endif

@@ -1,7 +1,7 @@
 /* parameter.c - parameters by number and name: information, copies in and out, freezing, the flat blocks. */
 #include "model/model.h"
 
-#include "base/options.h"
+#include "base/result.h"
 
 #include <string.h>
 
@@ -109,7 +109,9 @@ nnopt_status nnopt_model_parameter_info(const nnopt_model *model, int32_t index,
 		.block_offset = p->offset,
 	};
 	memcpy(full.shape, p->spec.shape, sizeof p->spec.shape);
-	return nno_options_give(info, &full, sizeof full, "parameter_info");
+	NNO_TRY(nno_result_check(info, "parameter_info"));
+	nno_result_give(info, &full, sizeof full);
+	return NNOPT_OK;
 }
 
 nnopt_status nnopt_model_find_parameter(const nnopt_model *model, const char *name, int32_t *index)
@@ -194,5 +196,7 @@ nnopt_status nnopt_model_get_blocks(nnopt_model *model, nnopt_model_blocks *bloc
 		.struct_size = sizeof full, .parameters = model->parameters, .gradients = model->gradients,
 		.parameter_elements = model->parameter_elements, .state = model->state, .state_elements = model->state_elements,
 	};
-	return nno_options_give(blocks, &full, sizeof full, "model_blocks");
+	NNO_TRY(nno_result_check(blocks, "model_blocks"));
+	nno_result_give(blocks, &full, sizeof full);
+	return NNOPT_OK;
 }

@@ -2,6 +2,7 @@
 #include "model/model.h"
 
 #include "base/options.h"
+#include "base/result.h"
 #include "base/size.h"
 
 #include <string.h>
@@ -222,5 +223,7 @@ nnopt_status nnopt_plan_get_info(const nnopt_plan *plan, nnopt_plan_info *info)
 		}
 	full.parameter_bytes = (uint64_t)(model->parameter_elements * (model->gradients != NULL ? 2 : 1) + model->state_elements) * sizeof(float);
 	full.peak_bytes = full.activation_bytes + full.workspace_bytes + full.parameter_bytes;
-	return nno_options_give(info, &full, sizeof full, "plan_info");
+	NNO_TRY(nno_result_check(info, "plan_info"));
+	nno_result_give(info, &full, sizeof full);
+	return NNOPT_OK;
 }

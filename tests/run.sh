@@ -1,0 +1,9 @@
+#!/bin/sh
+# Builds and runs the whole test suite: sh tests/run.sh [ctest arguments]
+set -eu
+. "$(dirname "$0")/../cmake/setup.sh"
+# shellcheck disable=SC2086
+need_packages $packages libcmocka-dev dataset-fashion-mnist
+build_release
+cd "$build"
+exec ctest --output-on-failure "$@"
