@@ -1,0 +1,460 @@
+/* loader.c - samples to batches. Worker threads prepare whole batches ahead of the consumer in a ring; what a batch holds is
+ * a function of (seed, epoch, batch number) alone, so workers change nothing but the time it takes. */
+#include "data/loader.h"
+
+#include "base/options.h"
+#include "base/size.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+static nnopt_status shuffle(nnopt_loader *l, int64_t epoch)
+{
+	for (int64_t i = 0; i < l->dataset->count; i++)
+		l->order[i] = i;
+	if (l->o.shuffle) {
+		nno_rng r;
+		nno_rng_start(&r, l->seed, NNO_RNG_SHUFFLE, (uint64_t)epoch, 0);
+		nno_rng_shuffle(&r, l->order, l->dataset->count);
+	}
+	return NNOPT_OK;
+}
+
+/* --- filling a batch --- */
+
+static void normalise(const nnopt_loader *l, float *dst, const nno_picture *p)
+{
+	int64_t area = p->h * p->w;
+	for (int64_t i = 0; i < area; i++)
+		for (int c = 0; c < p->c; c++)
+			dst[i * p->c + c] = l->table[c][p->pixels[i * p->c + c]];
+}
+
+static nnopt_status fill_sample(nnopt_loader *l, nno_worker_scratch *s, int64_t index, float *dst, int32_t *label)
+{
+	nno_picture picture = { .pixels = s->picture };
+	int64_t found;
+	NNO_TRY(nno_dataset_read(l->dataset, index, &picture, &found));
+	int64_t h = picture.h, w = picture.w;
+	NNO_TRY(nno_transforms_size(l->transforms, &h, &w));
+	picture = nno_transforms_run(l->transforms, picture, s->scratch, l->seed, l->epoch, index);
+	if (picture.h != l->h || picture.w != l->w)
+		return nno_fail(NNOPT_ERROR_FORMAT, "loader: a picture of %lldx%lld after the transforms, %lldx%lld wanted: add a crop or a resize",
+		                (long long)picture.h, (long long)picture.w, (long long)l->h, (long long)l->w);
+	normalise(l, dst, &picture);
+	*label = (int32_t)found;
+	return NNOPT_OK;
+}
+
+static void fill_batch(nnopt_loader *l, nno_slot *slot, nno_worker_scratch *s, int64_t number)
+{
+	int64_t from = number * l->o.batch, to = nno_i64_min(from + l->o.batch, l->dataset->count), each = l->h * l->w * l->c;
+	float *images = nnopt_tensor_data(slot->images);
+	int32_t *labels = nnopt_tensor_data(slot->labels);
+	slot->count = slot->bad_count = 0;
+	for (int64_t i = from; i < to; i++) {
+		int64_t index = l->order[i];
+		if (fill_sample(l, s, index, images + slot->count * each, labels + slot->count) == NNOPT_OK) {
+			slot->indices[slot->count++] = index;
+			continue;
+		}
+		nno_bad_sample *bad = &slot->bad[slot->bad_count++];
+		bad->index = index;
+		snprintf(bad->error, sizeof bad->error, "%s", nnopt_last_error());
+	}
+}
+
+/* --- workers --- */
+
+static void *work(void *user)
+{
+	nno_worker *w = user;
+	nnopt_loader *l = w->loader;
+	pthread_mutex_lock(&l->lock);
+	for (;;) {
+		while (!l->stop && (l->pause || l->next_fill >= l->batches || l->next_fill >= l->next_give + l->ring - 1))
+			pthread_cond_wait(&l->work, &l->lock);
+		if (l->stop)
+			break;
+		int64_t number = l->next_fill++;
+		nno_slot *slot = &l->slots[number % l->ring];
+		l->filling++;
+		pthread_mutex_unlock(&l->lock);
+		fill_batch(l, slot, &w->scratch, number);
+		pthread_mutex_lock(&l->lock);
+		slot->number = number;
+		l->filling--;
+		pthread_cond_broadcast(&l->done);
+	}
+	pthread_mutex_unlock(&l->lock);
+	return NULL;
+}
+
+static void start_workers(nnopt_loader *l)
+{
+	sigset_t all, old;
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	for (; l->started < l->o.workers; l->started++)
+		if (pthread_create(&l->workers[l->started].thread, NULL, work, &l->workers[l->started]) != 0)
+			break;
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	l->tried = true;
+}
+
+static void stop_workers(nnopt_loader *l)
+{
+	pthread_mutex_lock(&l->lock);
+	l->stop = true;
+	pthread_cond_broadcast(&l->work);
+	pthread_mutex_unlock(&l->lock);
+	for (int i = 0; i < l->started; i++)
+		pthread_join(l->workers[i].thread, NULL);
+}
+
+/* --- creation --- */
+
+static nnopt_status make_scratch(nnopt_loader *l, nno_worker_scratch *s)
+{
+	int64_t pixels;
+	nno_transforms_room(l->transforms, l->dataset->max_h, l->dataset->max_w, &pixels);
+	size_t bytes = (size_t)(pixels * l->c);
+	s->picture = nno_new(&l->context->alloc, 3 * bytes);
+	if (s->picture == NULL)
+		return nno_fail_memory("loader", 3 * bytes);
+	s->scratch[0] = s->picture + bytes;
+	s->scratch[1] = s->picture + 2 * bytes;
+	return NNOPT_OK;
+}
+
+static nnopt_status make_slot(nnopt_loader *l, nno_slot *slot)
+{
+	int64_t n = l->o.batch;
+	NNO_TRY(nnopt_tensor_create(&slot->images, l->context, NNOPT_F32, 4, (int64_t[]){ n, l->c, l->h, l->w }, NNOPT_NHWC));
+	NNO_TRY(nnopt_tensor_create(&slot->labels, l->context, NNOPT_I32, 1, &n, NNOPT_NCHW));
+	slot->indices = nno_new_array(&l->context->alloc, (size_t)n, sizeof *slot->indices);
+	slot->bad = nno_new_array(&l->context->alloc, (size_t)n, sizeof *slot->bad);
+	if (slot->indices == NULL || slot->bad == NULL)
+		return nno_fail_memory("loader", (size_t)n * sizeof *slot->bad);
+	slot->number = -1;
+	return NNOPT_OK;
+}
+
+/* The size after the transforms, from the first sample that can be read. */
+static nnopt_status find_shape(nnopt_loader *l)
+{
+	for (int64_t i = 0; i < l->dataset->count; i++) {
+		nno_picture picture = { .pixels = l->workers[0].scratch.picture };
+		int64_t label;
+		if (nno_dataset_read(l->dataset, i, &picture, &label) != NNOPT_OK)
+			continue;
+		l->h = picture.h;
+		l->w = picture.w;
+		return nno_transforms_size(l->transforms, &l->h, &l->w);
+	}
+	return nno_fail(NNOPT_ERROR_NOT_FOUND, "loader: no sample of the dataset can be read");
+}
+
+static void make_tables(nnopt_loader *l)
+{
+	for (int c = 0; c < 4; c++)
+		for (int v = 0; v < 256; v++)
+			l->table[c][v] = ((float)v / 255.0f - l->transforms->mean[c]) / l->transforms->std[c];
+}
+
+static nnopt_status check_options(const nnopt_loader_options *o)
+{
+	if (o->batch < 1 || o->batch > 1 << 20)
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "loader_options: batch %lld, 1 to %d wanted", (long long)o->batch, 1 << 20);
+	if (o->workers < 0 || o->workers > 64)
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "loader_options: workers %d, 0 to 64 wanted", o->workers);
+	if (o->prefetch < 1 || o->prefetch > 1024)
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "loader_options: prefetch %d, 1 to 1024 wanted", o->prefetch);
+	if (o->on_bad_sample != NNOPT_BAD_SAMPLE_SKIP && o->on_bad_sample != NNOPT_BAD_SAMPLE_FAIL)
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "loader_options: on_bad_sample %d, 0 or 1 wanted", o->on_bad_sample);
+	if (!(o->max_bad_fraction >= 0.0 && o->max_bad_fraction <= 1.0))
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "loader_options: max_bad_fraction %g, 0 to 1 wanted", o->max_bad_fraction);
+	return NNOPT_OK;
+}
+
+static nnopt_status set_up(nnopt_loader *l)
+{
+	const nno_alloc *a = &l->context->alloc;
+	if (l->dataset->count < 1)
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "loader_create: the dataset is empty");
+	if (l->transforms->channels != 0 && l->transforms->channels != l->c)
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "loader_create: normalisation of %d channels for pictures of %lld",
+		                l->transforms->channels, (long long)l->c);
+	l->batches = l->o.drop_last ? l->dataset->count / l->o.batch : nno_i64_ceil_div(l->dataset->count, l->o.batch);
+	l->ring = l->o.prefetch + 1;
+	int scratches = l->o.workers > 0 ? l->o.workers : 1;
+	l->workers = nno_new_array(a, (size_t)scratches, sizeof *l->workers);
+	l->slots = nno_new_array(a, (size_t)l->ring, sizeof *l->slots);
+	l->order = nno_new_array(a, (size_t)l->dataset->count, sizeof *l->order);
+	l->bad = nno_new_array(a, 16, sizeof *l->bad);
+	if (l->workers == NULL || l->slots == NULL || l->order == NULL || l->bad == NULL)
+		return nno_fail_memory("loader_create", (size_t)l->dataset->count * sizeof *l->order);
+	l->bad_room = 16;
+	for (int i = 0; i < scratches; i++) {
+		l->workers[i].loader = l;
+		NNO_TRY(make_scratch(l, &l->workers[i].scratch));
+	}
+	NNO_TRY(find_shape(l));
+	for (int i = 0; i < l->ring; i++)
+		NNO_TRY(make_slot(l, &l->slots[i]));
+	make_tables(l);
+	return NNOPT_OK;
+}
+
+static const nnopt_loader_options option_defaults = {
+	.struct_size = sizeof(nnopt_loader_options), .batch = 64, .workers = 1, .prefetch = 2, .cache_bytes = (uint64_t)1 << 30,
+	.max_bad_fraction = 0.05,
+};
+
+nnopt_status nnopt_loader_options_init(nnopt_loader_options *options, size_t size)
+{
+	return nno_options_init(options, size, &option_defaults, sizeof option_defaults, "loader_options");
+}
+
+nnopt_status nnopt_loader_create(nnopt_loader **out, nnopt_dataset *dataset, nnopt_transforms *transforms, const nnopt_loader_options *options)
+{
+	if (out == NULL || dataset == NULL)
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "loader_create: %s is NULL", out == NULL ? "out" : "dataset");
+	nnopt_loader_options o = option_defaults;
+	NNO_TRY(nno_options_read(&o, sizeof o, options, "loader_options"));
+	NNO_TRY(check_options(&o));
+	nnopt_transforms *list = NULL;
+	NNO_TRY(nnopt_transforms_create(&list, dataset->context));
+	/* A copy: the caller may go on changing the list given. */
+	if (transforms != NULL) {
+		memcpy(list->list, transforms->list, sizeof list->list);
+		list->count = transforms->count;
+		list->channels = transforms->channels;
+		memcpy(list->mean, transforms->mean, sizeof list->mean);
+		memcpy(list->std, transforms->std, sizeof list->std);
+	}
+	nnopt_loader *l = nno_new(&dataset->context->alloc, sizeof *l);
+	if (l == NULL) {
+		nnopt_transforms_destroy(list);
+		return nno_fail_memory("loader_create", sizeof *l);
+	}
+	l->context = nno_context_take(dataset->context);
+	l->dataset = nno_dataset_take(dataset);
+	l->transforms = list;
+	l->o = o;
+	l->c = dataset->channels;
+	l->seed = o.use_seed ? o.seed : dataset->context->seed;
+	pthread_mutex_init(&l->lock, NULL);
+	pthread_cond_init(&l->work, NULL);
+	pthread_cond_init(&l->done, NULL);
+	nnopt_status status = set_up(l);
+	if (status != NNOPT_OK) {
+		nnopt_loader_destroy(l);
+		return status;
+	}
+	*out = l;
+	return NNOPT_OK;
+}
+
+void nnopt_loader_destroy(nnopt_loader *l)
+{
+	if (l == NULL)
+		return;
+	nnopt_context *context = l->context;
+	const nno_alloc *a = &context->alloc;
+	stop_workers(l);
+	for (int i = 0; l->workers != NULL && i < (l->o.workers > 0 ? l->o.workers : 1); i++)
+		nno_delete(a, l->workers[i].scratch.picture);
+	for (int i = 0; l->slots != NULL && i < l->ring; i++) {
+		nnopt_tensor_destroy(l->slots[i].images);
+		nnopt_tensor_destroy(l->slots[i].labels);
+		nno_delete(a, l->slots[i].indices);
+		nno_delete(a, l->slots[i].bad);
+	}
+	nno_delete(a, l->workers);
+	nno_delete(a, l->slots);
+	nno_delete(a, l->order);
+	nno_delete(a, l->bad);
+	nnopt_transforms_destroy(l->transforms);
+	nnopt_dataset_destroy(l->dataset);
+	pthread_cond_destroy(&l->work);
+	pthread_cond_destroy(&l->done);
+	pthread_mutex_destroy(&l->lock);
+	nno_delete(a, l);
+	nno_context_drop(context);
+}
+
+/* --- epochs --- */
+
+nnopt_status nnopt_loader_start(nnopt_loader *l, int64_t epoch, int64_t first_batch)
+{
+	if (l == NULL)
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "loader_start: loader is NULL");
+	if (epoch < 0 || first_batch < 0 || first_batch > l->batches)
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "loader_start: epoch %lld batch %lld, >= 0 and 0 to %lld wanted",
+		                (long long)epoch, (long long)first_batch, (long long)l->batches);
+	pthread_mutex_lock(&l->lock);
+	l->pause = true;
+	while (l->filling > 0)
+		pthread_cond_wait(&l->done, &l->lock);
+	l->epoch = epoch;
+	l->next_fill = l->next_give = first_batch;
+	l->bad_in_epoch = 0;
+	for (int i = 0; i < l->ring; i++)
+		l->slots[i].number = -1;
+	nnopt_status status = shuffle(l, epoch);
+	l->running = true;
+	l->pause = false;
+	pthread_cond_broadcast(&l->work);
+	pthread_mutex_unlock(&l->lock);
+	if (!l->tried)
+		start_workers(l);
+	return status;
+}
+
+static bool known_bad(const nnopt_loader *l, int64_t index)
+{
+	for (int64_t i = 0; i < l->bad_count; i++)
+		if (l->bad[i].index == index)
+			return true;
+	return false;
+}
+
+/* Takes a bad sample into the list, in order of index, once; without memory for it the log alone has it. */
+static void remember_bad(nnopt_loader *l, const nno_bad_sample *bad)
+{
+	nno_log(l->context, NNOPT_LOG_WARNING, "sample %lld left out: %s", (long long)bad->index, bad->error);
+	if (l->bad_count == l->bad_room) {
+		nno_bad_sample *more = nno_grow(&l->context->alloc, l->bad, (size_t)l->bad_room * 2 * sizeof *more);
+		if (more == NULL)
+			return;
+		l->bad = more;
+		l->bad_room *= 2;
+	}
+	int64_t at = l->bad_count++;
+	for (; at > 0 && l->bad[at - 1].index > bad->index; at--)
+		l->bad[at] = l->bad[at - 1];
+	l->bad[at] = *bad;
+}
+
+static nnopt_status report_bad(nnopt_loader *l, const nno_slot *slot)
+{
+	for (int64_t i = 0; i < slot->bad_count; i++) {
+		const nno_bad_sample *bad = &slot->bad[i];
+		if (l->o.on_bad_sample == NNOPT_BAD_SAMPLE_FAIL)
+			return nno_fail(NNOPT_ERROR_FORMAT, "loader: sample %lld: %s", (long long)bad->index, bad->error);
+		if (!known_bad(l, bad->index))
+			remember_bad(l, bad);
+	}
+	l->bad_in_epoch += slot->bad_count;
+	if ((double)l->bad_in_epoch > l->o.max_bad_fraction * (double)l->dataset->count)
+		return nno_fail(NNOPT_ERROR_FORMAT, "loader: %lld bad samples of %lld, at most a fraction of %g wanted; the last: %s",
+		                (long long)l->bad_in_epoch, (long long)l->dataset->count, l->o.max_bad_fraction,
+		                slot->bad_count > 0 ? slot->bad[slot->bad_count - 1].error : "");
+	return NNOPT_OK;
+}
+
+nnopt_status nnopt_loader_next(nnopt_loader *l, const nnopt_batch **batch)
+{
+	if (l == NULL || batch == NULL)
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "loader_next: %s is NULL", l == NULL ? "loader" : "batch");
+	if (!l->running)
+		return nno_fail(NNOPT_ERROR_STATE, "loader_next: no epoch was started");
+	nno_slot *slot;
+	do {
+		if (l->next_give >= l->batches) {
+			l->running = false;
+			*batch = NULL;
+			return NNOPT_OK;
+		}
+		int64_t number = l->next_give;
+		slot = &l->slots[number % l->ring];
+		if (l->started == 0) {
+			fill_batch(l, slot, &l->workers[0].scratch, number);
+			l->next_give++;
+		} else {
+			pthread_mutex_lock(&l->lock);
+			while (slot->number != number)
+				pthread_cond_wait(&l->done, &l->lock);
+			l->next_give++;
+			pthread_cond_broadcast(&l->work);
+			pthread_mutex_unlock(&l->lock);
+		}
+		NNO_TRY(report_bad(l, slot));
+		l->batch.number = number;
+	} while (slot->count == 0);
+	nno_tensor_set_batch(slot->images, slot->count);
+	nno_tensor_set_batch(slot->labels, slot->count);
+	l->batch.struct_size = sizeof l->batch;
+	l->batch.images = slot->images;
+	l->batch.labels = slot->labels;
+	l->batch.indices = slot->indices;
+	l->batch.count = slot->count;
+	*batch = &l->batch;
+	return NNOPT_OK;
+}
+
+int64_t nnopt_loader_batches(const nnopt_loader *l) { return l == NULL ? 0 : l->batches; }
+int64_t nnopt_loader_batch_size(const nnopt_loader *l) { return l == NULL ? 0 : l->o.batch; }
+nnopt_dataset *nnopt_loader_dataset(const nnopt_loader *l) { return l == NULL ? NULL : l->dataset; }
+int64_t nnopt_loader_bad_count(const nnopt_loader *l) { return l == NULL ? 0 : l->bad_count; }
+
+nnopt_status nnopt_loader_sample_shape(nnopt_loader *l, int64_t shape[3])
+{
+	if (l == NULL || shape == NULL)
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "loader_sample_shape: %s is NULL", l == NULL ? "loader" : "shape");
+	shape[0] = l->c;
+	shape[1] = l->h;
+	shape[2] = l->w;
+	return NNOPT_OK;
+}
+
+nnopt_status nnopt_loader_bad_sample(const nnopt_loader *l, int64_t which, int64_t *index, const char **error)
+{
+	if (l == NULL || index == NULL || error == NULL)
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "loader_bad_sample: an argument is NULL");
+	if (which < 0 || which >= l->bad_count)
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "loader_bad_sample: %lld, 0 to %lld wanted", (long long)which, (long long)l->bad_count - 1);
+	*index = l->bad[which].index;
+	*error = l->bad[which].error;
+	return NNOPT_OK;
+}
+
+static uint64_t mix(uint64_t hash, const void *data, size_t n)
+{
+	const unsigned char *byte = data;
+	for (size_t i = 0; i < n; i++)
+		hash = (hash ^ byte[i]) * 0x100000001b3u;
+	return hash;
+}
+
+static uint64_t mix_i64(uint64_t hash, int64_t value)
+{
+	return mix(hash, &value, sizeof value);
+}
+
+uint64_t nnopt_loader_fingerprint(const nnopt_loader *l)
+{
+	if (l == NULL)
+		return 0;
+	uint64_t hash = 0xcbf29ce484222325u;
+	const nnopt_dataset *d = l->dataset;
+	int64_t numbers[] = { d->count, d->classes, l->c, l->h, l->w, l->o.batch, l->o.shuffle, l->o.drop_last, (int64_t)l->seed };
+	hash = mix(hash, numbers, sizeof numbers);
+	for (int64_t i = 0; i < d->count; i++) {
+		const char *name = nnopt_dataset_sample_name(d, i);
+		hash = mix_i64(hash, nnopt_dataset_label(d, i));
+		hash = name != NULL ? mix(hash, name, strlen(name)) : hash;
+	}
+	for (int i = 0; i < l->transforms->count; i++) {
+		const nno_transform *t = &l->transforms->list[i];
+		hash = mix(hash, t->cls->name, strlen(t->cls->name));
+		double reals[] = { t->probability, t->degrees };
+		hash = mix(hash, reals, sizeof reals);
+		int64_t whole[] = { t->h, t->w, t->pad, t->mode };
+		hash = mix(hash, whole, sizeof whole);
+	}
+	hash = mix(hash, l->transforms->mean, sizeof l->transforms->mean);
+	return mix(hash, l->transforms->std, sizeof l->transforms->std);
+}

@@ -1,0 +1,59 @@
+/* loader.h - the loader's state: a ring of batches between workers and consumer. */
+#ifndef NNO_DATA_LOADER_H
+#define NNO_DATA_LOADER_H
+
+#include "data/data.h"
+#include "tensor/tensor.h"
+
+#include <pthread.h>
+
+typedef struct nno_bad_sample {
+	int64_t index;
+	char error[248];
+} nno_bad_sample;
+
+typedef struct nno_slot {
+	int64_t number;          /* of the batch it holds ready, or -1 */
+	nnopt_tensor *images, *labels;
+	int64_t *indices;
+	int64_t count;
+	nno_bad_sample *bad;
+	int64_t bad_count;
+} nno_slot;
+
+typedef struct nno_worker_scratch {
+	uint8_t *picture, *scratch[2]; /* one allocation */
+} nno_worker_scratch;
+
+typedef struct nno_worker {
+	nnopt_loader *loader;
+	pthread_t thread;
+	nno_worker_scratch scratch;
+} nno_worker;
+
+struct nnopt_loader {
+	nnopt_context *context;
+	nnopt_dataset *dataset;
+	nnopt_transforms *transforms; /* a copy */
+	nnopt_loader_options o;
+	uint64_t seed;
+	int64_t batches, c, h, w;     /* sample shape after the transforms */
+	int ring;                     /* slots: prefetch and the one the consumer holds */
+	float table[4][256];          /* normalised value of each pixel value */
+	nno_worker *workers;
+	int started;
+	bool tried, running;
+	nno_slot *slots;
+	nnopt_batch batch;            /* what the consumer was given */
+	nno_bad_sample *bad;
+	int64_t bad_count, bad_room, bad_in_epoch;
+	/* Under the lock; `order` and `epoch` change only while nothing is being filled. */
+	pthread_mutex_t lock;
+	pthread_cond_t work, done;
+	bool stop, pause;
+	int filling;
+	int64_t next_fill, next_give, epoch;
+	int64_t *order;
+};
+
+#endif
