@@ -85,6 +85,14 @@ NNOPT_API nnopt_isa nnopt_context_isa(const nnopt_context *context);
 /** "scalar", "avx2", "avx512", "neon"; "unknown" otherwise. @since 0.1 */
 NNOPT_API const char *nnopt_isa_name(nnopt_isa isa);
 
+/** `size` zeroed bytes from the context's allocator, aligned to 64; NULL when out of memory. Freed by
+ *  nnopt_context_free() of the same context, which must still live then. @since 0.1 */
+NNOPT_API void *nnopt_context_alloc(nnopt_context *context, size_t size);
+/** NULL is allowed. @since 0.1 */
+NNOPT_API void nnopt_context_free(nnopt_context *context, void *ptr);
+/** One more reference to the context, to be given back by nnopt_context_destroy(). @since 0.1 */
+NNOPT_API nnopt_context *nnopt_context_retain(nnopt_context *context);
+
 /** A ready-made nnopt_log_fn: writes "nnopt: <level>: <text>" to stderr. @since 0.1 */
 NNOPT_API void nnopt_log_to_stderr(nnopt_log_level level, const char *text, void *user);
 

@@ -42,6 +42,25 @@ NNOPT_API const char *nnopt_last_error(void);
 /** A short constant name of a status, "unknown status" for values this version does not know. @since 0.1 */
 NNOPT_API const char *nnopt_status_name(nnopt_status status);
 
+/** Sets the calling thread's error text (cut to 511 bytes) and returns `status`: for callers' own layers and callbacks, so
+ *  that their reason reaches whoever called the library. @since 0.1 */
+NNOPT_API nnopt_status nnopt_fail(nnopt_status status, const char *text);
+
+/* ---- structs of options and results: the rule every one of them follows, for libraries and bindings built on this one.
+ * Their first member is `size_t struct_size`; they grow at the end only. ---- */
+
+/** Fills `dst` (`dst_size` bytes, holding the defaults) from a caller's options `src`: NULL keeps the defaults, a smaller
+ *  struct (older caller) fills its part, a larger one is INVALID_ARGUMENT unless its extra bytes are zero. dst's struct_size
+ *  becomes `dst_size`. `what` begins the error text. @since 0.1 */
+NNOPT_API nnopt_status nnopt_options_read(void *dst, size_t dst_size, const void *src, const char *what);
+/** The body of an options initialiser: copies the first `size` bytes of `defaults` to `dst`, zeroes the rest, sets
+ *  struct_size to `size`. @since 0.1 */
+NNOPT_API nnopt_status nnopt_options_init(void *dst, size_t size, const void *defaults, size_t defaults_size, const char *what);
+/** Whether the caller's result struct `dst` says its size; ask before any work whose outcome it is to hold. @since 0.1 */
+NNOPT_API nnopt_status nnopt_result_check(const void *dst, const char *what);
+/** Copies the result `src`, `size` bytes, as far as the caller's `dst` goes; its struct_size stays. @since 0.1 */
+NNOPT_API void nnopt_result_give(void *dst, const void *src, size_t size);
+
 #ifdef __cplusplus
 }
 #endif

@@ -38,6 +38,11 @@ nnopt_status nno_fail_memory(const char *what, size_t bytes)
 	return nno_fail(NNOPT_ERROR_OUT_OF_MEMORY, "%s: out of memory, %zu bytes wanted", what, bytes);
 }
 
+nnopt_status nnopt_fail(nnopt_status status, const char *text)
+{
+	return nno_fail(status, "%s", text != NULL ? text : "");
+}
+
 const char *nnopt_last_error(void)
 {
 	return last_text;

@@ -1,7 +1,6 @@
 /* context.c - the context: created once, referenced by everything made from it. */
 #include "context/context.h"
 
-#include "base/options.h"
 
 #include <sched.h>
 #include <stdarg.h>
@@ -109,7 +108,7 @@ static const nnopt_context_options option_defaults = {
 
 nnopt_status nnopt_context_options_init(nnopt_context_options *options, size_t size)
 {
-	return nno_options_init(options, size, &option_defaults, sizeof option_defaults, "context_options");
+	return nnopt_options_init(options, size, &option_defaults, sizeof option_defaults, "context_options");
 }
 
 nnopt_status nnopt_context_create(nnopt_context **out, const nnopt_context_options *options)
@@ -117,7 +116,7 @@ nnopt_status nnopt_context_create(nnopt_context **out, const nnopt_context_optio
 	if (out == NULL)
 		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "context_create: out is NULL");
 	nnopt_context_options o = option_defaults;
-	NNO_TRY(nno_options_read(&o, sizeof o, options, "context_options"));
+	NNO_TRY(nnopt_options_read(&o, sizeof o, options, "context_options"));
 	NNO_TRY(check_options(&o));
 	nno_alloc alloc = nno_alloc_default;
 	if (o.alloc != NULL)
@@ -163,6 +162,22 @@ uint64_t nnopt_context_seed(const nnopt_context *context)
 nnopt_isa nnopt_context_isa(const nnopt_context *context)
 {
 	return context == NULL ? NNOPT_ISA_SCALAR : (nnopt_isa)context->kernels->isa_id;
+}
+
+void *nnopt_context_alloc(nnopt_context *context, size_t size)
+{
+	return context == NULL ? NULL : nno_new(&context->alloc, size);
+}
+
+void nnopt_context_free(nnopt_context *context, void *ptr)
+{
+	if (context != NULL)
+		nno_delete(&context->alloc, ptr);
+}
+
+nnopt_context *nnopt_context_retain(nnopt_context *context)
+{
+	return context == NULL ? NULL : nno_context_take(context);
 }
 
 void nnopt_log_to_stderr(nnopt_log_level level, const char *text, void *user)

@@ -1,5 +1,4 @@
 /* callback.c - samples that a function of the caller's delivers. */
-#include "base/options.h"
 #include "data/data.h"
 
 typedef struct delivered {
@@ -34,7 +33,7 @@ static const nnopt_callback_dataset_options option_defaults = { .struct_size = s
 
 nnopt_status nnopt_callback_dataset_options_init(nnopt_callback_dataset_options *options, size_t size)
 {
-	return nno_options_init(options, size, &option_defaults, sizeof option_defaults, "callback_dataset_options");
+	return nnopt_options_init(options, size, &option_defaults, sizeof option_defaults, "callback_dataset_options");
 }
 
 static nnopt_status check_options(const nnopt_callback_dataset_options *o)
@@ -55,7 +54,7 @@ nnopt_status nnopt_dataset_from_callbacks(nnopt_dataset **out, nnopt_context *co
 	if (out == NULL || context == NULL || options == NULL)
 		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "dataset_from_callbacks: an argument is NULL");
 	nnopt_callback_dataset_options o = option_defaults;
-	NNO_TRY(nno_options_read(&o, sizeof o, options, "callback_dataset_options"));
+	NNO_TRY(nnopt_options_read(&o, sizeof o, options, "callback_dataset_options"));
 	NNO_TRY(check_options(&o));
 	nnopt_dataset *d = NULL;
 	NNO_TRY(nno_dataset_make(&d, context, &callback_class, sizeof(delivered)));

@@ -2,7 +2,6 @@
  * a function of (seed, epoch, batch number) alone, so workers change nothing but the time it takes. */
 #include "data/loader.h"
 
-#include "base/options.h"
 #include "base/size.h"
 
 #include <signal.h>
@@ -214,7 +213,7 @@ static const nnopt_loader_options option_defaults = {
 
 nnopt_status nnopt_loader_options_init(nnopt_loader_options *options, size_t size)
 {
-	return nno_options_init(options, size, &option_defaults, sizeof option_defaults, "loader_options");
+	return nnopt_options_init(options, size, &option_defaults, sizeof option_defaults, "loader_options");
 }
 
 nnopt_status nnopt_loader_create(nnopt_loader **out, nnopt_dataset *dataset, nnopt_transforms *transforms, const nnopt_loader_options *options)
@@ -222,7 +221,7 @@ nnopt_status nnopt_loader_create(nnopt_loader **out, nnopt_dataset *dataset, nno
 	if (out == NULL || dataset == NULL)
 		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "loader_create: %s is NULL", out == NULL ? "out" : "dataset");
 	nnopt_loader_options o = option_defaults;
-	NNO_TRY(nno_options_read(&o, sizeof o, options, "loader_options"));
+	NNO_TRY(nnopt_options_read(&o, sizeof o, options, "loader_options"));
 	NNO_TRY(check_options(&o));
 	nnopt_transforms *list = NULL;
 	NNO_TRY(nnopt_transforms_create(&list, dataset->context));

@@ -1,6 +1,5 @@
 /* batch_norm_layer.c - batch normalisation of (N, C, H, W) and of (N, features); semantics of torch.nn.BatchNorm2d and
  * BatchNorm1d. Both are the same op: a flat value is one pixel of many channels. */
-#include "base/options.h"
 #include "layer/layer.h"
 
 typedef struct batch_norm {
@@ -90,7 +89,7 @@ static nnopt_status create(nnopt_layer **out, nnopt_context *context, const nno_
                            const nnopt_batch_norm_options *options)
 {
 	nnopt_batch_norm_options o = option_defaults;
-	NNO_TRY(nno_options_read(&o, sizeof o, options, "batch_norm_options"));
+	NNO_TRY(nnopt_options_read(&o, sizeof o, options, "batch_norm_options"));
 	batch_norm state = { .momentum = o.momentum, .epsilon = o.epsilon, .use_scale = o.use_scale != 0,
 		             .use_bias = o.use_bias != 0 };
 	return nno_layer_make(out, context, cls, &state);
@@ -98,7 +97,7 @@ static nnopt_status create(nnopt_layer **out, nnopt_context *context, const nno_
 
 nnopt_status nnopt_batch_norm_options_init(nnopt_batch_norm_options *options, size_t size)
 {
-	return nno_options_init(options, size, &option_defaults, sizeof option_defaults, "batch_norm_options");
+	return nnopt_options_init(options, size, &option_defaults, sizeof option_defaults, "batch_norm_options");
 }
 
 nnopt_status nnopt_batch_norm2d_create(nnopt_layer **out, nnopt_context *context, const nnopt_batch_norm_options *options)

@@ -1,7 +1,6 @@
 /* conv2d_layer.c - two-dimensional convolution, semantics of torch.nn.Conv2d.
  * The weight is public as (O, C/groups, kh, kw) and stored as (kh, kw, C/groups, O): output channels in vector lanes, and
  * neighbouring taps of a pixel row contiguous, so that forward and weight gradient need no packing. */
-#include "base/options.h"
 #include "base/size.h"
 #include "layer/layer.h"
 
@@ -134,14 +133,14 @@ static const nnopt_conv2d_options option_defaults = {
 
 nnopt_status nnopt_conv2d_options_init(nnopt_conv2d_options *options, size_t size)
 {
-	return nno_options_init(options, size, &option_defaults, sizeof option_defaults, "conv2d_options");
+	return nnopt_options_init(options, size, &option_defaults, sizeof option_defaults, "conv2d_options");
 }
 
 nnopt_status nnopt_conv2d_create(nnopt_layer **out, nnopt_context *context, int64_t out_channels, int64_t kernel,
                                  const nnopt_conv2d_options *options)
 {
 	nnopt_conv2d_options o = option_defaults;
-	NNO_TRY(nno_options_read(&o, sizeof o, options, "conv2d_options"));
+	NNO_TRY(nnopt_options_read(&o, sizeof o, options, "conv2d_options"));
 	if (o.padding_mode != NNOPT_PADDING_EXPLICIT && o.padding_mode != NNOPT_PADDING_SAME)
 		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "conv2d: padding_mode %d, 0 or 1 wanted", o.padding_mode);
 	conv2d state = {

@@ -1,5 +1,4 @@
 /* linear_layer.c - fully connected, semantics of torch.nn.Linear. The weight is public as (out, in), stored as (in, out). */
-#include "base/options.h"
 #include "layer/layer.h"
 
 typedef struct linear {
@@ -72,14 +71,14 @@ static const nnopt_linear_options option_defaults = { .struct_size = sizeof(nnop
 
 nnopt_status nnopt_linear_options_init(nnopt_linear_options *options, size_t size)
 {
-	return nno_options_init(options, size, &option_defaults, sizeof option_defaults, "linear_options");
+	return nnopt_options_init(options, size, &option_defaults, sizeof option_defaults, "linear_options");
 }
 
 nnopt_status nnopt_linear_create(nnopt_layer **out, nnopt_context *context, int64_t out_features,
                                  const nnopt_linear_options *options)
 {
 	nnopt_linear_options o = option_defaults;
-	NNO_TRY(nno_options_read(&o, sizeof o, options, "linear_options"));
+	NNO_TRY(nnopt_options_read(&o, sizeof o, options, "linear_options"));
 	linear state = { .out_features = out_features, .weight_init = o.weight_init, .bias_init = o.bias_init,
 		         .use_bias = o.use_bias != 0, .weight_value = o.weight_value, .bias_value = o.bias_value };
 	return nno_layer_make(out, context, &nno_layer_linear, &state);

@@ -1,5 +1,4 @@
 /* own_layer.c - a layer whose shape, forward and backward are the caller's functions. */
-#include "base/options.h"
 #include "layer/layer.h"
 #include "op/own.h"
 
@@ -149,7 +148,7 @@ static nnopt_status check_options(const nnopt_own_layer_options *o)
 
 nnopt_status nnopt_own_layer_options_init(nnopt_own_layer_options *options, size_t size)
 {
-	return nno_options_init(options, size, &option_defaults, sizeof option_defaults, "own_layer_options");
+	return nnopt_options_init(options, size, &option_defaults, sizeof option_defaults, "own_layer_options");
 }
 
 nnopt_status nnopt_own_layer_create(nnopt_layer **out, nnopt_context *context, const nnopt_own_layer_options *options)
@@ -157,7 +156,7 @@ nnopt_status nnopt_own_layer_create(nnopt_layer **out, nnopt_context *context, c
 	own state = { .o = option_defaults };
 	if (options == NULL)
 		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "own_layer_create: options is NULL");
-	NNO_TRY(nno_options_read(&state.o, sizeof state.o, options, "own_layer_options"));
+	NNO_TRY(nnopt_options_read(&state.o, sizeof state.o, options, "own_layer_options"));
 	NNO_TRY(check_options(&state.o));
 	snprintf(state.kind, sizeof state.kind, "%s", state.o.kind != NULL ? state.o.kind : "own");
 	for (int i = 0; i < state.o.parameter_count; i++) {

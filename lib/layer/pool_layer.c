@@ -1,6 +1,5 @@
 /* pool_layer.c - the pooling kinds: windows given, windows from the sizes (adaptive), and one window (global, which is
  * adaptive to 1x1). Semantics of torch.nn.MaxPool2d, AvgPool2d and their adaptive forms. */
-#include "base/options.h"
 #include "base/size.h"
 #include "layer/layer.h"
 
@@ -167,7 +166,7 @@ static nnopt_status create(nnopt_layer **out, nnopt_context *context, const nno_
                            const nnopt_pool2d_options *options)
 {
 	nnopt_pool2d_options o = option_defaults;
-	NNO_TRY(nno_options_read(&o, sizeof o, options, "pool2d_options"));
+	NNO_TRY(nnopt_options_read(&o, sizeof o, options, "pool2d_options"));
 	pool2d state = { .kernel_h = o.kernel_h != 0 ? o.kernel_h : kernel,
 		         .kernel_w = o.kernel_w != 0 ? o.kernel_w : kernel, .stride_h = o.stride_h, .stride_w = o.stride_w,
 		         .padding_h = o.padding_h, .padding_w = o.padding_w, .ceil_mode = o.ceil_mode != 0,
@@ -177,7 +176,7 @@ static nnopt_status create(nnopt_layer **out, nnopt_context *context, const nno_
 
 nnopt_status nnopt_pool2d_options_init(nnopt_pool2d_options *options, size_t size)
 {
-	return nno_options_init(options, size, &option_defaults, sizeof option_defaults, "pool2d_options");
+	return nnopt_options_init(options, size, &option_defaults, sizeof option_defaults, "pool2d_options");
 }
 
 nnopt_status nnopt_max_pool2d_create(nnopt_layer **out, nnopt_context *context, int64_t kernel,

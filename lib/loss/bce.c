@@ -1,6 +1,5 @@
 /* bce.c - binary cross-entropy on logits, as torch.nn.BCEWithLogitsLoss, in the form that never takes the exponential of
  * a positive number. */
-#include "base/options.h"
 #include "loss/loss.h"
 
 typedef struct attr {
@@ -55,14 +54,14 @@ const nno_loss_class nno_loss_bce = {
 
 nnopt_status nnopt_bce_options_init(nnopt_bce_options *options, size_t size)
 {
-	return nno_options_init(options, size, &defaults, sizeof defaults, "bce_options");
+	return nnopt_options_init(options, size, &defaults, sizeof defaults, "bce_options");
 }
 
 nnopt_status nnopt_bce_with_logits_create(nnopt_loss **out, nnopt_context *context, const nnopt_bce_options *options)
 {
 	nnopt_bce_options o = defaults;
 	attr a = { 0 };
-	NNO_TRY(nno_options_read(&o, sizeof o, options, "bce_options"));
+	NNO_TRY(nnopt_options_read(&o, sizeof o, options, "bce_options"));
 	NNO_TRY(nno_loss_copy_weights(&a.weights, context, o.positive_weights, o.positive_weight_count, "bce: positive_weights"));
 	a.count = o.positive_weight_count;
 	nnopt_status status = nno_loss_create(out, context, &nno_loss_bce, &a, o.reduction);

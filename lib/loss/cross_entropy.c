@@ -3,7 +3,6 @@
  *   class y:       q = (1 - s) w[y] at y, plus s / C w everywhere    (s the label smoothing, w the class weights)
  *   probabilities: q = w ((1 - s) t + s / C)
  * The mean divides by the sum of w[y] for classes, by N for probabilities. */
-#include "base/options.h"
 #include "loss/loss.h"
 
 #include <math.h>
@@ -169,14 +168,14 @@ const nno_loss_class nno_loss_cross_entropy = {
 
 nnopt_status nnopt_cross_entropy_options_init(nnopt_cross_entropy_options *options, size_t size)
 {
-	return nno_options_init(options, size, &defaults, sizeof defaults, "cross_entropy_options");
+	return nnopt_options_init(options, size, &defaults, sizeof defaults, "cross_entropy_options");
 }
 
 nnopt_status nnopt_cross_entropy_create(nnopt_loss **out, nnopt_context *context, const nnopt_cross_entropy_options *options)
 {
 	nnopt_cross_entropy_options o = defaults;
 	attr a = { 0 };
-	NNO_TRY(nno_options_read(&o, sizeof o, options, "cross_entropy_options"));
+	NNO_TRY(nnopt_options_read(&o, sizeof o, options, "cross_entropy_options"));
 	if (!(o.label_smoothing >= 0.0f && o.label_smoothing < 1.0f))
 		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "cross_entropy: label_smoothing %g, at least 0 and below 1 wanted",
 		                (double)o.label_smoothing);

@@ -1,7 +1,6 @@
 /* loss.c - what all losses share: arguments, chunks, the fixed-order sum. */
 #include "loss/loss.h"
 
-#include "base/result.h"
 #include "base/size.h"
 
 #include <math.h>
@@ -171,7 +170,7 @@ nnopt_status nnopt_loss_compute(nnopt_loss *loss, const nnopt_tensor *prediction
 	if (loss == NULL || prediction == NULL || target == NULL)
 		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "loss_compute: %s is NULL",
 		                loss == NULL ? "loss" : prediction == NULL ? "prediction" : "target");
-	NNO_TRY(nno_result_check(result, "loss_result"));
+	NNO_TRY(nnopt_result_check(result, "loss_result"));
 	if (prediction->dtype != NNOPT_F32)
 		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "%s: prediction %s, f32 wanted", loss->cls->name,
 		                nnopt_dtype_name(prediction->dtype));
@@ -190,6 +189,6 @@ nnopt_status nnopt_loss_compute(nnopt_loss *loss, const nnopt_tensor *prediction
 	};
 	nnopt_loss_result ours;
 	NNO_TRY(compute(&call, &ours));
-	nno_result_give(result, &ours, sizeof ours);
+	nnopt_result_give(result, &ours, sizeof ours);
 	return NNOPT_OK;
 }

@@ -1,7 +1,6 @@
 /* parameter.c - parameters by number and name: information, copies in and out, freezing, the flat blocks. */
 #include "model/model.h"
 
-#include "base/result.h"
 
 #include <string.h>
 
@@ -109,8 +108,8 @@ nnopt_status nnopt_model_parameter_info(const nnopt_model *model, int32_t index,
 		.block_offset = p->offset,
 	};
 	memcpy(full.shape, p->spec.shape, sizeof p->spec.shape);
-	NNO_TRY(nno_result_check(info, "parameter_info"));
-	nno_result_give(info, &full, sizeof full);
+	NNO_TRY(nnopt_result_check(info, "parameter_info"));
+	nnopt_result_give(info, &full, sizeof full);
 	return NNOPT_OK;
 }
 
@@ -196,7 +195,7 @@ nnopt_status nnopt_model_get_blocks(nnopt_model *model, nnopt_model_blocks *bloc
 		.struct_size = sizeof full, .parameters = model->parameters, .gradients = model->gradients,
 		.parameter_elements = model->parameter_elements, .state = model->state, .state_elements = model->state_elements,
 	};
-	NNO_TRY(nno_result_check(blocks, "model_blocks"));
-	nno_result_give(blocks, &full, sizeof full);
+	NNO_TRY(nnopt_result_check(blocks, "model_blocks"));
+	nnopt_result_give(blocks, &full, sizeof full);
 	return NNOPT_OK;
 }

@@ -1,8 +1,6 @@
 /* plan.c - a model made ready to run: lower, rewrite, book, place, allocate, and point every op at its memory. */
 #include "model/model.h"
 
-#include "base/options.h"
-#include "base/result.h"
 #include "base/size.h"
 
 #include <string.h>
@@ -147,7 +145,7 @@ static const nnopt_plan_options option_defaults = { .struct_size = sizeof(nnopt_
 
 nnopt_status nnopt_plan_options_init(nnopt_plan_options *options, size_t size)
 {
-	return nno_options_init(options, size, &option_defaults, sizeof option_defaults, "plan_options");
+	return nnopt_options_init(options, size, &option_defaults, sizeof option_defaults, "plan_options");
 }
 
 nnopt_status nnopt_plan_create(nnopt_plan **out, nnopt_model *model, const nnopt_plan_options *options)
@@ -155,7 +153,7 @@ nnopt_status nnopt_plan_create(nnopt_plan **out, nnopt_model *model, const nnopt
 	if (out == NULL || model == NULL)
 		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "plan_create: %s is NULL", out == NULL ? "out" : "model");
 	nnopt_plan_options o = option_defaults;
-	NNO_TRY(nno_options_read(&o, sizeof o, options, "plan_options"));
+	NNO_TRY(nnopt_options_read(&o, sizeof o, options, "plan_options"));
 	NNO_TRY(check_options(&o));
 	if (o.rank > 0)
 		NNO_TRY(nnopt_model_build(model, o.rank, o.shape));
@@ -223,7 +221,7 @@ nnopt_status nnopt_plan_get_info(const nnopt_plan *plan, nnopt_plan_info *info)
 		}
 	full.parameter_bytes = (uint64_t)(model->parameter_elements * (model->gradients != NULL ? 2 : 1) + model->state_elements) * sizeof(float);
 	full.peak_bytes = full.activation_bytes + full.workspace_bytes + full.parameter_bytes;
-	NNO_TRY(nno_result_check(info, "plan_info"));
-	nno_result_give(info, &full, sizeof full);
+	NNO_TRY(nnopt_result_check(info, "plan_info"));
+	nnopt_result_give(info, &full, sizeof full);
 	return NNOPT_OK;
 }

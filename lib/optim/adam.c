@@ -1,6 +1,5 @@
 /* adam.c - Adam (Kingma and Ba 2015) and AdamW (Loshchilov and Hutter 2019), as torch.optim: they differ in where weight
  * decay enters. Bias corrections are computed in double, once a step, and reach the kernel as factors. */
-#include "base/options.h"
 #include "optim/optim.h"
 
 #include <math.h>
@@ -69,7 +68,7 @@ const nno_optimizer_class nno_optimizer_adamw = {
 static nnopt_status create(nnopt_optimizer **out, nnopt_context *context, const nno_optimizer_class *cls, attr *a,
                            const nnopt_adam_options *options)
 {
-	NNO_TRY(nno_options_read(&a->options, sizeof a->options, options, "adam_options"));
+	NNO_TRY(nnopt_options_read(&a->options, sizeof a->options, options, "adam_options"));
 	NNO_TRY(nno_check_fraction(cls->name, "beta1", a->options.beta1));
 	NNO_TRY(nno_check_fraction(cls->name, "beta2", a->options.beta2));
 	NNO_TRY(nno_check_at_least_zero(cls->name, "epsilon", a->options.epsilon));
@@ -80,12 +79,12 @@ static nnopt_status create(nnopt_optimizer **out, nnopt_context *context, const 
 
 nnopt_status nnopt_adam_options_init(nnopt_adam_options *options, size_t size)
 {
-	return nno_options_init(options, size, &adam_defaults, sizeof adam_defaults, "adam_options");
+	return nnopt_options_init(options, size, &adam_defaults, sizeof adam_defaults, "adam_options");
 }
 
 nnopt_status nnopt_adamw_options_init(nnopt_adam_options *options, size_t size)
 {
-	return nno_options_init(options, size, &adamw_defaults, sizeof adamw_defaults, "adam_options");
+	return nnopt_options_init(options, size, &adamw_defaults, sizeof adamw_defaults, "adam_options");
 }
 
 nnopt_status nnopt_adam_create(nnopt_optimizer **out, nnopt_context *context, const nnopt_adam_options *options)

@@ -1,7 +1,6 @@
 /* attach.c - where an optimizer meets a model: its flat blocks, and the places of its parameters in them. */
 #include "optim/optim.h"
 
-#include "base/result.h"
 
 #include <math.h>
 
@@ -97,7 +96,7 @@ nnopt_status nnopt_optimizer_step(nnopt_optimizer *optimizer, nnopt_model *model
 		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "optimizer_step: gradient_scale %g, a finite one wanted",
 		                (double)gradient_scale);
 	if (result != NULL)
-		NNO_TRY(nno_result_check(result, "step_result"));
+		NNO_TRY(nnopt_result_check(result, "step_result"));
 	NNO_TRY(nnopt_optimizer_attach(optimizer, model));
 	nnopt_model_blocks blocks;
 	NNO_TRY(get_blocks(model, &blocks));
@@ -110,6 +109,6 @@ nnopt_status nnopt_optimizer_step(nnopt_optimizer *optimizer, nnopt_model *model
 	nnopt_step_result ours;
 	nno_optimizer_update(optimizer, blocks.parameters, blocks.gradients, gradient_scale, &ours);
 	if (result != NULL)
-		nno_result_give(result, &ours, sizeof ours);
+		nnopt_result_give(result, &ours, sizeof ours);
 	return NNOPT_OK;
 }

@@ -1,7 +1,6 @@
 /* optimizer.c - life, groups and state of every optimizer; the pass over the arrays is update_pass.c. */
 #include "optim/optim.h"
 
-#include "base/options.h"
 #include "nnopt/tensor.h"
 
 #include <math.h>
@@ -88,7 +87,7 @@ static const nnopt_group_options group_defaults = {
 
 nnopt_status nnopt_group_options_init(nnopt_group_options *options, size_t size)
 {
-	return nno_options_init(options, size, &group_defaults, sizeof group_defaults, "group_options");
+	return nnopt_options_init(options, size, &group_defaults, sizeof group_defaults, "group_options");
 }
 
 static nnopt_status append_group(nnopt_optimizer *o, const nnopt_group_options *g)
@@ -118,7 +117,7 @@ nnopt_status nnopt_optimizer_add_group(nnopt_optimizer *optimizer, const nnopt_g
 	if (optimizer->spans != NULL)
 		return nno_fail(NNOPT_ERROR_STATE, "optimizer_add_group: the optimizer is attached, groups come before that");
 	nnopt_group_options g = group_defaults;
-	NNO_TRY(nno_options_read(&g, sizeof g, options, "group_options"));
+	NNO_TRY(nnopt_options_read(&g, sizeof g, options, "group_options"));
 	if (g.role < -1 || g.role >= NNOPT_ROLE_STATE)
 		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "optimizer_add_group: role %d, -1 or a trainable role wanted", (int)g.role);
 	NNO_TRY(nno_check_at_least_zero("optimizer_add_group", "lr_scale", g.lr_scale));

@@ -1,6 +1,5 @@
 /* rmsprop.c - RMSprop (Tieleman and Hinton 2012), as torch.optim.RMSprop: epsilon outside the root; centred as in
  * Graves 2013. */
-#include "base/options.h"
 #include "optim/optim.h"
 
 typedef nnopt_rmsprop_options attr;
@@ -55,13 +54,13 @@ const nno_optimizer_class nno_optimizer_rmsprop = {
 
 nnopt_status nnopt_rmsprop_options_init(nnopt_rmsprop_options *options, size_t size)
 {
-	return nno_options_init(options, size, &defaults, sizeof defaults, "rmsprop_options");
+	return nnopt_options_init(options, size, &defaults, sizeof defaults, "rmsprop_options");
 }
 
 nnopt_status nnopt_rmsprop_create(nnopt_optimizer **out, nnopt_context *context, const nnopt_rmsprop_options *options)
 {
 	attr a = defaults;
-	NNO_TRY(nno_options_read(&a, sizeof a, options, "rmsprop_options"));
+	NNO_TRY(nnopt_options_read(&a, sizeof a, options, "rmsprop_options"));
 	NNO_TRY(nno_check_fraction("rmsprop", "alpha", a.alpha));
 	NNO_TRY(nno_check_at_least_zero("rmsprop", "epsilon", a.epsilon));
 	NNO_TRY(nno_check_at_least_zero("rmsprop", "momentum", a.momentum));

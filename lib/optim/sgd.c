@@ -1,6 +1,5 @@
 /* sgd.c - stochastic gradient descent with momentum, as torch.optim.SGD: the buffer starts as the first gradient, without
  * dampening (Sutskever et al. 2013 with PyTorch's placing of the learning rate outside the buffer). */
-#include "base/options.h"
 #include "optim/optim.h"
 
 typedef nnopt_sgd_options attr;
@@ -44,13 +43,13 @@ const nno_optimizer_class nno_optimizer_sgd = {
 
 nnopt_status nnopt_sgd_options_init(nnopt_sgd_options *options, size_t size)
 {
-	return nno_options_init(options, size, &defaults, sizeof defaults, "sgd_options");
+	return nnopt_options_init(options, size, &defaults, sizeof defaults, "sgd_options");
 }
 
 nnopt_status nnopt_sgd_create(nnopt_optimizer **out, nnopt_context *context, const nnopt_sgd_options *options)
 {
 	attr a = defaults;
-	NNO_TRY(nno_options_read(&a, sizeof a, options, "sgd_options"));
+	NNO_TRY(nnopt_options_read(&a, sizeof a, options, "sgd_options"));
 	NNO_TRY(nno_check_at_least_zero("sgd", "momentum", a.momentum));
 	NNO_TRY(nno_check_at_least_zero("sgd", "weight_decay", a.weight_decay));
 	NNO_TRY(nno_check_at_least_zero("sgd", "l1", a.l1));

@@ -1,8 +1,9 @@
-#include "base/options.h"
+/* structs.c - the one rule for structs whose first member is their size: options from callers, results to them. */
+#include "base/error.h"
 
 #include <string.h>
 
-nnopt_status nno_options_read(void *dst, size_t dst_size, const void *src, const char *what)
+nnopt_status nnopt_options_read(void *dst, size_t dst_size, const void *src, const char *what)
 {
 	if (src != NULL) {
 		size_t size;
@@ -21,7 +22,7 @@ nnopt_status nno_options_read(void *dst, size_t dst_size, const void *src, const
 	return NNOPT_OK;
 }
 
-nnopt_status nno_options_init(void *dst, size_t size, const void *defaults, size_t defaults_size, const char *what)
+nnopt_status nnopt_options_init(void *dst, size_t size, const void *defaults, size_t defaults_size, const char *what)
 {
 	if (dst == NULL || size < sizeof size)
 		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "%s: struct NULL or size %zu, a struct of at least %zu bytes wanted",
@@ -30,4 +31,21 @@ nnopt_status nno_options_init(void *dst, size_t size, const void *defaults, size
 	memcpy(dst, defaults, size < defaults_size ? size : defaults_size);
 	memcpy(dst, &size, sizeof size);
 	return NNOPT_OK;
+}
+nnopt_status nnopt_result_check(const void *dst, const char *what)
+{
+	size_t size = 0;
+	if (dst != NULL)
+		memcpy(&size, dst, sizeof size);
+	if (size < sizeof size)
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "%s: NULL or struct_size %zu, its sizeof wanted", what, size);
+	return NNOPT_OK;
+}
+
+void nnopt_result_give(void *dst, const void *src, size_t size)
+{
+	size_t room;
+	memcpy(&room, dst, sizeof room);
+	memcpy(dst, src, room < size ? room : size);
+	memcpy(dst, &room, sizeof room);
 }

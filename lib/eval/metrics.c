@@ -1,0 +1,223 @@
+/* metrics.c - counts over predictions, and what follows from them. */
+#include "nnopt/eval.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+struct nnopt_metrics {
+	nnopt_context *context;
+	int64_t classes, count;
+	int64_t *confusion; /* classes x classes: [actual][predicted] */
+	int64_t *ranks;     /* ranks[k]: samples whose class had k scores above it */
+};
+
+nnopt_status nnopt_metrics_create(nnopt_metrics **out, nnopt_context *context, int64_t classes)
+{
+	if (out == NULL || context == NULL)
+		return nnopt_fail(NNOPT_ERROR_INVALID_ARGUMENT, "metrics_create: out or context is NULL");
+	if (classes < 1 || classes > 1 << 15)
+		return nnopt_fail(NNOPT_ERROR_INVALID_ARGUMENT, "metrics_create: classes out of range, 1 to 32768 wanted");
+	nnopt_metrics *m = nnopt_context_alloc(context, sizeof *m);
+	if (m == NULL)
+		return nnopt_fail(NNOPT_ERROR_OUT_OF_MEMORY, "metrics_create: out of memory");
+	m->classes = classes;
+	m->confusion = nnopt_context_alloc(context, (size_t)(classes * classes) * sizeof *m->confusion);
+	m->ranks = nnopt_context_alloc(context, (size_t)classes * sizeof *m->ranks);
+	if (m->confusion == NULL || m->ranks == NULL) {
+		nnopt_context_free(context, m->confusion);
+		nnopt_context_free(context, m->ranks);
+		nnopt_context_free(context, m);
+		return nnopt_fail(NNOPT_ERROR_OUT_OF_MEMORY, "metrics_create: out of memory for the confusion matrix");
+	}
+	m->context = nnopt_context_retain(context);
+	*out = m;
+	return NNOPT_OK;
+}
+
+void nnopt_metrics_destroy(nnopt_metrics *m)
+{
+	if (m == NULL)
+		return;
+	nnopt_context *context = m->context;
+	nnopt_context_free(context, m->confusion);
+	nnopt_context_free(context, m->ranks);
+	nnopt_context_free(context, m);
+	nnopt_context_destroy(context);
+}
+
+void nnopt_metrics_reset(nnopt_metrics *m)
+{
+	if (m == NULL)
+		return;
+	m->count = 0;
+	memset(m->confusion, 0, (size_t)(m->classes * m->classes) * sizeof *m->confusion);
+	memset(m->ranks, 0, (size_t)m->classes * sizeof *m->ranks);
+}
+
+static int64_t label_at(const nnopt_tensor *labels, int64_t i)
+{
+	const void *data = nnopt_tensor_const_data(labels);
+	return nnopt_tensor_dtype(labels) == NNOPT_I64 ? ((const int64_t *)data)[i] : ((const int32_t *)data)[i];
+}
+
+static nnopt_status check_batch(const nnopt_metrics *m, const nnopt_tensor *scores, const nnopt_tensor *labels)
+{
+	char text[160];
+	if (m == NULL || scores == NULL || labels == NULL)
+		return nnopt_fail(NNOPT_ERROR_INVALID_ARGUMENT, "metrics_add: an argument is NULL");
+	nnopt_dtype dtype = nnopt_tensor_dtype(labels);
+	if (nnopt_tensor_dtype(scores) != NNOPT_F32 || nnopt_tensor_rank(scores) != 2 || nnopt_tensor_extent(scores, 1) != m->classes) {
+		snprintf(text, sizeof text, "metrics_add: scores of type %s and %lld columns, f32 (N, %lld) wanted",
+		         nnopt_dtype_name(nnopt_tensor_dtype(scores)), (long long)nnopt_tensor_extent(scores, 1), (long long)m->classes);
+		return nnopt_fail(NNOPT_ERROR_INVALID_ARGUMENT, text);
+	}
+	if ((dtype != NNOPT_I32 && dtype != NNOPT_I64) || nnopt_tensor_rank(labels) != 1 ||
+	    nnopt_tensor_extent(labels, 0) != nnopt_tensor_extent(scores, 0))
+		return nnopt_fail(NNOPT_ERROR_INVALID_ARGUMENT, "metrics_add: labels are not i32 or i64 (N) with the N of the scores");
+	for (int64_t i = 0; i < nnopt_tensor_count(labels); i++)
+		if (label_at(labels, i) < 0 || label_at(labels, i) >= m->classes) {
+			snprintf(text, sizeof text, "metrics_add: label %lld of sample %lld, 0 to %lld wanted", (long long)label_at(labels, i),
+			         (long long)i, (long long)m->classes - 1);
+			return nnopt_fail(NNOPT_ERROR_INVALID_ARGUMENT, text);
+		}
+	return NNOPT_OK;
+}
+
+nnopt_status nnopt_metrics_add(nnopt_metrics *m, const nnopt_tensor *scores, const nnopt_tensor *labels)
+{
+	nnopt_status status = check_batch(m, scores, labels);
+	if (status != NNOPT_OK)
+		return status;
+	const float *row = nnopt_tensor_const_data(scores);
+	int64_t n = nnopt_tensor_extent(scores, 0);
+	for (int64_t i = 0; i < n; i++, row += m->classes) {
+		int64_t label = label_at(labels, i), best = 0, above = 0;
+		for (int64_t c = 0; c < m->classes; c++) {
+			best = row[c] > row[best] ? c : best;
+			above += row[c] > row[label] || (row[c] == row[label] && c < label);
+		}
+		m->confusion[label * m->classes + best]++;
+		m->ranks[above]++;
+	}
+	m->count += n;
+	return NNOPT_OK;
+}
+
+int64_t nnopt_metrics_count(const nnopt_metrics *m)
+{
+	return m == NULL ? 0 : m->count;
+}
+
+double nnopt_metrics_top_k(const nnopt_metrics *m, int32_t k)
+{
+	if (m == NULL || m->count == 0)
+		return 0.0;
+	int64_t hits = 0;
+	for (int64_t i = 0; i < k && i < m->classes; i++)
+		hits += m->ranks[i];
+	return (double)hits / (double)m->count;
+}
+
+static int64_t hits_of(const nnopt_metrics *m)
+{
+	int64_t hits = 0;
+	for (int64_t c = 0; c < m->classes; c++)
+		hits += m->confusion[c * m->classes + c];
+	return hits;
+}
+
+double nnopt_metrics_accuracy(const nnopt_metrics *m)
+{
+	return m == NULL || m->count == 0 ? 0.0 : (double)hits_of(m) / (double)m->count;
+}
+
+/* Inverse of the standard normal distribution function by bisection on erfc: monotone, so it ends at neighbouring doubles. */
+static double normal_quantile(double p)
+{
+	double low = -40.0, high = 40.0;
+	for (int i = 0; i < 200; i++) {
+		double middle = 0.5 * (low + high);
+		if (0.5 * erfc(-middle / 1.4142135623730951) < p)
+			low = middle;
+		else
+			high = middle;
+	}
+	return 0.5 * (low + high);
+}
+
+static void wilson(int64_t hits, int64_t n, double confidence, double *low, double *high)
+{
+	*low = 0.0;
+	*high = 1.0;
+	if (n == 0)
+		return;
+	double z = normal_quantile(0.5 + confidence / 2.0), p = (double)hits / (double)n, m = (double)n;
+	double centre = (p + z * z / (2 * m)) / (1 + z * z / m);
+	double half = z * sqrt(p * (1 - p) / m + z * z / (4 * m * m)) / (1 + z * z / m);
+	*low = centre - half > 0.0 ? centre - half : 0.0;
+	*high = centre + half < 1.0 ? centre + half : 1.0;
+}
+
+nnopt_status nnopt_metrics_accuracy_interval(const nnopt_metrics *m, double confidence, double *low, double *high)
+{
+	if (m == NULL || low == NULL || high == NULL)
+		return nnopt_fail(NNOPT_ERROR_INVALID_ARGUMENT, "metrics_accuracy_interval: an argument is NULL");
+	if (!(confidence > 0.0 && confidence < 1.0))
+		return nnopt_fail(NNOPT_ERROR_INVALID_ARGUMENT, "metrics_accuracy_interval: confidence out of range, 0 < confidence < 1 wanted");
+	wilson(hits_of(m), m->count, confidence, low, high);
+	return NNOPT_OK;
+}
+
+int64_t nnopt_metrics_confusion(const nnopt_metrics *m, int64_t actual, int64_t predicted)
+{
+	if (m == NULL || actual < 0 || actual >= m->classes || predicted < 0 || predicted >= m->classes)
+		return 0;
+	return m->confusion[actual * m->classes + predicted];
+}
+
+static double ratio(int64_t a, int64_t b)
+{
+	return b > 0 ? (double)a / (double)b : 0.0;
+}
+
+nnopt_status nnopt_metrics_class(const nnopt_metrics *m, int64_t index, nnopt_class_metrics *out)
+{
+	if (m == NULL || out == NULL)
+		return nnopt_fail(NNOPT_ERROR_INVALID_ARGUMENT, "metrics_class: an argument is NULL");
+	if (out->struct_size < sizeof(size_t))
+		return nnopt_fail(NNOPT_ERROR_INVALID_ARGUMENT, "metrics_class: struct_size is not set");
+	if (index < 0 || index >= m->classes)
+		return nnopt_fail(NNOPT_ERROR_INVALID_ARGUMENT, "metrics_class: no class of that index");
+	nnopt_class_metrics r = { .struct_size = out->struct_size };
+	for (int64_t c = 0; c < m->classes; c++) {
+		r.support += m->confusion[index * m->classes + c];
+		r.predicted += m->confusion[c * m->classes + index];
+	}
+	int64_t hits = m->confusion[index * m->classes + index];
+	r.precision = ratio(hits, r.predicted);
+	r.recall = ratio(hits, r.support);
+	r.f1 = ratio(2 * hits, r.support + r.predicted);
+	wilson(hits, r.predicted, 0.95, &r.precision_low, &r.precision_high);
+	wilson(hits, r.support, 0.95, &r.recall_low, &r.recall_high);
+	memcpy(out, &r, out->struct_size < sizeof r ? out->struct_size : sizeof r);
+	return NNOPT_OK;
+}
+
+nnopt_status nnopt_metrics_macro(const nnopt_metrics *m, double *precision, double *recall, double *f1)
+{
+	if (m == NULL || precision == NULL || recall == NULL || f1 == NULL)
+		return nnopt_fail(NNOPT_ERROR_INVALID_ARGUMENT, "metrics_macro: an argument is NULL");
+	double p = 0.0, r = 0.0, f = 0.0;
+	for (int64_t c = 0; c < m->classes; c++) {
+		nnopt_class_metrics one = { .struct_size = sizeof one };
+		(void)nnopt_metrics_class(m, c, &one);
+		p += one.precision;
+		r += one.recall;
+		f += one.f1;
+	}
+	*precision = p / (double)m->classes;
+	*recall = r / (double)m->classes;
+	*f1 = f / (double)m->classes;
+	return NNOPT_OK;
+}
