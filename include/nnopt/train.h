@@ -30,12 +30,14 @@ NNOPT_API int32_t nnopt_cancel_requested(const nnopt_cancel *cancel);
 typedef struct nnopt_progress {
 	size_t struct_size;
 	int64_t epoch, epochs;         /**< from 0, and how many */
-	int64_t batch, batches;        /**< of this epoch, from 0; batch == batches at the end of an epoch */
+	int64_t batch, batches;        /**< of this epoch: done so far (the one just done included), and how many */
 	int64_t step;                  /**< optimizer updates so far */
 	double loss, accuracy;         /**< running means of this epoch's training batches */
 	double batch_loss;
-	double lr, gradient_norm;
-	double seconds;                /**< in this epoch */
+	double lr;                     /**< of the last update */
+	double gradient_norm;          /**< of the last update, before clipping */
+	double seconds;                /**< spent training in this epoch, without validation */
+	double batch_seconds;          /**< of them, in the batch just done */
 	double samples_per_second;
 	double seconds_left;           /**< of the whole run, estimated */
 	double validation_loss, validation_accuracy; /**< at the end of an epoch, when validated; else NaN */
@@ -80,7 +82,9 @@ NNOPT_API nnopt_status nnopt_fit_options_init(nnopt_fit_options *options, size_t
 
 /** Trains. Stops with NNOPT_ERROR_NONFINITE before a non-finite loss or gradient reaches the weights, with
  *  NNOPT_ERROR_CANCELLED after a cancel request (a checkpoint is written first when there is a path). The same seed and
- *  settings give the same bits, interrupted and resumed or not. `history` may be NULL. */
+ *  settings give the same bits, interrupted and resumed or not. The optimizer's learning rate on entry is the base that the
+ *  schedule multiplies, and is put back at the end. `history` may be NULL; it is given whenever training began, also when it
+ *  then stopped with NONFINITE, CANCELLED or CALLBACK. */
 NNOPT_API nnopt_status nnopt_fit(nnopt_model *model, nnopt_loader *train, nnopt_loss *loss, nnopt_optimizer *optimizer,
                                  const nnopt_fit_options *options, nnopt_history **history);
 

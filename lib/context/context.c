@@ -1,7 +1,6 @@
 /* context.c - the context: created once, referenced by everything made from it. */
 #include "context/context.h"
 
-
 #include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>

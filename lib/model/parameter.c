@@ -1,7 +1,6 @@
 /* parameter.c - parameters by number and name: information, copies in and out, freezing, the flat blocks. */
 #include "model/model.h"
 
-
 #include <string.h>
 
 float *nno_param_data(const nnopt_model *model, const nno_param *p)

@@ -1,7 +1,6 @@
 /* attach.c - where an optimizer meets a model: its flat blocks, and the places of its parameters in them. */
 #include "optim/optim.h"
 
-
 #include <math.h>
 
 static nnopt_status describe(nnopt_model *model, int32_t index, nnopt_parameter_info *info)

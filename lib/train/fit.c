@@ -1,0 +1,396 @@
+/* fit.c - the training loop. It is written with public functions alone, so that a caller can copy and change it. */
+#include "train/train.h"
+
+#include <math.h>
+#include <string.h>
+#include <time.h>
+
+typedef struct fit_run {
+	nnopt_fit_options o;
+	nnopt_context *context;
+	nnopt_model *model;
+	nnopt_loader *train;
+	nnopt_loss *loss;
+	nnopt_optimizer *optimizer;
+	nnopt_plan *plan, *validation_plan;
+	nnopt_model_blocks blocks;
+	nnopt_training_state at; /* epoch and batch to run next */
+	nno_fit_state state;
+	double base_lr;
+	int64_t batches;
+	int64_t since_update;    /* batches whose gradients are in the block */
+	int64_t saved_step;
+	double saved_at;         /* time of the last checkpoint */
+	double clock;            /* time when the batch under way began */
+	double epoch_begun;      /* state.seconds when this process took up the epoch */
+	int64_t epoch_samples;   /* trained by this process in the epoch */
+	double train_seconds, validation_seconds; /* of this process, with what was done in them */
+	int64_t trained_batches, validations;
+	nnopt_progress progress;
+} fit_run;
+
+static double now(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static nnopt_status call_user(nnopt_progress_fn fn, fit_run *r, const char *what)
+{
+	if (fn == NULL)
+		return NNOPT_OK;
+	nnopt_status status = fn(&r->progress, r->o.progress_user);
+	return status == NNOPT_OK ? NNOPT_OK
+	                          : nno_train_fail(NNOPT_ERROR_CALLBACK, "fit: %s returned %s in epoch %lld, batch %lld", what,
+	                                           nnopt_status_name(status), (long long)r->at.epoch, (long long)r->at.batch);
+}
+
+static nnopt_status save(fit_run *r)
+{
+	if (r->o.checkpoint_path == NULL)
+		return NNOPT_OK;
+	r->saved_step = r->state.step;
+	r->saved_at = now();
+	return nno_checkpoint_write(&r->at, &r->state, r->o.checkpoint_path);
+}
+
+static nnopt_status save_if_due(fit_run *r)
+{
+	int by_steps = r->o.checkpoint_steps > 0 && r->state.step - r->saved_step >= r->o.checkpoint_steps;
+	int by_time = r->o.checkpoint_seconds > 0.0 && now() - r->saved_at >= r->o.checkpoint_seconds;
+	return by_steps || by_time ? save(r) : NNOPT_OK;
+}
+
+static void fill_progress(fit_run *r, double batch_loss, double batch_seconds)
+{
+	const nno_fit_state *s = &r->state;
+	nnopt_progress *p = &r->progress;
+	p->epoch = r->at.epoch;
+	p->batch = r->at.batch;
+	p->step = s->step;
+	p->loss = s->weight_sum > 0.0 ? s->loss_sum / s->weight_sum : 0.0;
+	p->accuracy = s->count > 0 ? (double)s->correct / (double)s->count : 0.0;
+	p->batch_loss = batch_loss;
+	p->seconds = s->seconds;
+	p->batch_seconds = batch_seconds;
+	double seconds = s->seconds - r->epoch_begun;
+	p->samples_per_second = seconds > 0.0 ? (double)r->epoch_samples / seconds : 0.0;
+	double per_batch = r->trained_batches > 0 ? r->train_seconds / (double)r->trained_batches : 0.0;
+	double per_validation = r->validations > 0 ? r->validation_seconds / (double)r->validations : 0.0;
+	int64_t epochs_left = r->o.epochs - r->at.epoch - 1;
+	p->seconds_left = per_batch * (double)(epochs_left * r->batches + r->batches - r->at.batch) +
+	                  per_validation * (double)(epochs_left + 1);
+}
+
+/* One optimizer update from the gradients gathered so far. */
+static nnopt_status update(fit_run *r)
+{
+	if (r->o.all_reduce != NULL) {
+		nnopt_status status = r->o.all_reduce(r->blocks.gradients, r->blocks.parameter_elements, r->o.all_reduce_user);
+		if (status != NNOPT_OK)
+			return nno_train_fail(NNOPT_ERROR_CALLBACK, "fit: all_reduce returned %s in epoch %lld, batch %lld",
+			                      nnopt_status_name(status), (long long)r->at.epoch, (long long)r->at.batch);
+	}
+	double lr = r->base_lr * nnopt_schedule_factor(r->o.schedule, r->state.step);
+	nnopt_step_result result = { .struct_size = sizeof result };
+	nnopt_status status = nnopt_optimizer_set_lr(r->optimizer, lr);
+	if (status == NNOPT_OK)
+		status = nnopt_optimizer_step(r->optimizer, r->model, 1.0f / (float)r->since_update, &result);
+	(void)nnopt_optimizer_set_lr(r->optimizer, r->base_lr);
+	if (status != NNOPT_OK)
+		return status;
+	if (!result.finite)
+		return nno_train_fail(NNOPT_ERROR_NONFINITE, "fit: a gradient is infinite or NaN in epoch %lld, batch %lld (lr %g); the weights are "
+		                      "those before it", (long long)r->at.epoch, (long long)r->at.batch, lr);
+	r->since_update = 0;
+	r->state.step++;
+	r->progress.lr = lr;
+	r->progress.gradient_norm = result.gradient_norm;
+	return NNOPT_OK;
+}
+
+static nnopt_status train_batch(fit_run *r, const nnopt_batch *batch)
+{
+	nno_fit_state *s = &r->state;
+	const nnopt_tensor *logits = NULL;
+	nnopt_loss_result loss = { .struct_size = sizeof loss };
+	nnopt_status status = nnopt_plan_forward(r->plan, batch->images, &logits);
+	if (status == NNOPT_OK)
+		status = nnopt_loss_compute(r->loss, logits, batch->labels, 1.0f, nnopt_plan_output_gradient(r->plan), &loss);
+	if (status != NNOPT_OK)
+		return status;
+	if (!loss.finite)
+		return nno_train_fail(NNOPT_ERROR_NONFINITE, "fit: the loss is %g in epoch %lld, batch %lld (lr %g); the weights are those before it",
+		                      loss.value, (long long)r->at.epoch, (long long)batch->number, r->progress.lr);
+	status = nnopt_plan_backward(r->plan, r->since_update > 0);
+	if (status != NNOPT_OK)
+		return status;
+	s->loss_sum += loss.value * loss.weight;
+	s->weight_sum += loss.weight;
+	s->correct += loss.correct;
+	s->count += loss.count;
+	r->since_update++;
+	if (r->since_update == r->o.accumulate || batch->number + 1 == r->batches)
+		status = update(r);
+	if (status != NNOPT_OK)
+		return status;
+	r->at.batch = batch->number + 1;
+	double t = now(), seconds = t - r->clock;
+	r->clock = t;
+	s->seconds += seconds;
+	r->train_seconds += seconds;
+	r->trained_batches++;
+	r->epoch_samples += batch->count;
+	fill_progress(r, loss.value, seconds);
+	return call_user(r->o.on_batch, r, "on_batch");
+}
+
+/* The rest of the epoch that `at` stands in. */
+static nnopt_status train_epoch(fit_run *r)
+{
+	r->clock = now();
+	r->epoch_begun = r->state.seconds;
+	r->epoch_samples = 0;
+	nnopt_status status = nnopt_loader_start(r->train, r->at.epoch, r->at.batch);
+	while (status == NNOPT_OK) {
+		const nnopt_batch *batch = NULL;
+		status = nnopt_loader_next(r->train, &batch);
+		if (status == NNOPT_OK && batch == NULL)
+			break;
+		if (status == NNOPT_OK)
+			status = train_batch(r, batch);
+		/* Between updates the gathered gradients are in no checkpoint, so a run stops and saves only after one. */
+		if (status != NNOPT_OK || r->since_update > 0)
+			continue;
+		if (nnopt_cancel_requested(r->o.cancel)) {
+			status = save(r);
+			return status != NNOPT_OK ? status
+			                          : nno_train_fail(NNOPT_ERROR_CANCELLED, "fit: cancelled in epoch %lld, batch %lld",
+			                                           (long long)r->at.epoch, (long long)r->at.batch);
+		}
+		status = save_if_due(r);
+	}
+	/* Batches of bad samples alone never come: the last gradients may still wait. */
+	if (status == NNOPT_OK && r->since_update > 0)
+		status = update(r);
+	r->at.batch = r->batches;
+	return status;
+}
+
+static nnopt_status validate(fit_run *r, nnopt_evaluation *evaluation)
+{
+	double begun = now();
+	nnopt_status status = nnopt_evaluate(r->model, r->validation_plan, r->o.validation, r->loss, NULL, evaluation);
+	r->validation_seconds += now() - begun;
+	r->validations++;
+	return status;
+}
+
+static void keep_if_best(fit_run *r, const nnopt_epoch_record *record)
+{
+	nno_fit_state *s = &r->state;
+	double value = r->o.monitor == NNOPT_MONITOR_TRAINING_LOSS || r->o.validation == NULL ? -record->loss
+	               : r->o.monitor == NNOPT_MONITOR_VALIDATION_LOSS                        ? -record->validation_loss
+	                                                                                      : record->validation_accuracy;
+	r->progress.improved = s->history->best_epoch < 0 ? !isnan(value) : value > s->best + r->o.min_delta;
+	s->stale = r->progress.improved ? 0 : s->stale + 1;
+	if (!r->progress.improved)
+		return;
+	s->best = value;
+	s->history->best_epoch = r->at.epoch;
+	if (s->best_parameters != NULL) {
+		memcpy(s->best_parameters, r->blocks.parameters, (size_t)r->blocks.parameter_elements * sizeof(float));
+		if (r->blocks.state_elements > 0)
+			memcpy(s->best_state, r->blocks.state, (size_t)r->blocks.state_elements * sizeof(float));
+	}
+}
+
+static nnopt_status finish_epoch(fit_run *r)
+{
+	nno_fit_state *s = &r->state;
+	nnopt_evaluation e = { .struct_size = sizeof e, .loss = NAN, .accuracy = NAN };
+	if (r->o.validation != NULL) {
+		nnopt_status status = validate(r, &e);
+		if (status != NNOPT_OK)
+			return status;
+	}
+	fill_progress(r, r->progress.batch_loss, r->progress.batch_seconds);
+	if (r->o.validation != NULL)
+		r->progress.seconds_left -= r->validation_seconds / (double)r->validations;
+	nnopt_progress *p = &r->progress;
+	p->validation_loss = e.loss;
+	p->validation_accuracy = e.accuracy;
+	p->validated = r->o.validation != NULL;
+	nnopt_epoch_record *record = &s->history->records[s->history->count++];
+	*record = (nnopt_epoch_record){ .struct_size = sizeof *record, .loss = p->loss, .accuracy = p->accuracy, .validation_loss = e.loss,
+		                        .validation_accuracy = e.accuracy, .lr = p->lr, .seconds = s->seconds,
+		                        .samples_per_second = p->samples_per_second };
+	keep_if_best(r, record);
+	nnopt_status status = call_user(r->o.on_epoch, r, "on_epoch");
+	p->validation_loss = p->validation_accuracy = NAN;
+	p->validated = p->improved = 0;
+	s->correct = s->count = 0;
+	s->loss_sum = s->weight_sum = s->seconds = 0.0;
+	r->at.epoch++;
+	r->at.batch = 0;
+	if (status == NNOPT_OK && r->o.checkpoint_steps == 0 && r->o.checkpoint_seconds == 0.0)
+		status = save(r);
+	return status;
+}
+
+static int has_run_dry(const fit_run *r)
+{
+	return r->o.patience > 0 && r->state.stale >= r->o.patience;
+}
+
+static nnopt_status run(fit_run *r)
+{
+	nnopt_status status = NNOPT_OK;
+	while (status == NNOPT_OK && r->at.epoch < r->o.epochs && !has_run_dry(r)) {
+		status = train_epoch(r);
+		if (status == NNOPT_OK)
+			status = finish_epoch(r);
+		if (status == NNOPT_OK && nnopt_cancel_requested(r->o.cancel)) {
+			status = save(r);
+			if (status == NNOPT_OK)
+				status = nno_train_fail(NNOPT_ERROR_CANCELLED, "fit: cancelled after epoch %lld", (long long)r->at.epoch - 1);
+		}
+	}
+	if (status != NNOPT_OK)
+		return status;
+	/* The last checkpoint holds the last weights, not the best ones: more epochs may follow. */
+	if (r->saved_step != r->state.step)
+		status = save(r);
+	r->state.history->stopped_early = r->at.epoch < r->o.epochs;
+	if (status == NNOPT_OK && r->state.best_parameters != NULL && r->state.history->best_epoch >= 0) {
+		memcpy(r->blocks.parameters, r->state.best_parameters, (size_t)r->blocks.parameter_elements * sizeof(float));
+		if (r->blocks.state_elements > 0)
+			memcpy(r->blocks.state, r->state.best_state, (size_t)r->blocks.state_elements * sizeof(float));
+	}
+	return status;
+}
+
+static nnopt_status make_plan(fit_run *r, nnopt_loader *loader, nnopt_mode mode, nnopt_plan **plan)
+{
+	nnopt_plan_options o;
+	nnopt_status status = nnopt_plan_options_init(&o, sizeof o);
+	if (status == NNOPT_OK)
+		status = nnopt_loader_sample_shape(loader, o.shape);
+	o.rank = 3;
+	o.batch = nnopt_loader_batch_size(loader);
+	o.mode = mode;
+	o.precision = r->o.precision;
+	o.max_bytes = r->o.max_bytes;
+	return status == NNOPT_OK ? nnopt_plan_create(plan, r->model, &o) : status;
+}
+
+static nnopt_status keep_room_for_best(fit_run *r)
+{
+	size_t bytes = (size_t)r->blocks.parameter_elements * sizeof(float), state_bytes = (size_t)r->blocks.state_elements * sizeof(float);
+	r->state.best_parameters = nnopt_context_alloc(r->context, bytes > 0 ? bytes : 1);
+	r->state.best_state = nnopt_context_alloc(r->context, state_bytes > 0 ? state_bytes : 1);
+	return r->state.best_parameters != NULL && r->state.best_state != NULL
+	               ? NNOPT_OK
+	               : nnopt_fail(NNOPT_ERROR_OUT_OF_MEMORY, "fit: out of memory for the best weights");
+}
+
+static nnopt_status resume(fit_run *r)
+{
+	double lr = nnopt_optimizer_lr(r->optimizer);
+	nnopt_status status = nno_checkpoint_read(&r->at, &r->state, r->o.checkpoint_path);
+	if (status == NNOPT_ERROR_NOT_FOUND)
+		return NNOPT_OK;
+	if (status != NNOPT_OK)
+		return status;
+	if (r->at.batch > r->batches || r->at.epoch != r->state.history->count) {
+		(void)nnopt_optimizer_set_lr(r->optimizer, lr);
+		return nno_train_fail(NNOPT_ERROR_FORMAT, "fit: %s: epoch %lld, batch %lld and %lld epochs of history do not fit together",
+		                      r->o.checkpoint_path, (long long)r->at.epoch, (long long)r->at.batch, (long long)r->state.history->count);
+	}
+	return nno_history_reserve(r->state.history, r->o.epochs);
+}
+
+static nnopt_status prepare(fit_run *r)
+{
+	nnopt_status status = make_plan(r, r->train, NNOPT_TRAINING, &r->plan);
+	if (status == NNOPT_OK && r->o.validation != NULL)
+		status = make_plan(r, r->o.validation, NNOPT_INFERENCE, &r->validation_plan);
+	if (status == NNOPT_OK)
+		status = nnopt_optimizer_attach(r->optimizer, r->model);
+	if (status == NNOPT_OK)
+		status = nnopt_model_get_blocks(r->model, &r->blocks);
+	if (status == NNOPT_OK)
+		status = nno_history_create(&r->state.history, r->context);
+	if (status == NNOPT_OK)
+		status = nno_history_reserve(r->state.history, r->o.epochs);
+	if (status == NNOPT_OK && r->o.restore_best == 1)
+		status = keep_room_for_best(r);
+	r->batches = nnopt_loader_batches(r->train);
+	r->at.loader_fingerprint = nnopt_loader_fingerprint(r->train);
+	if (status == NNOPT_OK && r->o.resume && r->o.checkpoint_path != NULL)
+		status = resume(r);
+	r->base_lr = nnopt_optimizer_lr(r->optimizer);
+	r->saved_step = r->state.step;
+	r->saved_at = now();
+	r->progress = (nnopt_progress){ .struct_size = sizeof r->progress, .epochs = r->o.epochs, .batches = r->batches, .model = r->model,
+		                        .lr = r->base_lr, .validation_loss = NAN, .validation_accuracy = NAN };
+	return status;
+}
+
+static nnopt_status check_options(nnopt_fit_options *o)
+{
+	const char *wrong = o->epochs < 0                                ? "epochs below 0"
+	                    : o->accumulate < 1                          ? "accumulate below 1"
+	                    : o->patience < 0                            ? "patience below 0"
+	                    : !(o->min_delta >= 0.0)                     ? "min_delta below 0"
+	                    : o->checkpoint_steps < 0                    ? "checkpoint_steps below 0"
+	                    : !(o->checkpoint_seconds >= 0.0)            ? "checkpoint_seconds below 0"
+	                    : o->monitor < NNOPT_MONITOR_VALIDATION_LOSS || o->monitor > NNOPT_MONITOR_TRAINING_LOSS ? "unknown monitor"
+	                    : o->restore_best < -1 || o->restore_best > 1 ? "restore_best is not -1, 0 or 1"
+	                    : o->resume && o->checkpoint_path == NULL    ? "resume without a checkpoint_path"
+	                                                                 : NULL;
+	if (wrong != NULL)
+		return nno_train_fail(NNOPT_ERROR_INVALID_ARGUMENT, "fit: options: %s", wrong);
+	if (o->restore_best < 0)
+		o->restore_best = o->patience > 0;
+	if ((o->patience > 0 || o->restore_best) && o->validation == NULL && o->monitor != NNOPT_MONITOR_TRAINING_LOSS)
+		return nnopt_fail(NNOPT_ERROR_INVALID_ARGUMENT,
+		                  "fit: options: early stopping without a validation loader wants monitor NNOPT_MONITOR_TRAINING_LOSS");
+	return NNOPT_OK;
+}
+
+static const nnopt_fit_options defaults = { .struct_size = sizeof defaults, .epochs = 10, .accumulate = 1, .restore_best = -1 };
+
+nnopt_status nnopt_fit_options_init(nnopt_fit_options *options, size_t size)
+{
+	return nnopt_options_init(options, size, &defaults, sizeof defaults, "fit_options_init");
+}
+
+nnopt_status nnopt_fit(nnopt_model *model, nnopt_loader *train, nnopt_loss *loss, nnopt_optimizer *optimizer,
+                       const nnopt_fit_options *options, nnopt_history **history)
+{
+	if (model == NULL || train == NULL || loss == NULL || optimizer == NULL)
+		return nnopt_fail(NNOPT_ERROR_INVALID_ARGUMENT, "fit: model, train, loss or optimizer is NULL");
+	fit_run r = { .o = defaults, .context = nnopt_model_context(model), .model = model, .train = train, .loss = loss,
+		      .optimizer = optimizer, .blocks = { .struct_size = sizeof r.blocks },
+		      .at = { .struct_size = sizeof r.at, .model = model, .optimizer = optimizer } };
+	nnopt_status status = nnopt_options_read(&r.o, sizeof r.o, options, "fit");
+	if (status == NNOPT_OK)
+		status = check_options(&r.o);
+	if (status == NNOPT_OK)
+		status = prepare(&r);
+	int began = status == NNOPT_OK;
+	if (began)
+		status = run(&r);
+	nnopt_plan_destroy(r.plan);
+	nnopt_plan_destroy(r.validation_plan);
+	nnopt_context_free(r.context, r.state.best_parameters);
+	nnopt_context_free(r.context, r.state.best_state);
+	if (began && history != NULL && (status == NNOPT_OK || status == NNOPT_ERROR_NONFINITE || status == NNOPT_ERROR_CANCELLED ||
+	                                 status == NNOPT_ERROR_CALLBACK))
+		*history = r.state.history;
+	else
+		nnopt_history_destroy(r.state.history);
+	return status;
+}

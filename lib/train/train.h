@@ -1,0 +1,45 @@
+/* train.h - what the files of this room share. The room sees public headers only. */
+#ifndef NNO_TRAIN_TRAIN_H
+#define NNO_TRAIN_TRAIN_H
+
+#include "nnopt/train.h"
+
+struct nnopt_history {
+	nnopt_context *context;
+	nnopt_epoch_record *records;
+	int64_t count, room;
+	int64_t best_epoch; /* -1: none */
+	int32_t stopped_early;
+};
+
+/* Where a run stands, beside weights, optimizer, epoch and batch: what a checkpoint adds so that a resumed run also reports
+ * and stops as one never interrupted. */
+typedef struct nno_fit_state {
+	int64_t step;                 /* updates of this run */
+	int64_t correct, count;       /* of the epoch under way */
+	int64_t stale;                /* epochs since the best one */
+	double loss_sum, weight_sum;  /* of the epoch under way */
+	double seconds;               /* trained in the epoch under way */
+	double best;                  /* value of the monitor in the best epoch */
+	float *best_parameters;       /* NULL: not kept, or no best epoch so far */
+	float *best_state;
+	nnopt_history *history;
+} nno_fit_state;
+
+/* As nnopt_checkpoint_save() and _load(); `fit` may be NULL. Reading leaves everything as it was on failure; the best
+ * weights are read when fit->best_parameters has room for them. */
+nnopt_status nno_checkpoint_write(const nnopt_training_state *state, const nno_fit_state *fit, const char *path);
+nnopt_status nno_checkpoint_read(nnopt_training_state *state, nno_fit_state *fit, const char *path);
+
+nnopt_status nno_history_create(nnopt_history **out, nnopt_context *context);
+/* Room for `count` records in all; on failure nothing changes. */
+nnopt_status nno_history_reserve(nnopt_history *history, int64_t count);
+
+/* nnopt_fail() with a format. */
+nnopt_status nno_train_fail(nnopt_status status, const char *format, ...)
+#if defined(__GNUC__)
+	__attribute__((format(printf, 2, 3)))
+#endif
+	;
+
+#endif
