@@ -3,7 +3,7 @@
 set -eu
 . "$(dirname "$0")/../cmake/setup.sh"
 # shellcheck disable=SC2086
-need_packages $packages libcmocka-dev dataset-fashion-mnist
+need_packages $packages libcmocka-dev g++ dataset-fashion-mnist
 build_release
 cd "$build"
 exec ctest --output-on-failure "$@"
