@@ -65,8 +65,8 @@ NNOPT_API nnopt_status nnopt_model_build(nnopt_model *model, int32_t rank, const
 NNOPT_API int32_t nnopt_model_input_shape(const nnopt_model *model, int64_t *shape);
 
 /** The architecture as JSON text (layers, options, connections, names, input shape when built), not the weights.
- *  Writes at most `size` bytes with the NUL; `needed` (may be NULL) gets the size wanted, the NUL included. A too small
- *  buffer is NNOPT_ERROR_INVALID_ARGUMENT. Models with layers of the caller's own are UNSUPPORTED. @since 0.1 */
+ *  Writes at most `size` bytes with the NUL; `needed` (may be NULL) gets the size wanted, the NUL included; NULL with size 0
+ *  asks for it alone. A too small buffer is NNOPT_ERROR_INVALID_ARGUMENT. Models with layers of the caller's own are UNSUPPORTED. @since 0.1 */
 NNOPT_API nnopt_status nnopt_model_to_json(const nnopt_model *model, char *text, size_t size, size_t *needed);
 /** A model from such text; builds it when the text has an input shape. Errors: FORMAT with the offset. @since 0.1 */
 NNOPT_API nnopt_status nnopt_model_from_json(nnopt_model **out, nnopt_context *context, const char *text, size_t length);

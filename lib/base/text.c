@@ -113,6 +113,8 @@ nnopt_status nno_text_give(const nno_text *t, char *dst, size_t size, size_t *ne
 	NNO_TRY(nno_text_check(t, what));
 	if (needed != NULL)
 		*needed = t->length + 1;
+	if (dst == NULL && size == 0 && needed != NULL)
+		return NNOPT_OK;
 	if (dst == NULL || size < t->length + 1)
 		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "%s: a buffer of %zu bytes, %zu wanted", what, dst == NULL ? 0 : size, t->length + 1);
 	memcpy(dst, t->data != NULL ? t->data : "", t->length + 1);

@@ -31,7 +31,8 @@ void nno_text_add_fixed(nno_text *t, double value, int decimals);
 void nno_text_add_json(nno_text *t, const char *text);
 /* OUT_OF_MEMORY if any add failed. */
 nnopt_status nno_text_check(const nno_text *t, const char *what);
-/* The rule of public text functions: copies the text and its NUL to (dst, size), tells the size wanted. */
+/* The rule of public text functions: copies the text and its NUL to (dst, size), tells the size wanted; (NULL, 0) asks
+ * for the size alone. */
 nnopt_status nno_text_give(const nno_text *t, char *dst, size_t size, size_t *needed, const char *what);
 
 /* JSON number grammar; correctly rounded. False unless all `n` bytes are one number. */
