@@ -11,6 +11,10 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+/* An entry of a directory. */
+typedef enum nno_entry_kind { NNO_ENTRY_FILE, NNO_ENTRY_DIRECTORY, NNO_ENTRY_OTHER } nno_entry_kind;
+typedef int (*nno_entry_fn)(const char *name, nno_entry_kind kind, void *user);
+
 /* Functions return what the system call of that name returns and set errno; EINTR reaches the caller. */
 typedef struct nno_io {
 	int (*open)(const char *path, int flags, mode_t mode, void *user);
@@ -23,6 +27,8 @@ typedef struct nno_io {
 	int (*rename)(const char *from, const char *to, void *user);
 	int (*unlink)(const char *path, void *user);
 	int (*link)(const char *from, const char *to, void *user);
+	/* Calls `each` for every entry but "." and ".." until it returns other than 0, which is then returned; -1 on failure. */
+	int (*list)(const char *path, bool follow_links, nno_entry_fn each, void *each_user, void *user);
 	void *user;
 } nno_io;
 

@@ -3,6 +3,7 @@
 
 #include "base/size.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -44,9 +45,42 @@ static int io_size(int fd, int64_t *out, int *is_regular, void *user)
 	return 0;
 }
 
+static nno_entry_kind kind_of(DIR *dir, const struct dirent *entry, bool follow_links)
+{
+	if (entry->d_type == DT_REG)
+		return NNO_ENTRY_FILE;
+	if (entry->d_type == DT_DIR)
+		return NNO_ENTRY_DIRECTORY;
+	if (entry->d_type != DT_UNKNOWN && (entry->d_type != DT_LNK || !follow_links))
+		return NNO_ENTRY_OTHER;
+	struct stat s;
+	if (fstatat(dirfd(dir), entry->d_name, &s, follow_links ? 0 : AT_SYMLINK_NOFOLLOW) != 0)
+		return NNO_ENTRY_OTHER;
+	return S_ISREG(s.st_mode) ? NNO_ENTRY_FILE : S_ISDIR(s.st_mode) ? NNO_ENTRY_DIRECTORY : NNO_ENTRY_OTHER;
+}
+
+static int io_list(const char *path, bool follow_links, nno_entry_fn each, void *each_user, void *user)
+{
+	(void)user;
+	DIR *dir = opendir(path);
+	if (dir == NULL)
+		return -1;
+	int result = 0;
+	struct dirent *entry;
+	while (result == 0 && (errno = 0, entry = readdir(dir)) != NULL)
+		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+			result = each(entry->d_name, kind_of(dir, entry, follow_links), each_user);
+	int saved = errno;
+	if (result == 0 && saved != 0)
+		result = -1;
+	closedir(dir);
+	errno = saved;
+	return result;
+}
+
 const nno_io nno_io_posix = {
 	.open = io_open, .pread = io_pread, .write = io_write, .size = io_size, .allocate = io_allocate, .sync = io_sync,
-	.close = io_close, .rename = io_rename, .unlink = io_unlink, .link = io_link,
+	.close = io_close, .rename = io_rename, .unlink = io_unlink, .link = io_link, .list = io_list,
 };
 
 nnopt_status nno_fail_errno(const char *path, const char *action, int error)

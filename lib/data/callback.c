@@ -5,15 +5,18 @@ typedef struct delivered {
 	nnopt_callback_dataset_options o;
 } delivered;
 
-static nnopt_status read_sample(const nnopt_dataset *d, int64_t index, nno_picture *picture, int64_t *label)
+static nnopt_status read_sample(const nnopt_dataset *d, int64_t index, nno_room *room, nno_picture *picture, int64_t *label)
 {
 	const delivered *s = d->state;
-	nnopt_sample sample = { .struct_size = sizeof sample, .pixels = picture->pixels, .height = d->max_h, .width = d->max_w };
+	int64_t max_h = s->o.max_height, max_w = s->o.max_width;
+	NNO_TRY(nno_room_fit(room, (size_t)(max_h * max_w * d->channels), "callback dataset"));
+	picture->pixels = room->bytes;
+	nnopt_sample sample = { .struct_size = sizeof sample, .pixels = picture->pixels, .height = max_h, .width = max_w };
 	if (s->o.get(index, &sample, s->o.user) != NNOPT_OK)
 		return nno_fail_in(NNOPT_ERROR_CALLBACK, "callback dataset: sample %lld", (long long)index);
-	if (sample.height < 1 || sample.height > d->max_h || sample.width < 1 || sample.width > d->max_w)
+	if (sample.height < 1 || sample.height > max_h || sample.width < 1 || sample.width > max_w)
 		return nno_fail(NNOPT_ERROR_CALLBACK, "callback dataset: sample %lld is %lldx%lld, 1x1 to %lldx%lld wanted", (long long)index,
-		                (long long)sample.height, (long long)sample.width, (long long)d->max_h, (long long)d->max_w);
+		                (long long)sample.height, (long long)sample.width, (long long)max_h, (long long)max_w);
 	picture->h = sample.height;
 	picture->w = sample.width;
 	*label = sample.label;
@@ -61,8 +64,6 @@ nnopt_status nnopt_dataset_from_callbacks(nnopt_dataset **out, nnopt_context *co
 	d->count = o.count;
 	d->classes = o.classes;
 	d->channels = o.channels;
-	d->max_h = o.max_height;
-	d->max_w = o.max_width;
 	nnopt_status status = nno_dataset_finish(d);
 	if (status != NNOPT_OK) {
 		nnopt_dataset_destroy(d);

@@ -42,10 +42,29 @@ nnopt_status nno_dataset_finish(nnopt_dataset *d)
 	return NNOPT_OK;
 }
 
-nnopt_status nno_dataset_read(const nnopt_dataset *dataset, int64_t index, nno_picture *picture, int64_t *label)
+nnopt_status nno_room_fit(nno_room *room, size_t bytes, const char *what)
+{
+	if (bytes <= room->size)
+		return NNOPT_OK;
+	nno_room_free(room);
+	room->bytes = nno_new_raw(room->alloc, bytes);
+	if (room->bytes == NULL)
+		return nno_fail_memory(what, bytes);
+	room->size = bytes;
+	return NNOPT_OK;
+}
+
+void nno_room_free(nno_room *room)
+{
+	nno_delete(room->alloc, room->bytes);
+	room->bytes = NULL;
+	room->size = 0;
+}
+
+nnopt_status nno_dataset_read(const nnopt_dataset *dataset, int64_t index, nno_room *room, nno_picture *picture, int64_t *label)
 {
 	picture->c = (int)dataset->channels;
-	NNO_TRY(dataset->cls->read(dataset, index, picture, label));
+	NNO_TRY(dataset->cls->read(dataset, index, room, picture, label));
 	if (*label < 0 || *label >= dataset->classes)
 		return nno_fail(NNOPT_ERROR_FORMAT, "%s: sample %lld has label %lld, 0 to %lld wanted", dataset->cls->kind,
 		                (long long)index, (long long)*label, (long long)dataset->classes - 1);
@@ -102,14 +121,12 @@ nnopt_status nnopt_dataset_get(nnopt_dataset *dataset, int64_t index, nnopt_tens
 		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "dataset_get: %s is NULL", dataset == NULL ? "dataset" : "image");
 	if (index < 0 || index >= dataset->count)
 		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "dataset_get: index %lld, 0 to %lld wanted", (long long)index, (long long)dataset->count - 1);
-	size_t room = (size_t)(dataset->max_h * dataset->max_w * dataset->channels);
-	nno_picture picture = { .pixels = nno_new(&dataset->context->alloc, room) };
-	if (picture.pixels == NULL)
-		return nno_fail_memory("dataset_get", room);
+	nno_room room = { .alloc = &dataset->context->alloc };
+	nno_picture picture;
 	int64_t found = 0;
 	nnopt_status status;
 	nnopt_tensor *tensor = NULL;
-	NNO_TRY_OUT(nno_dataset_read(dataset, index, &picture, &found));
+	NNO_TRY_OUT(nno_dataset_read(dataset, index, &room, &picture, &found));
 	int64_t shape[4] = { 1, picture.c, picture.h, picture.w };
 	NNO_TRY_OUT(nnopt_tensor_create(&tensor, dataset->context, NNOPT_U8, 4, shape, NNOPT_NHWC));
 	memcpy(nnopt_tensor_data(tensor), picture.pixels, nnopt_tensor_bytes(tensor));
@@ -117,7 +134,7 @@ nnopt_status nnopt_dataset_get(nnopt_dataset *dataset, int64_t index, nnopt_tens
 	if (label != NULL)
 		*label = found;
 out:
-	nno_delete(&dataset->context->alloc, picture.pixels);
+	nno_room_free(&room);
 	return status;
 }
 
@@ -127,15 +144,13 @@ nnopt_status nnopt_dataset_fit_normalisation(nnopt_dataset *dataset, int32_t cha
 		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "fit_normalisation: an argument is NULL");
 	if (channels != dataset->channels)
 		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "fit_normalisation: %d channels, %lld wanted", channels, (long long)dataset->channels);
-	size_t room = (size_t)(dataset->max_h * dataset->max_w * dataset->channels);
-	nno_picture picture = { .pixels = nno_new(&dataset->context->alloc, room) };
-	if (picture.pixels == NULL)
-		return nno_fail_memory("fit_normalisation", room);
+	nno_room room = { .alloc = &dataset->context->alloc };
+	nno_picture picture;
 	/* Sums of bytes and of their squares are exact in 64 bits up to 2^48 pixels. */
 	uint64_t sum[4] = { 0 }, square[4] = { 0 }, pixels = 0;
 	for (int64_t i = 0; i < dataset->count; i++) {
 		int64_t label;
-		if (nno_dataset_read(dataset, i, &picture, &label) != NNOPT_OK)
+		if (nno_dataset_read(dataset, i, &room, &picture, &label) != NNOPT_OK)
 			continue;
 		int64_t area = picture.h * picture.w;
 		for (int64_t p = 0; p < area; p++)
@@ -146,7 +161,7 @@ nnopt_status nnopt_dataset_fit_normalisation(nnopt_dataset *dataset, int32_t cha
 			}
 		pixels += (uint64_t)area;
 	}
-	nno_delete(&dataset->context->alloc, picture.pixels);
+	nno_room_free(&room);
 	if (pixels == 0)
 		return nno_fail(NNOPT_ERROR_NOT_FOUND, "fit_normalisation: no readable sample");
 	for (int c = 0; c < channels; c++) {

@@ -32,12 +32,16 @@ static void normalise(const nnopt_loader *l, float *dst, const nno_picture *p)
 
 static nnopt_status fill_sample(nnopt_loader *l, nno_worker_scratch *s, int64_t index, float *dst, int32_t *label)
 {
-	nno_picture picture = { .pixels = s->picture };
+	nno_picture picture;
 	int64_t found;
-	NNO_TRY(nno_dataset_read(l->dataset, index, &picture, &found));
+	if (l->cache == NULL || !nno_cache_find(l->cache, index, &picture, &found)) {
+		NNO_TRY(nno_dataset_read(l->dataset, index, &s->picture, &picture, &found));
+		if (l->cache != NULL)
+			nno_cache_add(l->cache, index, &picture, found);
+	}
 	int64_t h = picture.h, w = picture.w;
 	NNO_TRY(nno_transforms_size(l->transforms, &h, &w));
-	picture = nno_transforms_run(l->transforms, picture, s->scratch, l->seed, l->epoch, index);
+	NNO_TRY(nno_transforms_run(l->transforms, &picture, &s->transforms, l->seed, l->epoch, index));
 	if (picture.h != l->h || picture.w != l->w)
 		return nno_fail(NNOPT_ERROR_FORMAT, "loader: a picture of %lldx%lld after the transforms, %lldx%lld wanted: add a crop or a resize",
 		                (long long)picture.h, (long long)picture.w, (long long)l->h, (long long)l->w);
@@ -114,19 +118,6 @@ static void stop_workers(nnopt_loader *l)
 
 /* --- creation --- */
 
-static nnopt_status make_scratch(nnopt_loader *l, nno_worker_scratch *s)
-{
-	int64_t pixels;
-	nno_transforms_room(l->transforms, l->dataset->max_h, l->dataset->max_w, &pixels);
-	size_t bytes = (size_t)(pixels * l->c);
-	s->picture = nno_new(&l->context->alloc, 3 * bytes);
-	if (s->picture == NULL)
-		return nno_fail_memory("loader", 3 * bytes);
-	s->scratch[0] = s->picture + bytes;
-	s->scratch[1] = s->picture + 2 * bytes;
-	return NNOPT_OK;
-}
-
 static nnopt_status make_slot(nnopt_loader *l, nno_slot *slot)
 {
 	int64_t n = l->o.batch;
@@ -144,9 +135,9 @@ static nnopt_status make_slot(nnopt_loader *l, nno_slot *slot)
 static nnopt_status find_shape(nnopt_loader *l)
 {
 	for (int64_t i = 0; i < l->dataset->count; i++) {
-		nno_picture picture = { .pixels = l->workers[0].scratch.picture };
+		nno_picture picture;
 		int64_t label;
-		if (nno_dataset_read(l->dataset, i, &picture, &label) != NNOPT_OK)
+		if (nno_dataset_read(l->dataset, i, &l->workers[0].scratch.picture, &picture, &label) != NNOPT_OK)
 			continue;
 		l->h = picture.h;
 		l->w = picture.w;
@@ -197,13 +188,13 @@ static nnopt_status set_up(nnopt_loader *l)
 	l->bad_room = 16;
 	for (int i = 0; i < scratches; i++) {
 		l->workers[i].loader = l;
-		NNO_TRY(make_scratch(l, &l->workers[i].scratch));
+		l->workers[i].scratch = (nno_worker_scratch){ .picture = { .alloc = a }, .transforms = { .alloc = a } };
 	}
 	NNO_TRY(find_shape(l));
 	for (int i = 0; i < l->ring; i++)
 		NNO_TRY(make_slot(l, &l->slots[i]));
 	make_tables(l);
-	return NNOPT_OK;
+	return l->dataset->decodes ? nno_cache_create(&l->cache, a, l->dataset->count, l->o.cache_bytes) : NNOPT_OK;
 }
 
 static const nnopt_loader_options option_defaults = {
@@ -263,8 +254,11 @@ void nnopt_loader_destroy(nnopt_loader *l)
 	nnopt_context *context = l->context;
 	const nno_alloc *a = &context->alloc;
 	stop_workers(l);
-	for (int i = 0; l->workers != NULL && i < (l->o.workers > 0 ? l->o.workers : 1); i++)
-		nno_delete(a, l->workers[i].scratch.picture);
+	for (int i = 0; l->workers != NULL && i < (l->o.workers > 0 ? l->o.workers : 1); i++) {
+		nno_room_free(&l->workers[i].scratch.picture);
+		nno_room_free(&l->workers[i].scratch.transforms);
+	}
+	nno_cache_destroy(l->cache);
 	for (int i = 0; l->slots != NULL && i < l->ring; i++) {
 		nnopt_tensor_destroy(l->slots[i].images);
 		nnopt_tensor_destroy(l->slots[i].labels);

@@ -22,8 +22,18 @@ typedef struct nno_slot {
 } nno_slot;
 
 typedef struct nno_worker_scratch {
-	uint8_t *picture, *scratch[2]; /* one allocation */
+	nno_room picture, transforms;
 } nno_worker_scratch;
+
+/* Decoded pictures kept within a budget, filled in order of first use; shared by the workers. */
+typedef struct nno_cache nno_cache;
+/* *out stays NULL for a budget of 0. */
+nnopt_status nno_cache_create(nno_cache **out, const nno_alloc *alloc, int64_t count, uint64_t budget);
+void nno_cache_destroy(nno_cache *cache);
+/* Whether sample `index` is kept; its pixels stay where they are as long as the cache lives. */
+bool nno_cache_find(const nno_cache *cache, int64_t index, nno_picture *picture, int64_t *label);
+/* Keeps a copy when the budget allows. */
+void nno_cache_add(nno_cache *cache, int64_t index, const nno_picture *picture, int64_t label);
 
 typedef struct nno_worker {
 	nnopt_loader *loader;
@@ -40,6 +50,7 @@ struct nnopt_loader {
 	int64_t batches, c, h, w;     /* sample shape after the transforms */
 	int ring;                     /* slots: prefetch and the one the consumer holds */
 	float table[4][256];          /* normalised value of each pixel value */
+	nno_cache *cache;             /* NULL: none */
 	nno_worker *workers;
 	int started;
 	bool tried, running;

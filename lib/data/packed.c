@@ -9,16 +9,17 @@
 typedef struct packed {
 	uint8_t *pixels;
 	int32_t *labels;
+	int64_t h, w;
 	const char *const *names;
 } packed;
 
-static nnopt_status read_sample(const nnopt_dataset *d, int64_t index, nno_picture *picture, int64_t *label)
+static nnopt_status read_sample(const nnopt_dataset *d, int64_t index, nno_room *room, nno_picture *picture, int64_t *label)
 {
+	(void)room;
 	const packed *s = d->state;
-	size_t bytes = (size_t)(d->max_h * d->max_w * d->channels);
-	picture->h = d->max_h;
-	picture->w = d->max_w;
-	memcpy(picture->pixels, s->pixels + (size_t)index * bytes, bytes);
+	picture->h = s->h;
+	picture->w = s->w;
+	picture->pixels = s->pixels + (size_t)index * (size_t)(s->h * s->w * d->channels);
 	*label = s->labels[index];
 	return NNOPT_OK;
 }
@@ -55,12 +56,10 @@ nnopt_status nno_packed_make(nnopt_dataset **out, nnopt_context *context, uint8_
 		nno_delete(&context->alloc, labels);
 		return status;
 	}
-	*(packed *)d->state = (packed){ pixels, labels, names };
+	*(packed *)d->state = (packed){ pixels, labels, h, w, names };
 	d->count = count;
 	d->classes = classes;
 	d->channels = c;
-	d->max_h = h;
-	d->max_w = w;
 	status = nno_dataset_finish(d);
 	if (status == NNOPT_OK)
 		*out = d;

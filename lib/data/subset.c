@@ -11,10 +11,10 @@ typedef struct subset {
 	int64_t *indices;
 } subset;
 
-static nnopt_status read_sample(const nnopt_dataset *d, int64_t index, nno_picture *picture, int64_t *label)
+static nnopt_status read_sample(const nnopt_dataset *d, int64_t index, nno_room *room, nno_picture *picture, int64_t *label)
 {
 	const subset *s = d->state;
-	return nno_dataset_read(s->base, s->indices[index], picture, label);
+	return nno_dataset_read(s->base, s->indices[index], room, picture, label);
 }
 
 static int64_t label_of(const nnopt_dataset *d, int64_t index)
@@ -71,8 +71,7 @@ nnopt_status nnopt_dataset_subset(nnopt_dataset **out, nnopt_dataset *base, cons
 	d->count = count;
 	d->classes = base->classes;
 	d->channels = base->channels;
-	d->max_h = base->max_h;
-	d->max_w = base->max_w;
+	d->decodes = base->decodes;
 	*out = d;
 	return NNOPT_OK;
 }

@@ -56,31 +56,41 @@ static void cut(nno_picture *dst, const nno_picture *src, int64_t top, int64_t l
 	}
 }
 
-static void center_crop(const nno_transform *t, nno_picture *dst, const nno_picture *src, nno_rng *r)
+/* n / 2 as Python rounds it, and so torchvision's centre crop. */
+static int64_t round_half_even(int64_t n)
 {
+	return n / 2 + (n % 4 == 3);
+}
+
+static void center_crop(const nno_transform *t, nno_picture *dst, const nno_picture *src, nno_rng *r, void *workspace)
+{
+	(void)workspace;
 	(void)r;
 	dst->h = t->h;
 	dst->w = t->w;
-	cut(dst, src, (src->h - t->h) / 2, (src->w - t->w) / 2, NNOPT_PAD_ZERO);
+	cut(dst, src, round_half_even(src->h - t->h), round_half_even(src->w - t->w), NNOPT_PAD_ZERO);
 }
 
-static void random_crop(const nno_transform *t, nno_picture *dst, const nno_picture *src, nno_rng *r)
+static void random_crop(const nno_transform *t, nno_picture *dst, const nno_picture *src, nno_rng *r, void *workspace)
 {
+	(void)workspace;
 	dst->h = t->h;
 	dst->w = t->w;
 	int64_t top = (int64_t)nno_rng_below(r, (uint64_t)(src->h - t->h + 1)), left = (int64_t)nno_rng_below(r, (uint64_t)(src->w - t->w + 1));
 	cut(dst, src, top, left, NNOPT_PAD_ZERO);
 }
 
-static void pad_crop(const nno_transform *t, nno_picture *dst, const nno_picture *src, nno_rng *r)
+static void pad_crop(const nno_transform *t, nno_picture *dst, const nno_picture *src, nno_rng *r, void *workspace)
 {
+	(void)workspace;
 	uint64_t choices = 2 * (uint64_t)t->pad + 1;
 	int64_t top = (int64_t)nno_rng_below(r, choices) - t->pad, left = (int64_t)nno_rng_below(r, choices) - t->pad;
 	cut(dst, src, top, left, t->mode);
 }
 
-static void horizontal_flip(const nno_transform *t, nno_picture *dst, const nno_picture *src, nno_rng *r)
+static void horizontal_flip(const nno_transform *t, nno_picture *dst, const nno_picture *src, nno_rng *r, void *workspace)
 {
+	(void)workspace;
 	(void)t;
 	(void)r;
 	for (int64_t y = 0; y < src->h; y++)
@@ -88,8 +98,9 @@ static void horizontal_flip(const nno_transform *t, nno_picture *dst, const nno_
 			memcpy(dst->pixels + (y * src->w + x) * src->c, src->pixels + (y * src->w + src->w - 1 - x) * src->c, (size_t)src->c);
 }
 
-static void vertical_flip(const nno_transform *t, nno_picture *dst, const nno_picture *src, nno_rng *r)
+static void vertical_flip(const nno_transform *t, nno_picture *dst, const nno_picture *src, nno_rng *r, void *workspace)
 {
+	(void)workspace;
 	(void)t;
 	(void)r;
 	size_t row = (size_t)(src->w * src->c);
@@ -97,50 +108,39 @@ static void vertical_flip(const nno_transform *t, nno_picture *dst, const nno_pi
 		memcpy(dst->pixels + (size_t)y * row, src->pixels + (size_t)(src->h - 1 - y) * row, row);
 }
 
-static double pixel_or_zero(const nno_picture *p, int64_t y, int64_t x, int c)
+static void rotation(const nno_transform *t, nno_picture *dst, const nno_picture *src, nno_rng *r, void *workspace)
 {
-	return y < 0 || y >= p->h || x < 0 || x >= p->w ? 0.0 : p->pixels[(y * p->w + x) * p->c + c];
+	(void)workspace;
+	nno_rotate(dst, src, (2.0 * (double)nno_rng_uniform(r) - 1.0) * t->degrees, t->mode != 0);
 }
 
-static void write_bilinear(uint8_t *to, const nno_picture *src, double y, double x)
+static bool any_size(const nno_transform *t, int64_t *h, int64_t *w)
 {
-	int64_t y0 = (int64_t)floor(y), x0 = (int64_t)floor(x);
-	double fy = y - (double)y0, fx = x - (double)x0;
-	for (int c = 0; c < src->c; c++) {
-		double upper = pixel_or_zero(src, y0, x0, c) * (1 - fx) + pixel_or_zero(src, y0, x0 + 1, c) * fx;
-		double lower = pixel_or_zero(src, y0 + 1, x0, c) * (1 - fx) + pixel_or_zero(src, y0 + 1, x0 + 1, c) * fx;
-		to[c] = (uint8_t)(upper * (1 - fy) + lower * fy + 0.5);
-	}
+	*h = t->h;
+	*w = t->w;
+	return true;
 }
 
-/* Each result pixel's centre is turned back about the picture's centre; nearest takes the pixel that contains it. */
-static void rotate(const nno_transform *t, nno_picture *dst, const nno_picture *src, nno_rng *r)
+static void resize(const nno_transform *t, nno_picture *dst, const nno_picture *src, nno_rng *r, void *workspace)
 {
-	double angle = (2.0 * (double)nno_rng_uniform(r) - 1.0) * t->degrees * 3.14159265358979323846 / 180.0;
-	double c = cos(angle), s = sin(angle), cy = (double)src->h / 2, cx = (double)src->w / 2;
-	for (int64_t y = 0; y < src->h; y++)
-		for (int64_t x = 0; x < src->w; x++) {
-			double dy = (double)y + 0.5 - cy, dx = (double)x + 0.5 - cx;
-			double from_x = c * dx - s * dy + cx, from_y = s * dx + c * dy + cy;
-			uint8_t *to = dst->pixels + (y * src->w + x) * src->c;
-			if (t->mode) {
-				write_bilinear(to, src, from_y - 0.5, from_x - 0.5);
-				continue;
-			}
-			int64_t iy = (int64_t)floor(from_y), ix = (int64_t)floor(from_x);
-			if (iy < 0 || iy >= src->h || ix < 0 || ix >= src->w)
-				memset(to, 0, (size_t)src->c);
-			else
-				memcpy(to, src->pixels + (iy * src->w + ix) * src->c, (size_t)src->c);
-		}
+	(void)r;
+	dst->h = t->h;
+	dst->w = t->w;
+	nno_resize(dst, src, workspace);
 }
 
-static const nno_transform_class center_crop_class = { "center_crop", target_size, center_crop };
-static const nno_transform_class random_crop_class = { "random_crop", target_size, random_crop };
-static const nno_transform_class pad_crop_class = { "pad_crop", reflect_fits, pad_crop };
-static const nno_transform_class horizontal_flip_class = { "horizontal_flip", keep_size, horizontal_flip };
-static const nno_transform_class vertical_flip_class = { "vertical_flip", keep_size, vertical_flip };
-static const nno_transform_class rotation_class = { "rotation", keep_size, rotate };
+static size_t resize_workspace(const nno_transform *t, int64_t h, int64_t w, int c)
+{
+	return nno_resize_workspace(h, w, t->h, t->w, c);
+}
+
+static const nno_transform_class center_crop_class = { "center_crop", target_size, center_crop, NULL };
+static const nno_transform_class random_crop_class = { "random_crop", target_size, random_crop, NULL };
+static const nno_transform_class pad_crop_class = { "pad_crop", reflect_fits, pad_crop, NULL };
+static const nno_transform_class horizontal_flip_class = { "horizontal_flip", keep_size, horizontal_flip, NULL };
+static const nno_transform_class vertical_flip_class = { "vertical_flip", keep_size, vertical_flip, NULL };
+static const nno_transform_class rotation_class = { "rotation", keep_size, rotation, NULL };
+static const nno_transform_class resize_class = { "resize", any_size, resize, resize_workspace };
 
 nnopt_status nno_transforms_size(const nnopt_transforms *t, int64_t *h, int64_t *w)
 {
@@ -153,27 +153,37 @@ nnopt_status nno_transforms_size(const nnopt_transforms *t, int64_t *h, int64_t 
 	return NNOPT_OK;
 }
 
-void nno_transforms_room(const nnopt_transforms *t, int64_t h, int64_t w, int64_t *pixels)
+/* Bytes of the largest picture between two transforms, and of the largest workspace. */
+static void measure(const nnopt_transforms *t, const nno_picture *p, size_t *picture, size_t *workspace)
 {
-	*pixels = h * w;
+	int64_t h = p->h, w = p->w;
+	*picture = *workspace = 0;
 	for (int i = 0; i < t->count; i++) {
-		(void)t->list[i].cls->size(&t->list[i], &h, &w);
-		*pixels = nno_i64_max(*pixels, h * w);
+		const nno_transform *item = &t->list[i];
+		size_t extra = item->cls->workspace != NULL ? item->cls->workspace(item, h, w, p->c) : 0;
+		(void)item->cls->size(item, &h, &w);
+		size_t bytes = nno_size_round_up((size_t)(h * w * p->c), NNO_ALIGNMENT);
+		*picture = bytes > *picture ? bytes : *picture;
+		*workspace = extra > *workspace ? extra : *workspace;
 	}
 }
 
-nno_picture nno_transforms_run(const nnopt_transforms *t, nno_picture picture, uint8_t *scratch[2], uint64_t seed, int64_t epoch, int64_t sample)
+nnopt_status nno_transforms_run(const nnopt_transforms *t, nno_picture *picture, nno_room *room, uint64_t seed, int64_t epoch, int64_t sample)
 {
+	size_t bytes, workspace;
+	measure(t, picture, &bytes, &workspace);
+	NNO_TRY(nno_room_fit(room, 2 * bytes + workspace, "transforms"));
+	uint8_t *const scratch[2] = { room->bytes, room->bytes + bytes };
 	for (int i = 0; i < t->count; i++) {
 		nno_rng r;
 		nno_rng_start(&r, seed ^ (uint64_t)(i + 1) << 56, NNO_RNG_AUGMENT, (uint64_t)epoch, (uint64_t)sample);
 		if (t->list[i].probability < 1.0 && (double)nno_rng_uniform(&r) >= t->list[i].probability)
 			continue;
-		nno_picture next = { .pixels = picture.pixels == scratch[0] ? scratch[1] : scratch[0], .h = picture.h, .w = picture.w, .c = picture.c };
-		t->list[i].cls->apply(&t->list[i], &next, &picture, &r);
-		picture = next;
+		nno_picture next = { .pixels = picture->pixels == scratch[0] ? scratch[1] : scratch[0], .h = picture->h, .w = picture->w, .c = picture->c };
+		t->list[i].cls->apply(&t->list[i], &next, picture, &r, room->bytes + 2 * bytes);
+		*picture = next;
 	}
-	return picture;
+	return NNOPT_OK;
 }
 
 /* --- the public list --- */
@@ -216,16 +226,21 @@ static nnopt_status append(nnopt_transforms *t, nno_transform item)
 	return NNOPT_OK;
 }
 
-static nnopt_status append_crop(nnopt_transforms *t, const nno_transform_class *cls, int64_t h, int64_t w, double probability)
+static nnopt_status append_sized(nnopt_transforms *t, const nno_transform_class *cls, int64_t h, int64_t w, double probability)
 {
 	if (h < 1 || w < 1 || h > 1 << 16 || w > 1 << 16)
 		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "%s: %lldx%lld, 1x1 to 65536x65536 wanted", cls->name, (long long)h, (long long)w);
 	return append(t, (nno_transform){ .cls = cls, .probability = probability, .h = h, .w = w });
 }
 
+nnopt_status nnopt_transforms_add_resize(nnopt_transforms *t, int64_t height, int64_t width)
+{
+	return append_sized(t, &resize_class, height, width, 1.0);
+}
+
 nnopt_status nnopt_transforms_add_center_crop(nnopt_transforms *t, int64_t height, int64_t width)
 {
-	return append_crop(t, &center_crop_class, height, width, 1.0);
+	return append_sized(t, &center_crop_class, height, width, 1.0);
 }
 
 nnopt_status nnopt_transforms_add_random_crop(nnopt_transforms *t, int64_t height, int64_t width, double probability)
@@ -233,7 +248,7 @@ nnopt_status nnopt_transforms_add_random_crop(nnopt_transforms *t, int64_t heigh
 	/* Left out, the crop would leave another size: a centre crop has it then. Hence it is always applied. */
 	if (probability != 1.0)
 		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "random_crop: probability %g, 1 wanted: it changes the size", probability);
-	return append_crop(t, &random_crop_class, height, width, probability);
+	return append_sized(t, &random_crop_class, height, width, probability);
 }
 
 nnopt_status nnopt_transforms_add_pad_crop(nnopt_transforms *t, int64_t pad, nnopt_pad_mode mode, double probability)

@@ -1,0 +1,89 @@
+/* rotate.c - rotation about the picture's centre, outside is 0. Pillow's steps, so that augmentation equals torchvision's on
+ * PIL pictures to the bit: nearest walks in 16.16 fixed point from pixel centre to pixel centre; bilinear in doubles. */
+#include "data/data.h"
+
+#include <math.h>
+#include <string.h>
+
+/* from = m[0] x + m[1] y + m[2], m[3] x + m[4] y + m[5]. */
+static void matrix_of(double m[6], double degrees, int64_t h, int64_t w)
+{
+	double angle = -degrees * 3.14159265358979323846 / 180.0, cx = (double)w / 2.0, cy = (double)h / 2.0;
+	m[0] = round(cos(angle) * 1e15) / 1e15;
+	m[1] = round(sin(angle) * 1e15) / 1e15;
+	m[3] = round(-sin(angle) * 1e15) / 1e15;
+	m[4] = round(cos(angle) * 1e15) / 1e15;
+	m[2] = m[0] * -cx + m[1] * -cy + cx;
+	m[5] = m[3] * -cx + m[4] * -cy + cy;
+}
+
+static int64_t fixed(double v)
+{
+	return (int64_t)floor(v * 65536.0 + 0.5);
+}
+
+static void nearest(nno_picture *dst, const nno_picture *src, const double m[6])
+{
+	int64_t step_x = fixed(m[0]), step_y = fixed(m[3]), row_x = fixed(m[1]), row_y = fixed(m[4]);
+	int64_t first_x = fixed(m[2] + m[0] * 0.5 + m[1] * 0.5), first_y = fixed(m[5] + m[3] * 0.5 + m[4] * 0.5);
+	int c = src->c;
+	for (int64_t y = 0; y < dst->h; y++, first_x += row_x, first_y += row_y) {
+		uint8_t *to = dst->pixels + y * dst->w * c;
+		int64_t at_x = first_x, at_y = first_y;
+		for (int64_t x = 0; x < dst->w; x++, at_x += step_x, at_y += step_y, to += c) {
+			int64_t from_x = at_x >> 16, from_y = at_y >> 16;
+			bool inside = from_x >= 0 && from_x < src->w && from_y >= 0 && from_y < src->h;
+			const uint8_t *from = src->pixels + (from_y * src->w + from_x) * c;
+			for (int i = 0; i < c; i++)
+				to[i] = inside ? from[i] : 0;
+		}
+	}
+}
+
+static int64_t clip(int64_t v, int64_t n)
+{
+	return v < 0 ? 0 : v >= n ? n - 1 : v;
+}
+
+static void bilinear_at(uint8_t *to, const nno_picture *src, double from_x, double from_y)
+{
+	int c = src->c;
+	from_x -= 0.5;
+	from_y -= 0.5;
+	int64_t x = (int64_t)floor(from_x), y = (int64_t)floor(from_y);
+	double dx = from_x - (double)x, dy = from_y - (double)y;
+	int64_t x0 = clip(x, src->w), x1 = clip(x + 1, src->w);
+	const uint8_t *upper = src->pixels + clip(y, src->h) * src->w * c, *lower = upper;
+	if (y + 1 >= 0 && y + 1 < src->h)
+		lower = src->pixels + (y + 1) * src->w * c;
+	for (int i = 0; i < c; i++) {
+		double a = upper[x0 * c + i] + (upper[x1 * c + i] - upper[x0 * c + i]) * dx;
+		double b = lower[x0 * c + i] + (lower[x1 * c + i] - lower[x0 * c + i]) * dx;
+		to[i] = (uint8_t)(a + (b - a) * dy);
+	}
+}
+
+static void bilinear_rotation(nno_picture *dst, const nno_picture *src, const double m[6])
+{
+	double first_x = m[2] + m[0] * 0.5 + m[1] * 0.5, first_y = m[5] + m[3] * 0.5 + m[4] * 0.5;
+	for (int64_t y = 0; y < dst->h; y++, first_x += m[1], first_y += m[4]) {
+		double from_x = first_x, from_y = first_y;
+		for (int64_t x = 0; x < dst->w; x++, from_x += m[0], from_y += m[3]) {
+			uint8_t *to = dst->pixels + (y * dst->w + x) * src->c;
+			if (from_x < 0.0 || from_x >= (double)src->w || from_y < 0.0 || from_y >= (double)src->h)
+				memset(to, 0, (size_t)src->c);
+			else
+				bilinear_at(to, src, from_x, from_y);
+		}
+	}
+}
+
+void nno_rotate(nno_picture *dst, const nno_picture *src, double degrees, bool bilinear)
+{
+	double m[6];
+	matrix_of(m, degrees, src->h, src->w);
+	if (bilinear)
+		bilinear_rotation(dst, src, m);
+	else
+		nearest(dst, src, m);
+}
