@@ -22,7 +22,10 @@ NNOPT_API void nnopt_metrics_reset(nnopt_metrics *metrics);
 /** Adds a batch: scores f32 (N, classes) (logits or probabilities), labels i32 or i64 (N). Ties go to the lower class. */
 NNOPT_API nnopt_status nnopt_metrics_add(nnopt_metrics *metrics, const nnopt_tensor *scores, const nnopt_tensor *labels);
 
+/** Samples added. @since 0.1 */
 NNOPT_API int64_t nnopt_metrics_count(const nnopt_metrics *metrics);
+/** Classes as created. @since 0.1 */
+NNOPT_API int64_t nnopt_metrics_classes(const nnopt_metrics *metrics);
 /** Share of samples whose class is among the k highest scores. */
 NNOPT_API double nnopt_metrics_top_k(const nnopt_metrics *metrics, int32_t k);
 NNOPT_API double nnopt_metrics_accuracy(const nnopt_metrics *metrics);
@@ -42,7 +45,7 @@ typedef struct nnopt_class_metrics {
 NNOPT_API nnopt_status nnopt_metrics_class(const nnopt_metrics *metrics, int64_t index, nnopt_class_metrics *out);
 /** Unweighted mean over classes of precision, recall, F1. */
 NNOPT_API nnopt_status nnopt_metrics_macro(const nnopt_metrics *metrics, double *precision, double *recall, double *f1);
-/** Confusion matrix and per-class table as text for people; `class_names` may be NULL. Text rule as nnopt_model_to_json(). */
+/** Confusion matrix (above 30 classes: the 20 most frequent confusions) and per-class table as text for people; `class_names` may be NULL. Text rule as nnopt_model_to_json(). */
 NNOPT_API nnopt_status nnopt_metrics_report(const nnopt_metrics *metrics, const char *const *class_names, char *text, size_t size, size_t *needed);
 
 typedef struct nnopt_evaluation {

@@ -109,6 +109,11 @@ int64_t nnopt_metrics_count(const nnopt_metrics *m)
 	return m == NULL ? 0 : m->count;
 }
 
+int64_t nnopt_metrics_classes(const nnopt_metrics *m)
+{
+	return m == NULL ? 0 : m->classes;
+}
+
 double nnopt_metrics_top_k(const nnopt_metrics *m, int32_t k)
 {
 	if (m == NULL || m->count == 0)
