@@ -1,4 +1,4 @@
-/* table.c - this ISA's table, one entry a line of kernels.inc. */
+/* isa_table.c - this ISA's table, one entry a line of kernels.inc. */
 #include "kernel/body.h"
 
 #include "nnopt/context.h"

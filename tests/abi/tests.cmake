@@ -1,0 +1,11 @@
+set(dir ${CMAKE_CURRENT_SOURCE_DIR}/abi)
+if(NOT NNOPT_SANITIZE)
+  add_test(NAME abi/imports COMMAND sh ${dir}/imports.sh $<TARGET_FILE:nnopt> $<CONFIG>)
+endif()
+# Against the library that install/subproject built with debugging information.
+if(NNOPT_INSTALL AND NNOPT_BUILD_STATIC AND NOT NNOPT_SANITIZE)
+  set(library ${CMAKE_CURRENT_BINARY_DIR}/install-subproject/_deps/nnopt-build/lib/libnnopt.so)
+  add_test(NAME abi/check_self COMMAND sh ${dir}/check.sh self ${PROJECT_SOURCE_DIR} ${library} ${CMAKE_C_COMPILER})
+  add_test(NAME abi/check_release COMMAND sh ${dir}/check.sh compare ${PROJECT_SOURCE_DIR} ${library})
+  set_tests_properties(abi/check_self abi/check_release PROPERTIES SKIP_RETURN_CODE 77 FIXTURES_REQUIRED debug_library)
+endif()
