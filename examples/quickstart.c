@@ -21,7 +21,7 @@ static nnopt_model *make_network(nnopt_context *ctx)
 	CHECK(nnopt_add_flatten(net));
 	CHECK(nnopt_add_linear(net, 256, NULL));
 	CHECK(nnopt_add_relu(net));
-	CHECK(nnopt_add_dropout(net, 0.4f));
+	CHECK(nnopt_add_dropout(net, 0.3f));
 	CHECK(nnopt_add_linear(net, CLASSES, NULL));
 	return net;
 }
@@ -44,7 +44,7 @@ static void report(nnopt_context *ctx, nnopt_model *net, nnopt_loader *test)
 
 int main(int argc, char **argv)
 {
-	int64_t epochs = argc > 1 ? atoll(argv[1]) : 8;
+	int64_t epochs = argc > 1 ? atoll(argv[1]) : 10;
 	const char *dir = argc > 2 ? argv[2] : "/usr/share/datasets/fashion-mnist", *out = argc > 3 ? argv[3] : ".";
 	nnopt_context *ctx = NULL;
 	CHECK(nnopt_context_create(&ctx, NULL));
@@ -59,7 +59,7 @@ int main(int argc, char **argv)
 	nnopt_adam_options a;
 	CHECK(nnopt_cross_entropy_create(&loss, ctx, NULL));
 	CHECK(nnopt_adamw_options_init(&a, sizeof a));
-	a.lr = 3e-3;
+	a.lr = 2e-3;
 	CHECK(nnopt_adamw_create(&adam, ctx, &a));
 	int64_t steps = epochs * nnopt_loader_batches(learn), warmup = steps / 10;
 	CHECK(nnopt_schedule_cosine_create(&cosine, ctx, steps - warmup, 0.0));

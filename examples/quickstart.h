@@ -28,7 +28,7 @@ static nnopt_loader *make_loader(nnopt_context *ctx, nnopt_dataset *data, int32_
 	nnopt_loader_options o;
 	CHECK(nnopt_transforms_create(&t, ctx));
 	if (training) {
-		CHECK(nnopt_transforms_add_pad_crop(t, 2, NNOPT_PAD_ZERO, 1.0));
+		CHECK(nnopt_transforms_add_pad_crop(t, 2, NNOPT_PAD_ZERO, 0.5));
 		CHECK(nnopt_transforms_add_horizontal_flip(t, 0.5));
 	}
 	CHECK(nnopt_transforms_add_normalise(t, mean, deviation, 1));

@@ -22,6 +22,7 @@ typedef struct folder {
 	nno_text names;   /* all texts, one after the other */
 	char **classes;   /* into class_names */
 	nno_text class_names;
+	bool *here;       /* which classes this directory has; NULL: all, the list is its own */
 	sample *samples;
 	uint64_t max_pixels;
 } folder;
@@ -143,8 +144,8 @@ static nnopt_status read_classes(folder *f, nnopt_dataset *d, const char *direct
 	return NNOPT_OK;
 }
 
-/* With classes_from, a class here that is not there would have no number. */
-static nnopt_status check_classes(const folder *f, nnopt_dataset *d, const char *directory, const char *from, bool follow)
+/* With classes_from: which of them are here. A class here that is not there would have no number. */
+static nnopt_status find_classes(folder *f, nnopt_dataset *d, const char *directory, const char *from, bool follow)
 {
 	nno_text names;
 	nno_text_start(&names, &d->context->alloc);
@@ -152,19 +153,28 @@ static nnopt_status check_classes(const folder *f, nnopt_dataset *d, const char 
 	nnopt_status status = list(&w, directory, note_class);
 	if (status == NNOPT_OK)
 		status = nno_text_check(&names, "image folder");
+	f->here = nno_new_array(&d->context->alloc, (size_t)d->classes, sizeof *f->here);
+	if (status == NNOPT_OK && f->here == NULL)
+		status = nno_fail_memory("image folder", (size_t)d->classes);
 	const char *at = names.data;
-	for (int64_t i = 0; status == NNOPT_OK && i < w.count; i++, at += strlen(at) + 1)
-		if (bsearch(&at, f->classes, (size_t)d->classes, sizeof *f->classes, by_name) == NULL)
+	for (int64_t i = 0; status == NNOPT_OK && i < w.count; i++, at += strlen(at) + 1) {
+		char **found = bsearch(&at, f->classes, (size_t)d->classes, sizeof *f->classes, by_name);
+		if (found == NULL)
 			status = nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "%s: class \"%s\" is not one of %s", directory, at, from);
+		else
+			f->here[found - f->classes] = true;
+	}
 	nno_text_free(&names);
 	return status;
 }
 
-static nnopt_status read_samples(folder *f, nnopt_dataset *d, const char *directory, bool follow, bool may_lack)
+static nnopt_status read_samples(folder *f, nnopt_dataset *d, const char *directory, bool follow)
 {
 	walk w = { .context = d->context, .follow = follow, .text = &f->names };
 	nnopt_status status = NNOPT_OK;
 	for (w.label = 0; status == NNOPT_OK && w.label < d->classes; w.label++) {
+		if (f->here != NULL && !f->here[w.label])
+			continue;
 		nno_text path;
 		nno_text_start(&path, &d->context->alloc);
 		nno_text_add(&path, directory);
@@ -174,8 +184,6 @@ static nnopt_status read_samples(folder *f, nnopt_dataset *d, const char *direct
 		if (status == NNOPT_OK)
 			status = list(&w, path.data, note_sample);
 		nno_text_free(&path);
-		if (status == NNOPT_ERROR_NOT_FOUND && may_lack)
-			status = w.status = NNOPT_OK;
 	}
 	f->samples = w.samples;
 	d->count = w.count;
@@ -223,6 +231,7 @@ static void destroy(nnopt_dataset *d)
 	nno_text_free(&f->names);
 	nno_text_free(&f->class_names);
 	nno_delete(&d->context->alloc, f->classes);
+	nno_delete(&d->context->alloc, f->here);
 	nno_delete(&d->context->alloc, f->samples);
 }
 
@@ -260,9 +269,9 @@ nnopt_status nnopt_image_folder_open(nnopt_dataset **out, nnopt_context *context
 	bool follow = o.follow_links != 0;
 	nnopt_status status = read_classes(f, d, o.classes_from != NULL ? o.classes_from : directory, follow);
 	if (status == NNOPT_OK && o.classes_from != NULL)
-		status = check_classes(f, d, directory, o.classes_from, follow);
+		status = find_classes(f, d, directory, o.classes_from, follow);
 	if (status == NNOPT_OK)
-		status = read_samples(f, d, directory, follow, o.classes_from != NULL);
+		status = read_samples(f, d, directory, follow);
 	if (status == NNOPT_OK)
 		status = nno_dataset_finish(d);
 	if (status == NNOPT_OK)

@@ -1,5 +1,6 @@
 /* resize.c - bilinear resizing, antialiased when shrinking: a triangle filter as wide as the scale, columns first, then rows,
- * with weights in 10.22 fixed point. Pillow's Image.resize(BILINEAR), to the bit. */
+ * with weights in 10.22 fixed point. Pillow's Image.resize(BILINEAR) to the bit, up to version
+ * 12 (13 takes rows first where that is less work, and so rounds otherwise). */
 #include "data/data.h"
 
 #include "base/size.h"

@@ -35,11 +35,48 @@ static _Thread_local const nno_alloc *current;
 #define STB_IMAGE_WRITE_IMPLEMENTATION
 #include <stb_image_write.h>
 
+static uint64_t little(const uint8_t *b, int n)
+{
+	return n == 0 ? 0 : b[0] | little(b + 1, n - 1) << 8;
+}
+
+/* stb_image takes zeros for what a file lacks. The walk over the chunks of a PNG must reach its IEND, a BMP's header says how
+ * many bytes its rows take, and a JPEG has an end marker. */
+static bool is_whole(const uint8_t *b, size_t size)
+{
+	if (b[0] == 'B') {
+		if (size < 34)
+			return false;
+		bool old = little(b + 14, 4) == 12; /* OS/2: sizes of 16 bits */
+		uint64_t w = old ? little(b + 18, 2) : little(b + 18, 4), bits = old ? little(b + 24, 2) : little(b + 28, 2);
+		int32_t h = (int32_t)(old ? little(b + 20, 2) : little(b + 22, 4));
+		uint64_t rows = h < 0 ? (uint64_t)-(int64_t)h : (uint64_t)h, stride = (w * bits + 31) / 32 * 4;
+		return little(b + 10, 4) <= size && (stride == 0 || rows <= (size - little(b + 10, 4)) / stride);
+	}
+	if (b[0] == 0xff) {
+		for (size_t i = 2; i + 1 < size; i++)
+			if (b[i] == 0xff && b[i + 1] == 0xd9)
+				return true;
+		return false;
+	}
+	for (size_t at = 8; size >= 12 && at <= size - 12;) {
+		size_t length = (size_t)b[at] << 24 | (size_t)b[at + 1] << 16 | (size_t)b[at + 2] << 8 | b[at + 3];
+		if (length > size - at - 12)
+			return false;
+		if (memcmp(b + at + 4, "IEND", 4) == 0)
+			return true;
+		at += 12 + length;
+	}
+	return false;
+}
+
 nnopt_status nno_stb_decode(nno_picture *picture, nno_room *room, const uint8_t *bytes, size_t size, uint64_t max_pixels, const char *name)
 {
 	int w, h, c;
 	if (size > INT32_MAX)
 		return nno_fail(NNOPT_ERROR_FORMAT, "%s: %zu bytes, at most %d wanted", name, size, INT32_MAX);
+	if (size < 8 || !is_whole(bytes, size))
+		return nno_fail(NNOPT_ERROR_FORMAT, "%s: offset %zu: the file ends early", name, size);
 	current = room->alloc;
 	if (!stbi_info_from_memory(bytes, (int)size, &w, &h, &c))
 		return nno_fail(NNOPT_ERROR_FORMAT, "%s: %s", name, stbi_failure_reason());

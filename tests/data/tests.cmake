@@ -1,1 +1,3 @@
 nnopt_test(data/loader)
+nnopt_test(data/pictures)
+nnopt_public_test(data/folder)
