@@ -100,14 +100,14 @@ int main(void)
 	CHECK(nnopt_mse_create(&mse, ctx, NNOPT_REDUCTION_MEAN));
 	CHECK(nnopt_sgd_create(&sgd, ctx, NULL)); /* learning rate 0.01 */
 	nnopt_loss_result r = { .struct_size = sizeof r };
-	for (int step = 0; step < 200; step++) {
+	for (int step = 0; step < 500; step++) {
 		const nnopt_tensor *y = NULL;
 		CHECK(nnopt_plan_forward(plan, x, &y));
 		CHECK(nnopt_loss_compute(mse, y, wanted, 1.0f, nnopt_plan_output_gradient(plan), &r));
 		CHECK(nnopt_plan_backward(plan, 0));
 		CHECK(nnopt_optimizer_step(sgd, net, 1.0f, NULL));
 	}
-	printf("loss after 200 steps: %.6f\n", r.value);
+	printf("loss after 500 steps: %.6f\n", r.value);
 
 	nnopt_optimizer_destroy(sgd);
 	nnopt_loss_destroy(mse);

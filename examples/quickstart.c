@@ -61,7 +61,7 @@ int main(int argc, char **argv)
 	CHECK(nnopt_adamw_options_init(&a, sizeof a));
 	a.lr = 2e-3;
 	CHECK(nnopt_adamw_create(&adam, ctx, &a));
-	int64_t steps = epochs * nnopt_loader_batches(learn), warmup = steps / 10;
+	int64_t steps = epochs * nnopt_loader_batches(learn), warmup = steps / 10 + 1;
 	CHECK(nnopt_schedule_cosine_create(&cosine, ctx, steps - warmup, 0.0));
 	CHECK(nnopt_schedule_warmup_create(&schedule, ctx, warmup, 0.1, cosine));
 

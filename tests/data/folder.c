@@ -188,7 +188,7 @@ static void class_lists_and_links(void **state)
 	assert_fails(NNOPT_ERROR_NOT_FOUND, "no PNG", nnopt_image_folder_open(&d, ctx, TEST_TMP "/part", &o));
 	o.follow_links = 1;
 	o.classes_from = TEST_TMP "/part";
-	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "\"ant\"", nnopt_image_folder_open(&d, ctx, ROOT, &o));
+	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "is not one of", nnopt_image_folder_open(&d, ctx, ROOT, &o));
 	assert_fails(NNOPT_ERROR_NOT_FOUND, "absent", nnopt_image_folder_open(&d, ctx, TEST_TMP "/absent", NULL));
 	assert_fails(NNOPT_ERROR_NOT_FOUND, "no class", nnopt_image_folder_open(&d, ctx, ROOT "/cat/more", NULL));
 	o.classes_from = NULL;
