@@ -7,15 +7,16 @@
 #include <math.h>
 
 typedef float (*value_fn)(float x, const nno_act_attr *a);
-/* The derivative from the input x and the result y; each uses one of them, as its class says. */
+/* The derivative from the input x and the result y; each uses one of them, as its class says. A NaN lets the gradient pass,
+ * as in PyTorch: it must not vanish from sight. */
 typedef float (*slope_fn)(float x, float y, const nno_act_attr *a);
 
 static float relu(float x, const nno_act_attr *a) { (void)a; return x < 0.0f ? 0.0f : x; }
-static float relu_slope(float x, float y, const nno_act_attr *a) { (void)x; (void)a; return y > 0.0f ? 1.0f : 0.0f; }
+static float relu_slope(float x, float y, const nno_act_attr *a) { (void)x; (void)a; return y <= 0.0f ? 0.0f : 1.0f; }
 static float leaky(float x, const nno_act_attr *a) { return x < 0.0f ? x * a->slope : x; }
 static float leaky_slope(float x, float y, const nno_act_attr *a) { (void)y; return x > 0.0f ? 1.0f : a->slope; }
 static float relu6(float x, const nno_act_attr *a) { (void)a; return x < 0.0f ? 0.0f : x > 6.0f ? 6.0f : x; }
-static float relu6_slope(float x, float y, const nno_act_attr *a) { (void)x; (void)a; return y > 0.0f && y < 6.0f ? 1.0f : 0.0f; }
+static float relu6_slope(float x, float y, const nno_act_attr *a) { (void)x; (void)a; return y <= 0.0f || y >= 6.0f ? 0.0f : 1.0f; }
 static float sigmoid_of(float x) { return 1.0f / (1.0f + expf(-x)); }
 static float sigmoid(float x, const nno_act_attr *a) { (void)a; return sigmoid_of(x); }
 static float sigmoid_slope(float x, float y, const nno_act_attr *a) { (void)x; (void)a; return y * (1.0f - y); }
@@ -46,7 +47,10 @@ static float gelu_slope(float x, float y, const nno_act_attr *a)
 	(void)y;
 	if (a->tanh_form) {
 		float t = tanhf(SQRT_2_OVER_PI * (x + GELU_CUBIC * x * x * x));
-		return 0.5f * (1.0f + t) + 0.5f * x * (1.0f - t * t) * SQRT_2_OVER_PI * (1.0f + 3.0f * GELU_CUBIC * x * x);
+		float rise = 0.5f * x * (1.0f - t * t);
+		/* Where tanh is flat the square of x may be infinite, and its product with 0 no number. */
+		rise = rise == 0.0f ? 0.0f : rise * SQRT_2_OVER_PI * (1.0f + 3.0f * GELU_CUBIC * x * x);
+		return 0.5f * (1.0f + t) + rise;
 	}
 	return 0.5f * (1.0f + erff(x * 0.7071067812f)) + x * 0.3989422804f * expf(-0.5f * x * x);
 }

@@ -14,7 +14,7 @@ static inline int64_t nno_chunk_length(int64_t count, int64_t index)
 	return left < NNO_CHUNK ? left : NNO_CHUNK;
 }
 
-/* ddst = dst > 0 ? ddst : 0 over the whole batch: the backward of a ReLU fused into an op. */
+/* ddst = dst <= 0 ? 0 : ddst over the whole batch: the backward of a ReLU fused into an op. */
 void nno_mask_relu(const nno_op *op, nno_run *run);
 
 #endif

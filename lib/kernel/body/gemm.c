@@ -194,7 +194,7 @@ void NNO_FN(mask_positive_f32)(float *gradient, const float *y, int64_t n)
 {
 	for (int64_t i = 0; i < n; i += VL) {
 		int64_t width = n - i < VL ? n - i : VL;
-		store_some(gradient + i, v_select_gt(load_some(y + i, width), v_zero(), load_some(gradient + i, width), v_zero()), width);
+		store_some(gradient + i, v_select_le(load_some(y + i, width), v_zero(), v_zero(), load_some(gradient + i, width)), width);
 	}
 }
 

@@ -34,6 +34,10 @@ NNO_INLINE vf v_select_gt(vf a, vf b, vf x, vf y)
 {
 	return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(a, b, _CMP_GT_OQ), y, x);
 }
+NNO_INLINE vf v_select_le(vf a, vf b, vf x, vf y)
+{
+	return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(a, b, _CMP_LE_OQ), y, x);
+}
 NNO_INLINE float v_sum(vf a) { return _mm512_reduce_add_ps(a); }
 NNO_INLINE float v_reduce_max(vf a) { return _mm512_reduce_max_ps(a); }
 NNO_INLINE vf v_exponent2(vf i)

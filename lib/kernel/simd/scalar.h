@@ -1,8 +1,8 @@
 /* scalar.h - the vocabulary at width 1: the oracle. Compiled with -ffp-contract=off.
  *
  * vf: VL floats. v_load/v_store: VL floats, unaligned. v_load_n/v_store_n: the first n (1 <= n <= VL), the rest zero and
- * untouched. v_fma(a, b, c) = a * b + c. v_max/v_min give b when either operand is NaN. v_select_gt(a, b, x, y) = a > b ? x : y,
- * lane by lane. v_sum: sum of lanes in a fixed tree. v_exponent2(i): 2^i for integral i in [-126, 127]. */
+ * untouched. v_fma(a, b, c) = a * b + c. v_max/v_min give b when either operand is NaN. v_select_gt(a, b, x, y) = a > b ? x : y
+ * and v_select_le likewise for <=, lane by lane. v_sum: sum of lanes in a fixed tree. v_exponent2(i): 2^i for integral i in [-126, 127]. */
 #ifndef NNO_SIMD_H
 #define NNO_SIMD_H
 
@@ -31,6 +31,7 @@ NNO_INLINE vf v_abs(vf a) { return __builtin_fabsf(a); }
 NNO_INLINE vf v_neg(vf a) { return -a; }
 NNO_INLINE vf v_round(vf a) { return __builtin_rintf(a); }
 NNO_INLINE vf v_select_gt(vf a, vf b, vf x, vf y) { return a > b ? x : y; }
+NNO_INLINE vf v_select_le(vf a, vf b, vf x, vf y) { return a <= b ? x : y; }
 NNO_INLINE float v_sum(vf a) { return a; }
 NNO_INLINE float v_reduce_max(vf a) { return a; }
 NNO_INLINE vf v_exponent2(vf i)
