@@ -16,6 +16,12 @@ static int64_t rows_for(int64_t row_bytes, int64_t rows, int64_t step, int64_t r
 	return fit < 1 ? 1 : fit > rows ? rows : fit;
 }
 
+/* Padding, unlike the pictures themselves, has no memory that bounds it. */
+static bool volume(int64_t h, int64_t w, int64_t c, int64_t *count)
+{
+	return nno_i64_mul(h, w, count) && nno_i64_mul(*count, c, count) && *count < INT64_MAX / 64;
+}
+
 bool nno_conv_layout(const nno_op *op, nno_conv_plan *p)
 {
 	const nno_conv_attr *a = op->attr;
@@ -38,8 +44,10 @@ bool nno_conv_layout(const nno_op *op, nno_conv_plan *p)
 	p->grad_h = (p->data_rows - 1) / a->stride_h + 2 + span_h;
 	p->weight_count = a->kernel_h * a->kernel_w * (in.c / a->groups) * out.c;
 	p->bias_count = out.c;
-	int64_t whole = (in.h + 2 * a->pad_h) * p->band_w * in.c;
-	int64_t band = nno_i64_max(nno_i64_max(p->band_h * p->band_w * in.c, p->grad_h * p->grad_w * out.c), whole);
+	int64_t band, grad; /* the weight gradient reads a whole padded image, the other passes no more than that of theirs */
+	if (!volume(in.h + 2 * a->pad_h, p->band_w, in.c, &band) || !volume(p->grad_h, p->grad_w, out.c, &grad))
+		return false;
+	band = nno_i64_max(band, grad);
 	int64_t pixels = nno_i64_max(p->rows * out.w, p->data_rows * in.w);
 	int64_t taps = nno_i64_max(a->kernel_h * a->kernel_w, out.h);
 	p->band_bytes = nno_size_round_up((size_t)band * 4, NNO_ALIGNMENT);
@@ -59,8 +67,8 @@ static bool book(nno_op *op, int slots)
 	nno_conv_plan p;
 	if (!nno_conv_layout(op, &p))
 		return false;
-	op->macs = nno_shape_count(op->out) * (p.weight_count / op->out.c);
-	return nno_size_mul(p.slot_bytes, (size_t)slots, &op->forward_workspace) &&
+	return nno_i64_mul(nno_shape_count(op->out), p.weight_count / op->out.c, &op->macs) &&
+	       nno_size_mul(p.slot_bytes, (size_t)slots, &op->forward_workspace) &&
 	       nno_size_add(op->forward_workspace, p.shared_bytes, &op->backward_workspace);
 }
 
