@@ -133,7 +133,7 @@ static bool near_enough(const trial *t, double got, double wanted, double larges
 {
 	if (!isfinite(wanted))
 		return isnan(wanted) ? isnan(got) : got == wanted;
-	double scale = t->given != NULL ? fabs(wanted) + 0.1 : largest < 1e-12 ? 0.1 : largest;
+	double scale = t->given != NULL ? fabs(wanted) + 0.1 : largest < 1e-12 ? 1.0 : largest;
 	worst = fmax(worst, fabs(got - wanted) / scale);
 	return fabs(got - wanted) <= 1e-5 * scale;
 }

@@ -1,0 +1,3 @@
+nnopt_test(op/conv_exact)
+nnopt_test(op/linear_exact)
+nnopt_test(op/pool_exact)
