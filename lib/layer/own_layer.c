@@ -71,9 +71,12 @@ static bool parameter_shape(const own *s, int index, const seen *view, nno_spec 
 	*spec = (nno_spec){ .name = s->names[index], .role = NNOPT_ROLE_OTHER, .rank = rank, .order = { 0, 1, 2, 3 },
 		            .init = s->o.parameter_inits[index], .value = s->o.parameter_values[index], .fan_out = extents[0] };
 	memcpy(spec->shape, extents, sizeof spec->shape);
+	/* PyTorch's fans: axes beyond the second are a receptive field. */
 	spec->fan_in = 1;
 	for (int i = 1; i < rank; i++)
 		spec->fan_in *= extents[i];
+	for (int i = 2; i < rank; i++)
+		spec->fan_out *= extents[i];
 	return true;
 }
 
