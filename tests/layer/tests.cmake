@@ -1,1 +1,3 @@
+nnopt_test(layer/gradcheck)
+nnopt_public_test(layer/initialise)
 nnopt_public_test(layer/layer_golden)
