@@ -85,6 +85,7 @@ NNOPT_API nnopt_status nnopt_tensor_to_dlpack(nnopt_tensor *tensor, void **out_m
 NNOPT_API nnopt_status nnopt_tensor_from_dlpack(nnopt_tensor **out, nnopt_context *context, void *managed);
 
 /** Reads a NumPy .npy file (versions 1.0-3.0, C order, little- or big-endian f2 f4 f8 u1 i4 i8; f8 becomes f32).
+ *  Errors: NOT_FOUND, IO, FORMAT with the offset, UNSUPPORTED (Fortran order, other element types).
  *  @since 0.1 */
 NNOPT_API nnopt_status nnopt_tensor_load_npy(nnopt_tensor **out, nnopt_context *context, const char *path);
 /** Writes a .npy file (version 1.0, row-major in NCHW order), atomically; bf16 is written as f4. @since 0.1 */
