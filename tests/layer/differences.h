@@ -3,7 +3,7 @@
  * L is the output's dot product with random numbers, summed in double; its gradient by a value x is compared with
  * (L(x + h) - L(x - h)) / 2h. With h = 1/128 the cut-off series costs h^2 / 6 |L'''| = 1e-5 |L'''|, and rounding of the
  * outputs to f32 about 6e-8 sqrt(outputs) |y| / h = 2e-4 for the at most 400 outputs of size 3 used here. The tolerance of
- * 2e-3 of the tensor's largest gradient (at least 2e-3) covers both ten times; a wrong tap, window or factor is wrong by
+ * 2e-3 of the tensor's largest gradient (at least 2e-3) is twice the largest deviation seen; a wrong tap or factor is wrong by
  * the size of the gradient itself. Inputs are a shuffled grid of step 1/16, so that no kink or tie lies within h of one. */
 #ifndef TESTS_LAYER_DIFFERENCES_H
 #define TESTS_LAYER_DIFFERENCES_H
@@ -92,6 +92,30 @@ static inline void probe_all(subject *s, const char *what, float *x, const float
 		probe(s, what, x, gradient, i, largest);
 }
 
+static inline void run_backward(subject *s, int32_t accumulate)
+{
+	run_subject(s);
+	nnopt_tensor *dy = nnopt_plan_output_gradient(s->plan);
+	float *g = nnopt_tensor_data(dy);
+	for (int64_t i = 0; i < nnopt_tensor_count(dy); i++)
+		g[i] = number(7, (uint32_t)i);
+	assert_ok(nnopt_plan_backward(s->plan, accumulate));
+}
+
+/* A second backward that accumulates doubles the parameters' gradients, and repeats the input's. */
+static inline void check_accumulation(subject *s, const float *dx, const float *dp)
+{
+	run_backward(s, 1);
+	const float *again = nnopt_tensor_const_data(nnopt_plan_input_gradient(s->plan));
+	for (int64_t i = 0; i < nnopt_tensor_count(s->input); i++)
+		if (again[i] != dx[i])
+			fail_msg("%s: the second gradient of the input is %g, the first %g", s->name, (double)again[i], (double)dx[i]);
+	for (int64_t i = 0; i < s->model->parameter_elements; i++)
+		if (!(fabsf(s->model->gradients[i] - 2.0f * dp[i]) <= 1e-5f * (1.0f + fabsf(dp[i]))))
+			fail_msg("%s: parameter gradient %d is %g, and %g accumulated twice", s->name, (int)i, (double)dp[i],
+			         (double)s->model->gradients[i]);
+}
+
 static inline void check_plan(subject *s, int64_t batch, int32_t fuse)
 {
 	nnopt_plan_options o;
@@ -102,19 +126,14 @@ static inline void check_plan(subject *s, int64_t batch, int32_t fuse)
 	o.fuse = fuse;
 	assert_ok(nnopt_plan_create(&s->plan, s->model, &o));
 	set_values(s);
-	run_subject(s);
-	nnopt_tensor *dy = nnopt_plan_output_gradient(s->plan);
-	float *g = nnopt_tensor_data(dy);
-	for (int64_t i = 0; i < nnopt_tensor_count(dy); i++)
-		g[i] = number(7, (uint32_t)i);
-	assert_ok(nnopt_plan_backward(s->plan, 0));
-
+	run_backward(s, 0);
 	int64_t n = nnopt_tensor_count(s->input), elements = s->model->parameter_elements;
 	float *dx = malloc((size_t)n * sizeof *dx), *dp = malloc(((size_t)elements + 1) * sizeof *dp);
 	assert_non_null(dx);
 	assert_non_null(dp);
 	memcpy(dx, nnopt_tensor_const_data(nnopt_plan_input_gradient(s->plan)), (size_t)n * sizeof *dx);
 	memcpy(dp, s->model->gradients, (size_t)elements * sizeof *dp);
+	check_accumulation(s, dx, dp);
 	probe_all(s, "the input", nnopt_tensor_data(s->input), dx, n);
 	for (int k = 0; k < s->model->n_params; k++) {
 		const nno_param *p = &s->model->params[k];

@@ -21,12 +21,32 @@ static int teardown(void **state)
 	return 0;
 }
 
+static int32_t connect(nnopt_model *m, nnopt_layer *layer, int32_t count, const int32_t *inputs)
+{
+	int32_t node = -1;
+	assert_ok(nnopt_model_connect(m, layer, inputs, count, &node));
+	nnopt_layer_destroy(layer);
+	return node;
+}
+
+typedef nnopt_status (*plain_create)(nnopt_layer **out, nnopt_context *context);
+
+static nnopt_layer *make(plain_create create)
+{
+	nnopt_layer *l = NULL;
+	assert_ok(create(&l, ctx));
+	return l;
+}
+
+/* concat(layer(x), x), flat: backward reaches x first through the concatenation, so that the layer must add its gradient. */
 static nnopt_model *model_of(nnopt_layer *layer)
 {
 	nnopt_model *m = NULL;
 	assert_ok(nnopt_model_create(&m, ctx));
-	assert_ok(nnopt_model_add(m, layer));
-	nnopt_layer_destroy(layer);
+	int32_t a = connect(m, layer, 1, (int32_t[]){ NNOPT_INPUT_NODE });
+	int32_t b = connect(m, make(nnopt_flatten_create), 1, &a);
+	int32_t c = connect(m, make(nnopt_flatten_create), 1, (int32_t[]){ NNOPT_INPUT_NODE });
+	connect(m, make(nnopt_concat_create), 2, (int32_t[]){ b, c });
 	return m;
 }
 
@@ -212,8 +232,6 @@ static void check_adaptive(const char *kind, adaptive_create create)
 static void check_adaptive_avg_pool2d(void) { check_adaptive("adaptive_avg_pool2d", nnopt_adaptive_avg_pool2d_create); }
 static void check_adaptive_max_pool2d(void) { check_adaptive("adaptive_max_pool2d", nnopt_adaptive_max_pool2d_create); }
 
-typedef nnopt_status (*plain_create)(nnopt_layer **out, nnopt_context *context);
-
 /* A layer without options, on an ordinary picture, on one pixel, and on one channel. */
 static void check_pictures(const char *kind, plain_create create)
 {
@@ -257,21 +275,6 @@ static void check_gelu(void)
 }
 
 /* --- joining --- */
-
-static int32_t connect(nnopt_model *m, nnopt_layer *layer, int32_t count, const int32_t *inputs)
-{
-	int32_t node = -1;
-	assert_ok(nnopt_model_connect(m, layer, inputs, count, &node));
-	nnopt_layer_destroy(layer);
-	return node;
-}
-
-static nnopt_layer *make(plain_create create)
-{
-	nnopt_layer *l = NULL;
-	assert_ok(create(&l, ctx));
-	return l;
-}
 
 /* join(tanh(x), x, silu(tanh(x)), tanh(x)): values read once, twice and three times. */
 static nnopt_model *joined(plain_create join)

@@ -1,0 +1,259 @@
+/* options.c - every option reaches the layer it was given to, defaults are PyTorch's, and values out of range are refused
+ * with their name. What a layer holds is read from the model's JSON. */
+#include "check.h"
+
+#include <stdio.h>
+
+static nnopt_context *ctx;
+
+static int setup(void **state)
+{
+	(void)state;
+	return nnopt_context_create(&ctx, NULL) == NNOPT_OK ? 0 : -1;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	nnopt_context_destroy(ctx);
+	return 0;
+}
+
+/* The JSON of a model of this one layer contains `fields`; destroys it. */
+static void expect_fields(nnopt_layer *layer, const char *fields)
+{
+	nnopt_model *m = NULL, *copy = NULL;
+	char text[2048], again[2048];
+	assert_ok(nnopt_model_create(&m, ctx));
+	assert_ok(nnopt_model_add(m, layer));
+	assert_ok(nnopt_model_to_json(m, text, sizeof text, NULL));
+	if (strstr(text, fields) == NULL)
+		fail_msg("%s: the JSON\n%slacks\n%s", nnopt_layer_kind(layer), text, fields);
+	assert_ok(nnopt_model_from_json(&copy, ctx, text, strlen(text)));
+	assert_ok(nnopt_model_to_json(copy, again, sizeof again, NULL));
+	assert_string_equal(text, again);
+	nnopt_layer_destroy(layer);
+	nnopt_model_destroy(copy);
+	nnopt_model_destroy(m);
+}
+
+static void conv2d_options(void **state)
+{
+	(void)state;
+	nnopt_layer *l = NULL;
+	assert_ok(nnopt_conv2d_create(&l, ctx, 8, 3, NULL));
+	expect_fields(l, "\"out_channels\": 8, \"kernel_h\": 3, \"kernel_w\": 3, \"stride_h\": 1, \"stride_w\": 1, \"padding_h\": 0, "
+	                 "\"padding_w\": 0, \"dilation_h\": 1, \"dilation_w\": 1, \"groups\": 1, \"same_padding\": false, "
+	                 "\"use_bias\": true, \"weight_init\": 0, \"bias_init\": 0, \"weight_value\": 0e+00, \"bias_value\": 0e+00");
+	nnopt_conv2d_options o;
+	assert_ok(nnopt_conv2d_options_init(&o, sizeof o));
+	o.kernel_w = 5;
+	o.stride_h = 2;
+	o.stride_w = 3;
+	o.padding_h = 4;
+	o.padding_w = 6;
+	o.dilation_h = 7;
+	o.dilation_w = 8;
+	o.groups = 9;
+	o.use_bias = 0;
+	o.weight_init = NNOPT_INIT_CONSTANT;
+	o.bias_init = NNOPT_INIT_HE_NORMAL;
+	o.weight_value = 0.5f;
+	o.bias_value = 0.25f;
+	assert_ok(nnopt_conv2d_create(&l, ctx, 18, 3, &o));
+	expect_fields(l, "\"out_channels\": 18, \"kernel_h\": 3, \"kernel_w\": 5, \"stride_h\": 2, \"stride_w\": 3, \"padding_h\": 4, "
+	                 "\"padding_w\": 6, \"dilation_h\": 7, \"dilation_w\": 8, \"groups\": 9, \"same_padding\": false, "
+	                 "\"use_bias\": false, \"weight_init\": 8, \"bias_init\": 1, \"weight_value\": 5e-01, \"bias_value\": 2.5e-01");
+	o.kernel_h = 1;
+	o.padding_mode = NNOPT_PADDING_SAME;
+	assert_ok(nnopt_conv2d_create(&l, ctx, 18, 3, &o));
+	expect_fields(l, "\"kernel_h\": 1, \"kernel_w\": 5, \"stride_h\": 2, \"stride_w\": 3, \"padding_h\": 4, \"padding_w\": 6, "
+	                 "\"dilation_h\": 7, \"dilation_w\": 8, \"groups\": 9, \"same_padding\": true");
+}
+
+static void linear_options(void **state)
+{
+	(void)state;
+	nnopt_layer *l = NULL;
+	nnopt_linear_options o;
+	assert_ok(nnopt_linear_create(&l, ctx, 8, NULL));
+	expect_fields(l, "\"out_features\": 8, \"use_bias\": true, \"weight_init\": 0, \"bias_init\": 0, \"weight_value\": 0e+00, "
+	                 "\"bias_value\": 0e+00");
+	assert_ok(nnopt_linear_options_init(&o, sizeof o));
+	o.use_bias = 0;
+	o.weight_init = NNOPT_INIT_ORTHOGONAL;
+	o.bias_init = NNOPT_INIT_CONSTANT;
+	o.weight_value = 2.0f;
+	o.bias_value = 3.0f;
+	assert_ok(nnopt_linear_create(&l, ctx, 9, &o));
+	expect_fields(l, "\"out_features\": 9, \"use_bias\": false, \"weight_init\": 7, \"bias_init\": 8, \"weight_value\": 2e+00, "
+	                 "\"bias_value\": 3e+00");
+}
+
+static void batch_norm_options(void **state)
+{
+	(void)state;
+	static nnopt_status (*const create[])(nnopt_layer **, nnopt_context *, const nnopt_batch_norm_options *) = {
+		nnopt_batch_norm1d_create, nnopt_batch_norm2d_create };
+	for (int i = 0; i < 2; i++) {
+		nnopt_layer *l = NULL;
+		nnopt_batch_norm_options o;
+		assert_ok(nnopt_batch_norm_options_init(&o, sizeof o));
+		assert_true(o.momentum == 0.1f && o.epsilon == 1e-5f);
+		assert_ok(create[i](&l, ctx, NULL));
+		assert_string_equal(nnopt_layer_kind(l), i ? "batch_norm2d" : "batch_norm1d");
+		expect_fields(l, "\"use_scale\": true, \"use_bias\": true");
+		o.momentum = 0.5f;
+		o.epsilon = 0.25f;
+		o.use_scale = 0;
+		assert_ok(create[i](&l, ctx, &o));
+		expect_fields(l, "\"momentum\": 5e-01, \"epsilon\": 2.5e-01, \"use_scale\": false, \"use_bias\": true");
+		o.use_scale = 1;
+		o.use_bias = 0;
+		assert_ok(create[i](&l, ctx, &o));
+		expect_fields(l, "\"use_scale\": true, \"use_bias\": false");
+		o.momentum = -0.5f;
+		assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "momentum -0.5", create[i](&l, ctx, &o));
+		o.momentum = 0.5f;
+		o.epsilon = -1.0f;
+		assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "epsilon -1", create[i](&l, ctx, &o));
+	}
+}
+
+static void pool_options(void **state)
+{
+	(void)state;
+	static nnopt_status (*const create[])(nnopt_layer **, nnopt_context *, int64_t, const nnopt_pool2d_options *) = {
+		nnopt_max_pool2d_create, nnopt_avg_pool2d_create };
+	for (int i = 0; i < 2; i++) {
+		nnopt_layer *l = NULL;
+		nnopt_pool2d_options o;
+		assert_ok(create[i](&l, ctx, 3, NULL));
+		assert_string_equal(nnopt_layer_kind(l), i ? "avg_pool2d" : "max_pool2d");
+		expect_fields(l, "\"kernel_h\": 3, \"kernel_w\": 3, \"stride_h\": 0, \"stride_w\": 0, \"padding_h\": 0, \"padding_w\": 0, "
+		                 "\"ceil_mode\": false, \"count_include_pad\": true");
+		assert_ok(nnopt_pool2d_options_init(&o, sizeof o));
+		o.kernel_w = 5;
+		o.stride_h = 6;
+		o.stride_w = 7;
+		o.padding_h = 1;
+		o.padding_w = 2;
+		o.ceil_mode = 1;
+		o.count_include_pad = 0;
+		assert_ok(create[i](&l, ctx, 3, &o));
+		expect_fields(l, "\"kernel_h\": 3, \"kernel_w\": 5, \"stride_h\": 6, \"stride_w\": 7, \"padding_h\": 1, \"padding_w\": 2, "
+		                 "\"ceil_mode\": true, \"count_include_pad\": false");
+		o.padding_h = 2;
+		assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "padding_h 2", create[i](&l, ctx, 3, &o));
+		o.padding_h = 0;
+		o.stride_w = -1;
+		assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "stride_w -1", create[i](&l, ctx, 3, &o));
+		assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "kernel_h 0", create[i](&l, ctx, 0, NULL));
+	}
+}
+
+static void single_options(void **state)
+{
+	(void)state;
+	nnopt_layer *l = NULL;
+	assert_ok(nnopt_adaptive_avg_pool2d_create(&l, ctx, 2, 3));
+	expect_fields(l, "\"kind\": \"adaptive_avg_pool2d\", \"name\": \"adaptive_avg_pool2d1\", \"inputs\": [\"input\"], \"out_h\": 2, \"out_w\": 3");
+	assert_ok(nnopt_adaptive_max_pool2d_create(&l, ctx, 4, 5));
+	expect_fields(l, "\"out_h\": 4, \"out_w\": 5");
+	assert_ok(nnopt_leaky_relu_create(&l, ctx, 0.25f));
+	expect_fields(l, "\"slope\": 2.5e-01");
+	assert_ok(nnopt_gelu_create(&l, ctx, 0));
+	expect_fields(l, "\"tanh_form\": false");
+	assert_ok(nnopt_gelu_create(&l, ctx, 1));
+	expect_fields(l, "\"tanh_form\": true");
+	assert_ok(nnopt_dropout_create(&l, ctx, 0.75f));
+	expect_fields(l, "\"p\": 7.5e-01");
+	l = NULL;
+	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "0x3", nnopt_adaptive_avg_pool2d_create(&l, ctx, 0, 3));
+	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "slope -1", nnopt_leaky_relu_create(&l, ctx, -1.0f));
+	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "p -0.5", nnopt_dropout_create(&l, ctx, -0.5f));
+	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "out_features 0", nnopt_linear_create(&l, ctx, 0, NULL));
+	assert_null(l);
+}
+
+static void conv2d_refuses(void **state)
+{
+	(void)state;
+	static const struct {
+		size_t field;
+		int64_t value;
+		const char *words;
+	} cases[] = {
+		{ offsetof(nnopt_conv2d_options, kernel_h), -1, "kernel_h -1" },
+		{ offsetof(nnopt_conv2d_options, kernel_w), -1, "kernel_w -1" },
+		{ offsetof(nnopt_conv2d_options, stride_h), 0, "stride_h 0" },
+		{ offsetof(nnopt_conv2d_options, stride_w), 0, "stride_w 0" },
+		{ offsetof(nnopt_conv2d_options, padding_h), -1, "padding_h -1" },
+		{ offsetof(nnopt_conv2d_options, padding_w), (int64_t)1 << 40, "padding_w 1099511627776" },
+		{ offsetof(nnopt_conv2d_options, dilation_h), 0, "dilation_h 0" },
+		{ offsetof(nnopt_conv2d_options, dilation_w), -5, "dilation_w -5" },
+		{ offsetof(nnopt_conv2d_options, groups), 0, "groups 0" },
+		{ offsetof(nnopt_conv2d_options, groups), 3, "multiple of groups 3" },
+	};
+	nnopt_layer *l = NULL;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		nnopt_conv2d_options o;
+		assert_ok(nnopt_conv2d_options_init(&o, sizeof o));
+		memcpy((char *)&o + cases[i].field, &cases[i].value, sizeof cases[i].value);
+		assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, cases[i].words, nnopt_conv2d_create(&l, ctx, 8, 3, &o));
+	}
+	nnopt_conv2d_options o;
+	assert_ok(nnopt_conv2d_options_init(&o, sizeof o));
+	o.padding_mode = 2;
+	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "padding_mode 2", nnopt_conv2d_create(&l, ctx, 8, 3, &o));
+	o.padding_mode = NNOPT_PADDING_SAME;
+	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "same padding", nnopt_conv2d_create(&l, ctx, 8, 4, &o));
+	o.weight_init = 9;
+	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "weight_init 9", nnopt_conv2d_create(&l, ctx, 8, 3, &o));
+	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "out is NULL", nnopt_conv2d_create(NULL, ctx, 8, 3, NULL));
+	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "context is NULL", nnopt_conv2d_create(&l, NULL, 8, 3, NULL));
+	assert_null(l);
+}
+
+static void shapes_are_refused(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *layer;
+		int32_t rank;
+		int64_t shape[3];
+		const char *words;
+	} cases[] = {
+		{ "{\"kind\": \"conv2d\", \"out_channels\": 3, \"kernel_h\": 3, \"kernel_w\": 3}", 1, { 9 }, "rank 4" },
+		{ "{\"kind\": \"conv2d\", \"out_channels\": 4, \"kernel_h\": 3, \"kernel_w\": 3, \"groups\": 2}", 3, { 3, 5, 5 }, "multiple of groups 2" },
+		{ "{\"kind\": \"conv2d\", \"out_channels\": 4, \"kernel_h\": 3, \"kernel_w\": 3, \"dilation_w\": 3}", 3, { 3, 5, 6 }, "padded input 5x6" },
+		{ "{\"kind\": \"linear\", \"out_features\": 3}", 3, { 3, 5, 5 }, "flatten" },
+		{ "{\"kind\": \"batch_norm2d\"}", 1, { 3 }, "rank 4" },
+		{ "{\"kind\": \"batch_norm1d\"}", 3, { 3, 5, 5 }, "rank 2" },
+		{ "{\"kind\": \"max_pool2d\", \"kernel_h\": 6, \"kernel_w\": 2}", 3, { 3, 5, 5 }, "padded input 5x5" },
+		{ "{\"kind\": \"global_avg_pool2d\"}", 1, { 3 }, "rank 4" },
+		{ "{\"kind\": \"adaptive_max_pool2d\", \"out_h\": 1, \"out_w\": 1}", 1, { 3 }, "rank 4" },
+	};
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		char text[512];
+		nnopt_model *m = NULL;
+		int n = snprintf(text, sizeof text, "{\"format\": \"nnopt-model\", \"version\": 1, \"layers\": [%s]}", cases[i].layer);
+		assert_ok(nnopt_model_from_json(&m, ctx, text, (size_t)n));
+		assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, cases[i].words, nnopt_model_build(m, cases[i].rank, cases[i].shape));
+		nnopt_model_destroy(m);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(conv2d_options),
+		cmocka_unit_test(linear_options),
+		cmocka_unit_test(batch_norm_options),
+		cmocka_unit_test(pool_options),
+		cmocka_unit_test(single_options),
+		cmocka_unit_test(conv2d_refuses),
+		cmocka_unit_test(shapes_are_refused),
+	};
+	return cmocka_run_group_tests(tests, setup, teardown);
+}
