@@ -1,0 +1,418 @@
+/* oom.c - every allocation of ten scenarios fails in turn, alone and with all that follow. Each time: an error with its text or
+ * the right result, no output written, nothing left behind; and after the failures the same objects do their work. */
+#include "check.h"
+
+#include "budget.h"
+
+#include <stdio.h>
+#include <unistd.h>
+
+#define COUNT 24
+#define PATH TEST_TMP "/oom.file"
+#define IMAGES TEST_TMP "/oom.images"
+#define LABELS TEST_TMP "/oom.labels"
+
+typedef struct world {
+	budget memory;
+	nnopt_context *ctx;
+	nnopt_dataset *data;
+	nnopt_model *net;      /* built, small */
+	nnopt_loader *loader;
+	nnopt_loss *loss;
+} world;
+
+static nnopt_status add_layers(nnopt_model *m)
+{
+	nnopt_status s = nnopt_add_conv2d(m, 4, 3, NULL);
+	if (s == NNOPT_OK)
+		s = nnopt_add_batch_norm2d(m, NULL);
+	if (s == NNOPT_OK)
+		s = nnopt_add_relu(m);
+	if (s == NNOPT_OK)
+		s = nnopt_add_max_pool2d(m, 2, NULL);
+	if (s == NNOPT_OK)
+		s = nnopt_add_dropout(m, 0.2f);
+	if (s == NNOPT_OK)
+		s = nnopt_add_flatten(m);
+	return s == NNOPT_OK ? nnopt_add_linear(m, 3, NULL) : s;
+}
+
+/* --- the scenarios: each cleans up whatever it made, whatever failed --- */
+
+static nnopt_status contexts_and_tensors(world *w)
+{
+	nnopt_context_options o;
+	nnopt_context *ctx = NULL;
+	nnopt_tensor *t = NULL, *view = NULL, *shaped = NULL;
+	nnopt_status s = nnopt_context_options_init(&o, sizeof o);
+	o.threads = 2;
+	o.alloc = budget_alloc;
+	o.free = budget_free;
+	o.alloc_user = &w->memory;
+	if (s == NNOPT_OK)
+		s = nnopt_context_create(&ctx, &o);
+	if (s == NNOPT_OK)
+		s = nnopt_tensor_create(&t, ctx, NNOPT_F32, 4, (int64_t[]){ 2, 3, 4, 5 }, NNOPT_NCHW);
+	if (s == NNOPT_OK)
+		s = nnopt_tensor_view(&view, t, 1, 1);
+	if (s == NNOPT_OK)
+		s = nnopt_tensor_reshape(&shaped, t, 2, (int64_t[]){ 6, 20 });
+	void *managed = NULL;
+	if (s == NNOPT_OK)
+		s = nnopt_tensor_to_dlpack(t, &managed);
+	nnopt_tensor *back = NULL;
+	if (s == NNOPT_OK && nnopt_tensor_from_dlpack(&back, ctx, managed) != NNOPT_OK) {
+		struct {
+			uint32_t version[2];
+			void *manager;
+			void (*deleter)(void *);
+		} *m = managed;
+		m->deleter(m);
+		s = NNOPT_ERROR_OUT_OF_MEMORY;
+	}
+	nnopt_tensor_destroy(back);
+	nnopt_tensor_destroy(shaped);
+	nnopt_tensor_destroy(view);
+	nnopt_tensor_destroy(t);
+	nnopt_context_destroy(ctx);
+	return s;
+}
+
+static nnopt_status sequential_model(world *w)
+{
+	nnopt_model *m = NULL;
+	nnopt_status s = nnopt_model_create(&m, w->ctx);
+	if (s == NNOPT_OK)
+		s = add_layers(m);
+	if (s == NNOPT_OK)
+		s = nnopt_model_build(m, 3, (int64_t[]){ 1, 8, 8 });
+	nnopt_model_destroy(m);
+	return s;
+}
+
+static nnopt_status connect(nnopt_model *m, nnopt_status made, nnopt_layer **l, int32_t a, int32_t b, int32_t *node)
+{
+	nnopt_status s = made == NNOPT_OK ? nnopt_model_connect(m, *l, (int32_t[]){ a, b }, b < 0 ? 1 : 2, node) : made;
+	nnopt_layer_destroy(*l);
+	*l = NULL;
+	return s;
+}
+
+static nnopt_status residual_model(world *w)
+{
+	nnopt_model *m = NULL;
+	nnopt_layer *l = NULL;
+	int32_t a = 0, b = 0;
+	nnopt_conv2d_options o;
+	nnopt_status s = nnopt_conv2d_options_init(&o, sizeof o);
+	o.padding_mode = NNOPT_PADDING_SAME;
+	if (s == NNOPT_OK)
+		s = nnopt_model_create(&m, w->ctx);
+	if (s == NNOPT_OK)
+		s = connect(m, nnopt_conv2d_create(&l, w->ctx, 4, 3, &o), &l, 0, -1, &a);
+	if (s == NNOPT_OK)
+		s = connect(m, nnopt_conv2d_create(&l, w->ctx, 4, 3, &o), &l, a, -1, &b);
+	if (s == NNOPT_OK)
+		s = connect(m, nnopt_add_create(&l, w->ctx), &l, b, a, &a);
+	if (s == NNOPT_OK)
+		s = nnopt_add_global_avg_pool2d(m);
+	nnopt_plan *p = NULL;
+	nnopt_plan_options po;
+	if (s == NNOPT_OK)
+		s = nnopt_plan_options_init(&po, sizeof po);
+	if (s == NNOPT_OK) {
+		po.rank = 3;
+		po.shape[0] = 2;
+		po.shape[1] = po.shape[2] = 7;
+		s = nnopt_plan_create(&p, m, &po);
+	}
+	nnopt_plan_destroy(p);
+	nnopt_model_destroy(m);
+	return s;
+}
+
+static nnopt_status make_training_plan(world *w, nnopt_plan **p)
+{
+	nnopt_plan_options o;
+	nnopt_status s = nnopt_plan_options_init(&o, sizeof o);
+	o.batch = 4;
+	o.mode = NNOPT_TRAINING;
+	return s == NNOPT_OK ? nnopt_plan_create(p, w->net, &o) : s;
+}
+
+static nnopt_status steps(world *w)
+{
+	nnopt_plan *p = NULL;
+	nnopt_optimizer *o[4] = { NULL };
+	nnopt_rmsprop_options r;
+	nnopt_sgd_options g;
+	nnopt_status s = nnopt_rmsprop_options_init(&r, sizeof r);
+	r.momentum = 0.9;
+	r.centered = 1;
+	if (s == NNOPT_OK)
+		s = nnopt_sgd_options_init(&g, sizeof g);
+	g.momentum = 0.9;
+	if (s == NNOPT_OK)
+		s = make_training_plan(w, &p);
+	if (s == NNOPT_OK)
+		s = nnopt_sgd_create(&o[0], w->ctx, &g);
+	if (s == NNOPT_OK)
+		s = nnopt_adam_create(&o[1], w->ctx, NULL);
+	if (s == NNOPT_OK)
+		s = nnopt_adamw_create(&o[2], w->ctx, NULL);
+	if (s == NNOPT_OK)
+		s = nnopt_rmsprop_create(&o[3], w->ctx, &r);
+	nnopt_tensor *x = NULL, *labels = NULL;
+	if (s == NNOPT_OK)
+		s = nnopt_tensor_create(&x, w->ctx, NNOPT_F32, 4, (int64_t[]){ 4, 1, 8, 8 }, NNOPT_NCHW);
+	if (s == NNOPT_OK)
+		s = nnopt_tensor_create(&labels, w->ctx, NNOPT_I32, 1, (int64_t[]){ 4 }, NNOPT_NCHW);
+	for (int i = 0; i < 4 && s == NNOPT_OK; i++) {
+		const nnopt_tensor *y = NULL;
+		s = nnopt_plan_forward(p, x, &y);
+		if (s == NNOPT_OK)
+			s = nnopt_loss_compute(w->loss, y, labels, 1.0f, nnopt_plan_output_gradient(p), NULL);
+		if (s == NNOPT_OK)
+			s = nnopt_plan_backward(p, 0);
+		if (s == NNOPT_OK)
+			s = nnopt_optimizer_step(o[i], w->net, 1.0f, NULL);
+	}
+	for (int i = 0; i < 4; i++)
+		nnopt_optimizer_destroy(o[i]);
+	nnopt_tensor_destroy(x);
+	nnopt_tensor_destroy(labels);
+	nnopt_plan_destroy(p);
+	return s;
+}
+
+static nnopt_status save_and_load(world *w)
+{
+	nnopt_model *m = NULL;
+	nnopt_status s = nnopt_model_save(w->net, PATH);
+	if (s == NNOPT_OK)
+		s = nnopt_model_load(&m, w->ctx, PATH);
+	if (s == NNOPT_OK)
+		s = nnopt_model_load_weights(m, PATH, 1);
+	nnopt_model_destroy(m);
+	return s;
+}
+
+static nnopt_status to_json_and_back(world *w)
+{
+	static char text[16384];
+	nnopt_model *m = NULL;
+	nnopt_status s = nnopt_model_to_json(w->net, text, sizeof text, NULL);
+	if (s == NNOPT_OK)
+		s = nnopt_model_from_json(&m, w->ctx, text, strlen(text));
+	nnopt_model_destroy(m);
+	return s;
+}
+
+static nnopt_status files_to_batches(world *w)
+{
+	nnopt_dataset *d = NULL, *a = NULL, *b = NULL;
+	nnopt_transforms *t = NULL;
+	nnopt_loader *l = NULL;
+	nnopt_loader_options o;
+	nnopt_status s = nnopt_idx_open(&d, w->ctx, IMAGES, LABELS);
+	if (s == NNOPT_OK)
+		s = nnopt_dataset_split(&a, &b, d, 0.5, 1);
+	if (s == NNOPT_OK)
+		s = nnopt_transforms_create(&t, w->ctx);
+	if (s == NNOPT_OK)
+		s = nnopt_transforms_add_resize(t, 10, 10);
+	if (s == NNOPT_OK)
+		s = nnopt_transforms_add_rotation(t, 10, 1, 1.0);
+	if (s == NNOPT_OK)
+		s = nnopt_loader_options_init(&o, sizeof o);
+	o.batch = 4;
+	o.workers = 0; /* which of two threads meets the failing allocation would be chance */
+	o.on_bad_sample = NNOPT_BAD_SAMPLE_FAIL;
+	if (s == NNOPT_OK)
+		s = nnopt_loader_create(&l, a, t, &o);
+	if (s == NNOPT_OK)
+		s = nnopt_loader_start(l, 0, 0);
+	for (const nnopt_batch *batch = NULL; s == NNOPT_OK;) {
+		s = nnopt_loader_next(l, &batch);
+		if (batch == NULL)
+			break;
+	}
+	nnopt_loader_destroy(l);
+	nnopt_transforms_destroy(t);
+	nnopt_dataset_destroy(a);
+	nnopt_dataset_destroy(b);
+	nnopt_dataset_destroy(d);
+	return s;
+}
+
+static nnopt_status evaluation(world *w)
+{
+	nnopt_metrics *m = NULL;
+	nnopt_evaluation e = { .struct_size = sizeof e };
+	nnopt_status s = nnopt_metrics_create(&m, w->ctx, 3);
+	if (s == NNOPT_OK)
+		s = nnopt_evaluate(w->net, NULL, w->loader, w->loss, m, &e);
+	nnopt_metrics_destroy(m);
+	return s;
+}
+
+static nnopt_status fit(world *w)
+{
+	nnopt_optimizer *adam = NULL;
+	nnopt_history *h = NULL;
+	nnopt_fit_options o;
+	nnopt_status s = nnopt_adam_create(&adam, w->ctx, NULL);
+	(void)unlink(PATH);
+	if (s == NNOPT_OK)
+		s = nnopt_fit_options_init(&o, sizeof o);
+	o.epochs = 2;
+	o.validation = NULL;
+	o.monitor = NNOPT_MONITOR_TRAINING_LOSS;
+	o.patience = 1;
+	o.checkpoint_path = PATH;
+	o.checkpoint_steps = 2;
+	o.resume = 1;
+	if (s == NNOPT_OK)
+		s = nnopt_fit(w->net, w->loader, w->loss, adam, &o, &h);
+	if (s == NNOPT_OK) {
+		nnopt_training_state state = { .struct_size = sizeof state, .model = w->net, .optimizer = adam };
+		s = nnopt_checkpoint_load(&state, PATH);
+	}
+	nnopt_history_destroy(h);
+	nnopt_optimizer_destroy(adam);
+	return s;
+}
+
+static nnopt_status picture_and_array_files(world *w)
+{
+	nnopt_tensor *t = NULL, *back = NULL, *array = NULL;
+	nnopt_status s = nnopt_tensor_create(&t, w->ctx, NNOPT_U8, 4, (int64_t[]){ 1, 3, 9, 7 }, NNOPT_NCHW);
+	if (s == NNOPT_OK)
+		s = nnopt_image_write_png(t, PATH);
+	if (s == NNOPT_OK)
+		s = nnopt_image_read(&back, w->ctx, PATH, 3);
+	if (s == NNOPT_OK)
+		s = nnopt_tensor_save_npy(t, PATH);
+	if (s == NNOPT_OK)
+		s = nnopt_tensor_load_npy(&array, w->ctx, PATH);
+	nnopt_tensor_destroy(array);
+	nnopt_tensor_destroy(back);
+	nnopt_tensor_destroy(t);
+	return s;
+}
+
+/* --- how they are run --- */
+
+static void make_data(world *w)
+{
+	uint8_t images[16 + COUNT * 64] = { 0, 0, 8, 3, 0, 0, 0, COUNT, 0, 0, 0, 8, 0, 0, 0, 8 }, labels[8 + COUNT] = { 0, 0, 8, 1, 0, 0, 0, COUNT };
+	for (int i = 0; i < COUNT; i++)
+		labels[8 + i] = (uint8_t)(i % 3);
+	for (size_t i = 16; i < sizeof images; i++)
+		images[i] = (uint8_t)(i * 37);
+	FILE *f = fopen(IMAGES, "wb"), *g = fopen(LABELS, "wb");
+	assert_true(f != NULL && g != NULL);
+	assert_int_equal(fwrite(images, 1, sizeof images, f), sizeof images);
+	assert_int_equal(fwrite(labels, 1, sizeof labels, g), sizeof labels);
+	assert_true(fclose(f) == 0 && fclose(g) == 0);
+	assert_ok(nnopt_idx_open(&w->data, w->ctx, IMAGES, LABELS));
+}
+
+static int setup(void **state)
+{
+	static world w;
+	nnopt_context_options o;
+	nnopt_loader_options lo;
+	assert_ok(nnopt_context_options_init(&o, sizeof o));
+	o.threads = 2;
+	o.alloc = budget_alloc;
+	o.free = budget_free;
+	o.alloc_user = &w.memory;
+	assert_ok(nnopt_context_create(&w.ctx, &o));
+	make_data(&w);
+	assert_ok(nnopt_model_create(&w.net, w.ctx));
+	assert_ok(add_layers(w.net));
+	assert_ok(nnopt_model_build(w.net, 3, (int64_t[]){ 1, 8, 8 }));
+	assert_ok(nnopt_loader_options_init(&lo, sizeof lo));
+	lo.batch = 8;
+	lo.workers = 0;
+	lo.on_bad_sample = NNOPT_BAD_SAMPLE_FAIL;
+	assert_ok(nnopt_loader_create(&w.loader, w.data, NULL, &lo));
+	assert_ok(nnopt_cross_entropy_create(&w.loss, w.ctx, NULL));
+	/* What shared objects allocate at first use stays with them: gradients, scratch of the loss. */
+	assert_ok(steps(&w));
+	assert_ok(fit(&w));
+	assert_ok(evaluation(&w));
+	*state = &w;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	world *w = *state;
+	nnopt_loss_destroy(w->loss);
+	nnopt_loader_destroy(w->loader);
+	nnopt_model_destroy(w->net);
+	nnopt_dataset_destroy(w->data);
+	nnopt_context_destroy(w->ctx);
+	assert_int_equal(atomic_load(&w->memory.blocks), 0);
+	assert_int_equal(atomic_load(&w->memory.live), 0);
+	(void)unlink(PATH);
+	return 0;
+}
+
+static long run_failing(world *w, nnopt_status (*scenario)(world *), const char *name, int all)
+{
+	long blocks = atomic_load(&w->memory.blocks), n = 0;
+	for (;;) {
+		n++;
+		atomic_store(&w->memory.calls, 0);
+		atomic_store(&w->memory.failures, 0);
+		atomic_store(&w->memory.fail_after, all);
+		atomic_store(&w->memory.fail_at, n);
+		nnopt_status s = scenario(w);
+		atomic_store(&w->memory.fail_at, 0);
+		long failures = atomic_load(&w->memory.failures);
+		if (atomic_load(&w->memory.blocks) != blocks)
+			fail_msg("%s: allocation %ld failed: %ld blocks left behind", name, n, atomic_load(&w->memory.blocks) - blocks);
+		if (failures == 0) {
+			assert_int_equal(s, NNOPT_OK);
+			return n - 1;
+		}
+		if (s != NNOPT_OK && (s != NNOPT_ERROR_OUT_OF_MEMORY || nnopt_last_error()[0] == 0))
+			fail_msg("%s: allocation %ld failed: %s (\"%s\")", name, n, nnopt_status_name(s), nnopt_last_error());
+		if (s == NNOPT_OK && all)
+			fail_msg("%s: all allocations from %ld on failed, and it went well", name, n);
+		if (access(PATH ".tmp", F_OK) == 0)
+			fail_msg("%s: allocation %ld failed: a temporary file is left", name, n);
+	}
+}
+
+static void run(world *w, nnopt_status (*scenario)(world *), const char *name)
+{
+	long one = run_failing(w, scenario, name, 0);
+	(void)run_failing(w, scenario, name, 1);
+	assert_ok(scenario(w));
+	print_message("%s: each of %ld allocations failed in turn\n", name, one);
+}
+
+static void all_scenarios(void **state)
+{
+	world *w = *state;
+	run(w, contexts_and_tensors, "context and tensors");
+	run(w, sequential_model, "sequential model");
+	run(w, residual_model, "residual model");
+	run(w, steps, "training steps");
+	run(w, save_and_load, "save and load");
+	run(w, to_json_and_back, "JSON");
+	run(w, files_to_batches, "files to batches");
+	run(w, evaluation, "evaluation");
+	run(w, fit, "fit");
+	run(w, picture_and_array_files, "pictures and arrays");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = { cmocka_unit_test(all_scenarios) };
+	return cmocka_run_group_tests(tests, setup, teardown);
+}
