@@ -129,7 +129,8 @@ typedef struct nnopt_loader_options {
 	double max_bad_fraction; /**< an epoch fails when more of it is bad. Default 0.05. */
 } nnopt_loader_options;
 typedef enum nnopt_bad_sample {
-	NNOPT_BAD_SAMPLE_SKIP = 0, /**< leave it out, count it, report it (log, nnopt_loader_bad_sample()) */
+	NNOPT_BAD_SAMPLE_SKIP = 0, /**< leave it out, count it, report it (log, nnopt_loader_bad_sample()); running out of
+	                                memory is a failure all the same */
 	NNOPT_BAD_SAMPLE_FAIL = 1, /**< nnopt_loader_next() fails and names it */
 	NNOPT_BAD_SAMPLE_FORCE_32 = 0x7fffffff
 } nnopt_bad_sample;

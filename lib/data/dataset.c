@@ -150,7 +150,12 @@ nnopt_status nnopt_dataset_fit_normalisation(nnopt_dataset *dataset, int32_t cha
 	uint64_t sum[4] = { 0 }, square[4] = { 0 }, pixels = 0;
 	for (int64_t i = 0; i < dataset->count; i++) {
 		int64_t label;
-		if (nno_dataset_read(dataset, i, &room, &picture, &label) != NNOPT_OK)
+		nnopt_status status = nno_dataset_read(dataset, i, &room, &picture, &label);
+		if (status == NNOPT_ERROR_OUT_OF_MEMORY) {
+			nno_room_free(&room);
+			return status;
+		}
+		if (status != NNOPT_OK)
 			continue;
 		int64_t area = picture.h * picture.w;
 		for (int64_t p = 0; p < area; p++)

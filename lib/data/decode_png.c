@@ -16,6 +16,7 @@ typedef struct source {
 	png_bytepp rows;
 	png_structp png;
 	png_infop info;
+	bool out_of_memory;
 	char text[128];
 } source;
 
@@ -44,7 +45,9 @@ static void say_nothing(png_structp png, png_const_charp text)
 static png_voidp take(png_structp png, png_alloc_size_t size)
 {
 	source *s = png_get_mem_ptr(png);
-	return nno_new_raw(s->alloc, size);
+	void *p = nno_new_raw(s->alloc, size);
+	s->out_of_memory = s->out_of_memory || p == NULL;
+	return p;
 }
 
 static void drop(png_structp png, png_voidp ptr)
@@ -71,7 +74,8 @@ static void ask_for_bytes(png_structp png, png_infop info)
 static nnopt_status decode(source *s, nno_picture *picture, nno_room *room, uint64_t max_pixels, const char *name)
 {
 	if (setjmp(png_jmpbuf(s->png)))
-		return nno_fail(NNOPT_ERROR_FORMAT, "%s: offset %zu: %s", name, s->at, s->text);
+		return s->out_of_memory ? nno_fail(NNOPT_ERROR_OUT_OF_MEMORY, "%s: out of memory", name)
+		                        : nno_fail(NNOPT_ERROR_FORMAT, "%s: offset %zu: %s", name, s->at, s->text);
 	png_set_read_fn(s->png, s, give);
 	png_set_user_limits(s->png, 1 << 24, 1 << 24);
 	png_set_chunk_cache_max(s->png, 128);

@@ -20,12 +20,12 @@ typedef struct stream {
 	size_t at; /* bytes delivered */
 } stream;
 
-static void *z_alloc(void *user, unsigned count, unsigned size)
+void *nno_z_alloc(void *user, unsigned count, unsigned size)
 {
 	return nno_new_array(user, count, size);
 }
 
-static void z_free(void *user, void *ptr)
+void nno_z_free(void *user, void *ptr)
 {
 	nno_delete(user, ptr);
 }
@@ -37,8 +37,8 @@ static nnopt_status open_stream(stream *s, nnopt_context *context, const char *p
 	s->packed = s->raw_size >= 2 && (unsigned char)s->raw[0] == 0x1f && (unsigned char)s->raw[1] == 0x8b;
 	if (!s->packed)
 		return NNOPT_OK;
-	s->z.zalloc = z_alloc;
-	s->z.zfree = z_free;
+	s->z.zalloc = nno_z_alloc;
+	s->z.zfree = nno_z_free;
 	s->z.opaque = &context->alloc;
 	s->z.next_in = (unsigned char *)s->raw;
 	s->z.avail_in = (unsigned)s->raw_size;

@@ -58,12 +58,14 @@ static void fill_batch(nnopt_loader *l, nno_slot *slot, nno_worker_scratch *s, i
 	slot->count = slot->bad_count = 0;
 	for (int64_t i = from; i < to; i++) {
 		int64_t index = l->order[i];
-		if (fill_sample(l, s, index, images + slot->count * each, labels + slot->count) == NNOPT_OK) {
+		nnopt_status status = fill_sample(l, s, index, images + slot->count * each, labels + slot->count);
+		if (status == NNOPT_OK) {
 			slot->indices[slot->count++] = index;
 			continue;
 		}
 		nno_bad_sample *bad = &slot->bad[slot->bad_count++];
 		bad->index = index;
+		bad->status = status;
 		snprintf(bad->error, sizeof bad->error, "%s", nnopt_last_error());
 	}
 }
@@ -137,7 +139,10 @@ static nnopt_status find_shape(nnopt_loader *l)
 	for (int64_t i = 0; i < l->dataset->count; i++) {
 		nno_picture picture;
 		int64_t label;
-		if (nno_dataset_read(l->dataset, i, &l->workers[0].scratch.picture, &picture, &label) != NNOPT_OK)
+		nnopt_status status = nno_dataset_read(l->dataset, i, &l->workers[0].scratch.picture, &picture, &label);
+		if (status == NNOPT_ERROR_OUT_OF_MEMORY)
+			return status;
+		if (status != NNOPT_OK)
 			continue;
 		l->h = picture.h;
 		l->w = picture.w;
@@ -335,8 +340,9 @@ static nnopt_status report_bad(nnopt_loader *l, const nno_slot *slot)
 {
 	for (int64_t i = 0; i < slot->bad_count; i++) {
 		const nno_bad_sample *bad = &slot->bad[i];
-		if (l->o.on_bad_sample == NNOPT_BAD_SAMPLE_FAIL)
-			return nno_fail(NNOPT_ERROR_FORMAT, "loader: sample %lld: %s", (long long)bad->index, bad->error);
+		/* A sample there was no memory for is not a bad one: leaving it out would change the training unseen. */
+		if (l->o.on_bad_sample == NNOPT_BAD_SAMPLE_FAIL || bad->status == NNOPT_ERROR_OUT_OF_MEMORY)
+			return nno_fail(bad->status, "loader: sample %lld: %s", (long long)bad->index, bad->error);
 		if (!known_bad(l, bad->index))
 			remember_bad(l, bad);
 	}

@@ -9,7 +9,8 @@
 
 typedef struct nno_bad_sample {
 	int64_t index;
-	char error[248];
+	nnopt_status status;
+	char error[244];
 } nno_bad_sample;
 
 typedef struct nno_slot {

@@ -17,11 +17,11 @@ static void destroy_tensors(const nno_alloc *a, nnopt_tensor **tensors, int n)
 static nnopt_status json_of(const nnopt_model *model, char **text)
 {
 	size_t size = 0;
-	(void)nnopt_model_to_json(model, NULL, 0, &size);
-	char *json = nno_new(&model->context->alloc, size + 1);
+	NNO_TRY(nnopt_model_to_json(model, NULL, 0, &size));
+	char *json = nno_new(&model->context->alloc, size);
 	if (json == NULL)
-		return nno_fail_memory("model_save", size + 1);
-	nnopt_status status = nnopt_model_to_json(model, json, size + 1, NULL);
+		return nno_fail_memory("model_save", size);
+	nnopt_status status = nnopt_model_to_json(model, json, size, NULL);
 	if (status != NNOPT_OK)
 		nno_delete(&model->context->alloc, json);
 	else

@@ -169,9 +169,10 @@ static nnopt_status steps(world *w)
 		s = nnopt_tensor_create(&labels, w->ctx, NNOPT_I32, 1, (int64_t[]){ 4 }, NNOPT_NCHW);
 	for (int i = 0; i < 4 && s == NNOPT_OK; i++) {
 		const nnopt_tensor *y = NULL;
+		nnopt_loss_result result = { .struct_size = sizeof result };
 		s = nnopt_plan_forward(p, x, &y);
 		if (s == NNOPT_OK)
-			s = nnopt_loss_compute(w->loss, y, labels, 1.0f, nnopt_plan_output_gradient(p), NULL);
+			s = nnopt_loss_compute(w->loss, y, labels, 1.0f, nnopt_plan_output_gradient(p), &result);
 		if (s == NNOPT_OK)
 			s = nnopt_plan_backward(p, 0);
 		if (s == NNOPT_OK)

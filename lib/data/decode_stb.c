@@ -1,0 +1,102 @@
+/* decode_stb.c - stb_image, compiled privately: BMP, and PNG and JPEG where the build has no libpng or libjpeg. Its allocations go through the context's allocator, which a thread-local pointer names for the time of a call. */
+#include "data/data.h"
+
+#include <string.h>
+
+static _Thread_local const nno_alloc *current;
+
+/* The header declares functions that the switches below leave out. */
+#pragma GCC diagnostic ignored "-Wunused-function"
+
+#define STBI_ONLY_PNG
+#define STBI_ONLY_JPEG
+#define STBI_ONLY_BMP
+#define STBI_NO_STDIO
+#define STBI_MAX_DIMENSIONS (1 << 24)
+#define STBI_MALLOC(n) nno_new_raw(current, n)
+#define STBI_REALLOC(p, n) nno_grow(current, p, n)
+#define STBI_FREE(p) nno_delete(current, p)
+#define STBI_ASSERT(x) ((void)0)
+#define STB_IMAGE_STATIC
+#define STB_IMAGE_IMPLEMENTATION
+#include <stb_image.h>
+
+/* stb_image before 2.29 writes past its table when a Huffman table has more than 256 codes. Every place where a DHT marker can
+ * be is looked at, whatever way the decoder may come there. */
+static bool has_sound_tables(const uint8_t *b, size_t size)
+{
+	for (size_t i = 0; i + 4 < size; i++) {
+		if (b[i] != 0xff || b[i + 1] != 0xc4)
+			continue;
+		size_t left = (size_t)b[i + 2] << 8 | b[i + 3], at = i + 4;
+		for (left = left > 2 ? left - 2 : 0; left > 0 && at + 17 <= size;) {
+			size_t codes = 0;
+			for (int k = 1; k <= 16; k++)
+				codes += b[at + (size_t)k];
+			if (codes > 256)
+				return false;
+			at += 17 + codes;
+			left = left > 17 + codes ? left - 17 - codes : 0;
+		}
+	}
+	return true;
+}
+
+static uint64_t little(const uint8_t *b, int n)
+{
+	return n == 0 ? 0 : b[0] | little(b + 1, n - 1) << 8;
+}
+
+/* stb_image takes zeros for what a file lacks. The walk over the chunks of a PNG must reach its IEND, a BMP's header says how
+ * many bytes its rows take, and a JPEG has an end marker. */
+static bool is_whole(const uint8_t *b, size_t size)
+{
+	if (b[0] == 'B') {
+		if (size < 34)
+			return false;
+		bool old = little(b + 14, 4) == 12; /* OS/2: sizes of 16 bits */
+		uint64_t w = old ? little(b + 18, 2) : little(b + 18, 4), bits = old ? little(b + 24, 2) : little(b + 28, 2);
+		int32_t h = (int32_t)(old ? little(b + 20, 2) : little(b + 22, 4));
+		uint64_t rows = h < 0 ? (uint64_t)-(int64_t)h : (uint64_t)h, stride = (w * bits + 31) / 32 * 4;
+		return little(b + 10, 4) <= size && (stride == 0 || rows <= (size - little(b + 10, 4)) / stride);
+	}
+	if (b[0] == 0xff) {
+		for (size_t i = 2; i + 1 < size; i++)
+			if (b[i] == 0xff && b[i + 1] == 0xd9)
+				return has_sound_tables(b, size);
+		return false;
+	}
+	for (size_t at = 8; size >= 12 && at <= size - 12;) {
+		size_t length = (size_t)b[at] << 24 | (size_t)b[at + 1] << 16 | (size_t)b[at + 2] << 8 | b[at + 3];
+		if (length > size - at - 12)
+			return false;
+		if (memcmp(b + at + 4, "IEND", 4) == 0)
+			return true;
+		at += 12 + length;
+	}
+	return false;
+}
+
+nnopt_status nno_stb_decode(nno_picture *picture, nno_room *room, const uint8_t *bytes, size_t size, uint64_t max_pixels, const char *name)
+{
+	int w, h, c;
+	if (size > INT32_MAX)
+		return nno_fail(NNOPT_ERROR_FORMAT, "%s: %zu bytes, at most %d wanted", name, size, INT32_MAX);
+	if (size < 8 || !is_whole(bytes, size))
+		return nno_fail(NNOPT_ERROR_FORMAT, "%s: offset %zu: the file ends early or is damaged", name, size);
+	current = room->alloc;
+	if (!stbi_info_from_memory(bytes, (int)size, &w, &h, &c))
+		return nno_fail(NNOPT_ERROR_FORMAT, "%s: %s", name, stbi_failure_reason());
+	NNO_TRY(nno_picture_fit(picture, room, h, w, max_pixels, name));
+	uint8_t *pixels = stbi_load_from_memory(bytes, (int)size, &w, &h, &c, 0);
+	if (pixels == NULL && strcmp(stbi_failure_reason(), "outofmem") == 0)
+		return nno_fail(NNOPT_ERROR_OUT_OF_MEMORY, "%s: out of memory", name);
+	if (pixels == NULL)
+		return nno_fail(NNOPT_ERROR_FORMAT, "%s: %s", name, stbi_failure_reason());
+	nnopt_status status = nno_picture_fit(picture, room, h, w, max_pixels, name);
+	if (status == NNOPT_OK)
+		memcpy(picture->pixels, pixels, (size_t)w * (size_t)h * (size_t)c);
+	picture->c = c;
+	stbi_image_free(pixels);
+	return status;
+}
