@@ -1,1 +1,2 @@
 nnopt_public_test(train/fit)
+nnopt_public_test(train/kill_resume)
