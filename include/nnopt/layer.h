@@ -5,6 +5,10 @@
  *
  * Shapes are NCHW. Rank-2 values are (N, features). Every create function copies its options; NULL options are the
  * defaults. Destroy the handle when you like: a model keeps its own reference.
+ *
+ * Create functions fail with INVALID_ARGUMENT, naming the option, and OUT_OF_MEMORY; whether a layer suits its input is seen
+ * when its model is built. A layer is used by one thread at a time. Everything here is since 0.1. Where PyTorch has the
+ * layer, values and gradients are PyTorch's, those of infinities and NaNs too.
  */
 #ifndef NNOPT_LAYER_H
 #define NNOPT_LAYER_H
@@ -82,7 +86,8 @@ NNOPT_API nnopt_status nnopt_linear_create(nnopt_layer **out, nnopt_context *con
 
 /** Batch normalisation over (N, H, W) of each channel, or over N of each feature; Ioffe and Szegedy 2015, as
  *  torch.nn.BatchNorm2d / BatchNorm1d: running = (1 - momentum) running + momentum batch, with the unbiased variance.
- *  Parameters: weight (C), bias (C); state: running_mean (C), running_var (C). */
+ *  Parameters: weight (C), bias (C); state: running_mean (C), running_var (C). A channel that has a single value in training
+ *  (N H W = 1, which PyTorch refuses) has variance 0: the result is the bias, and running_var takes in 0. */
 typedef struct nnopt_batch_norm_options {
 	size_t struct_size;
 	float momentum;   /**< default 0.1 */

@@ -2,9 +2,10 @@
  *
  * L is the output's dot product with random numbers, summed in double; its gradient by a value x is compared with
  * (L(x + h) - L(x - h)) / 2h. With h = 1/128 the cut-off series costs h^2 / 6 |L'''| = 1e-5 |L'''|, and rounding of the
- * outputs to f32 about 6e-8 sqrt(outputs) |y| / h = 2e-4 for the at most 400 outputs of size 3 used here. The tolerance of
- * 2e-3 of the tensor's largest gradient (at least 2e-3) is twice the largest deviation seen; a wrong tap or factor is wrong by
- * the size of the gradient itself. Inputs are a shuffled grid of step 1/16, so that no kink or tie lies within h of one. */
+ * outputs to f32 about 6e-8 sqrt(outputs) |y| / h = 2e-4 for the at most 400 outputs of size 3 used here. The tolerance
+ * of 2e-3 of the tensor's largest gradient (at least 2e-3) is twice the largest deviation seen; a wrong tap or factor
+ * is wrong by the size of the gradient itself. Inputs are a shuffled grid of step 1/16, so that no kink or tie lies
+ * within h of one. */
 #ifndef TESTS_LAYER_DIFFERENCES_H
 #define TESTS_LAYER_DIFFERENCES_H
 
@@ -60,7 +61,9 @@ static inline void set_values(const subject *s)
 		float *x = nno_param_data(m, p);
 		for (int64_t i = 0; i < p->count; i++) {
 			float v = number(20 + (uint32_t)k, (uint32_t)i);
-			x[i] = p->spec.role == NNOPT_ROLE_STATE ? v + 2.5f : p->spec.role == NNOPT_ROLE_SCALE ? v : v * s->weight_scale;
+			x[i] = p->spec.role == NNOPT_ROLE_STATE   ? v + 2.5f
+			       : p->spec.role == NNOPT_ROLE_SCALE ? v
+								  : v * s->weight_scale;
 		}
 	}
 }
@@ -79,7 +82,8 @@ static inline void probe(subject *s, const char *what, float *x, const float *gr
 	double off = fabs(slope - (double)gradient[at]) / scale;
 	worst = fmax(worst, off);
 	if (!(off <= 2e-3))
-		fail_msg("%s: gradient of %s[%d] is %g, differences give %g", s->name, what, (int)at, (double)gradient[at], slope);
+		fail_msg("%s: gradient of %s[%d] is %g, differences give %g", s->name, what, (int)at,
+			 (double)gradient[at], slope);
 }
 
 static inline void probe_all(subject *s, const char *what, float *x, const float *gradient, int64_t n)
@@ -109,11 +113,12 @@ static inline void check_accumulation(subject *s, const float *dx, const float *
 	const float *again = nnopt_tensor_const_data(nnopt_plan_input_gradient(s->plan));
 	for (int64_t i = 0; i < nnopt_tensor_count(s->input); i++)
 		if (again[i] != dx[i])
-			fail_msg("%s: the second gradient of the input is %g, the first %g", s->name, (double)again[i], (double)dx[i]);
+			fail_msg("%s: the second gradient of the input is %g, the first %g", s->name, (double)again[i],
+				 (double)dx[i]);
 	for (int64_t i = 0; i < s->model->parameter_elements; i++)
 		if (!(fabsf(s->model->gradients[i] - 2.0f * dp[i]) <= 1e-5f * (1.0f + fabsf(dp[i]))))
-			fail_msg("%s: parameter gradient %d is %g, and %g accumulated twice", s->name, (int)i, (double)dp[i],
-			         (double)s->model->gradients[i]);
+			fail_msg("%s: parameter gradient %d is %g, and %g accumulated twice", s->name, (int)i,
+				 (double)dp[i], (double)s->model->gradients[i]);
 }
 
 static inline void check_plan(subject *s, int64_t batch, int32_t fuse)
@@ -147,7 +152,7 @@ static inline void check_plan(subject *s, int64_t batch, int32_t fuse)
 
 /* Checks and destroys the model, for inputs of `shape` without N; `frozen` (NULL for none) is a prefix to freeze. */
 static inline void check_model(const char *name, nnopt_model *model, int32_t rank, const int64_t *shape, int64_t batch,
-                               float weight_scale, const char *frozen)
+			       float weight_scale, const char *frozen)
 {
 	subject s = { .name = name, .model = model, .weight_scale = weight_scale, .step = 5 };
 	int64_t full[NNOPT_MAX_RANK] = { batch };
@@ -160,7 +165,7 @@ static inline void check_model(const char *name, nnopt_model *model, int32_t ran
 		assert_ok(nnopt_model_set_trainable(model, frozen, 0, NULL));
 	/* NHWC, the layout of the input's gradient. */
 	assert_ok(nnopt_tensor_create(&s.input, nnopt_model_context(model), NNOPT_F32, rank + 1, full,
-	                              rank == 3 ? NNOPT_NHWC : NNOPT_NCHW));
+				      rank == 3 ? NNOPT_NHWC : NNOPT_NCHW));
 	fill_grid(nnopt_tensor_data(s.input), nnopt_tensor_count(s.input));
 	for (int32_t fuse = 0; fuse < 2; fuse++)
 		check_plan(&s, batch, fuse);

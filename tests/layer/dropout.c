@@ -56,7 +56,8 @@ static void mask_of(net *n, uint64_t step, float *mask)
 
 static float one[COUNT], other[COUNT];
 
-/* Kept elements are Binomial(n, 1 - p): five standard deviations allowed; the same for the elements kept in two masks. */
+/* Kept elements are Binomial(n, 1 - p): five standard deviations allowed; the same for the elements kept in two masks.
+ */
 static void expect_count(const char *what, int64_t got, double n, double p)
 {
 	if (!(fabs((double)got - n * p) <= 5.0 * sqrt(n * p * (1.0 - p))))

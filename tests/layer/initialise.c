@@ -1,5 +1,5 @@
-/* initialise.c - first values against theory, with the fans of torch.nn.init; their dependence on the seed and on nothing
- * else; parameters by name; freezing. */
+/* initialise.c - first values against theory, with the fans of torch.nn.init; their dependence on the seed and on
+ * nothing else; parameters by name; freezing. */
 #include "check.h"
 
 #include <math.h>
@@ -190,7 +190,9 @@ static void norms_start_at_identity(void **state)
 	static const struct {
 		const char *name;
 		float value;
-	} wanted[] = { { "batch_norm1d1.weight", 1 }, { "batch_norm1d1.bias", 0 }, { "batch_norm1d1.running_mean", 0 },
+	} wanted[] = { { "batch_norm1d1.weight", 1 },
+		       { "batch_norm1d1.bias", 0 },
+		       { "batch_norm1d1.running_mean", 0 },
 		       { "batch_norm1d1.running_var", 1 } };
 	nnopt_model *m = NULL;
 	assert_ok(nnopt_model_create(&m, ctx));
@@ -217,16 +219,18 @@ static void expect_orthonormal(const float *x, int64_t rows, int64_t columns)
 			double dot = 0.0;
 			for (int64_t k = 0; k < length; k++)
 				dot += wide ? (double)x[a * columns + k] * (double)x[b * columns + k]
-				            : (double)x[k * columns + a] * (double)x[k * columns + b];
+					    : (double)x[k * columns + a] * (double)x[k * columns + b];
 			if (!(fabs(dot - (a == b)) <= 1e-6))
-				fail_msg("%dx%d: vectors %d and %d have the product %g", (int)rows, (int)columns, (int)a, (int)b, dot);
+				fail_msg("%dx%d: vectors %d and %d have the product %g", (int)rows, (int)columns,
+					 (int)a, (int)b, dot);
 		}
 }
 
 static void orthogonal_is_orthonormal(void **state)
 {
 	(void)state;
-	static const int64_t sizes[][2] = { { 30, 20 }, { 20, 30 }, { 16, 16 }, { 1, 9 }, { 9, 1 }, { 1, 1 }, { 200, 100 } };
+	static const int64_t sizes[][2] = { { 30, 20 }, { 20, 30 }, { 16, 16 },  { 1, 9 },
+					    { 9, 1 },   { 1, 1 },   { 200, 100 } };
 	int64_t n;
 	for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
 		nnopt_model *m = linear_model(sizes[i][1], sizes[i][0], NNOPT_INIT_ORTHOGONAL);
@@ -251,7 +255,7 @@ static nnopt_status pass(const nnopt_own_call *call, void *user)
 }
 
 static nnopt_status kernel_shape(int32_t index, int32_t count, const int64_t *const *in_shapes, const int32_t *in_ranks,
-                                 int64_t *shape, int32_t *rank, void *user)
+				 int64_t *shape, int32_t *rank, void *user)
 {
 	(void)index;
 	(void)count;
@@ -320,7 +324,8 @@ static bool equal_blocks(nnopt_model *a, nnopt_model *b)
 static void values_depend_on_the_seed_alone(void **state)
 {
 	(void)state;
-	nnopt_model *a = seeded_model(1, 1, NNOPT_ISA_BEST), *b = seeded_model(1, 3, NNOPT_ISA_SCALAR), *c = seeded_model(2, 1, NNOPT_ISA_BEST);
+	nnopt_model *a = seeded_model(1, 1, NNOPT_ISA_BEST), *b = seeded_model(1, 3, NNOPT_ISA_SCALAR),
+		    *c = seeded_model(2, 1, NNOPT_ISA_BEST);
 	assert_true(equal_blocks(a, b));
 	assert_false(equal_blocks(a, c));
 	assert_ok(nnopt_model_initialise(a, 2));
@@ -343,8 +348,8 @@ static void values_depend_on_the_seed_alone(void **state)
 static void parameters_have_names(void **state)
 {
 	(void)state;
-	static const char *const names[] = { "conv2d1.weight", "conv2d1.bias", "linear1.weight", "linear1.bias", "linear2.weight",
-		                             "linear2.bias" };
+	static const char *const names[] = { "conv2d1.weight", "conv2d1.bias",   "linear1.weight",
+					     "linear1.bias",   "linear2.weight", "linear2.bias" };
 	nnopt_model *m = seeded_model(1, 1, NNOPT_ISA_BEST);
 	assert_int_equal(nnopt_model_parameter_count(m), 6);
 	for (int32_t i = 0; i < 6; i++) {

@@ -110,7 +110,8 @@ static void step(trial *t, int s)
 		float v = (float)tensor_number(1 + (uint32_t)s, i, t->r->scale, t->r->offset);
 		values[i] = t->given != NULL ? t->given[i] : t->r->ties ? floorf(v) : v;
 	}
-	assert_ok(nnopt_tensor_create(&input, t->context, NNOPT_F32, rank, shape, t->fuse || rank < 4 ? NNOPT_NCHW : NNOPT_NHWC));
+	assert_ok(nnopt_tensor_create(&input, t->context, NNOPT_F32, rank, shape,
+				      t->fuse || rank < 4 ? NNOPT_NCHW : NNOPT_NHWC));
 	assert_ok(nnopt_tensor_copy(input, x));
 	assert_ok(nnopt_plan_forward(t->plan, input, &t->output));
 	nnopt_tensor *gradient = nnopt_plan_output_gradient(t->plan);
@@ -127,8 +128,8 @@ static void step(trial *t, int s)
 }
 
 /* Within 1e-5 of the tensor's largest magnitude; stored inputs reach from 1e-30 to infinity, so there each number has a
- * tolerance of its own, and those that are not finite are the same. A bias before a batch norm has a gradient of zero: all
- * that is left of it is rounding. */
+ * tolerance of its own, and those that are not finite are the same. A bias before a batch norm has a gradient of zero:
+ * all that is left of it is rounding. */
 static bool near_enough(const trial *t, double got, double wanted, double largest)
 {
 	if (!isfinite(wanted))
@@ -151,7 +152,8 @@ static void compare(const trial *t, const char *what, const nnopt_tensor *tensor
 	for (int64_t i = 0; i < n; i++)
 		if (!near_enough(t, (double)got[i], (double)wanted[i], largest)) {
 			print_error("%s, %s, fuse %d: %s[%d] %.9g, PyTorch %.9g (largest %g)\n", t->r->name,
-			            nnopt_isa_name((nnopt_isa)t->isa), t->fuse, what, (int)i, (double)got[i], (double)wanted[i], largest);
+				    nnopt_isa_name((nnopt_isa)t->isa), t->fuse, what, (int)i, (double)got[i],
+				    (double)wanted[i], largest);
 			failures++;
 			return;
 		}
@@ -168,7 +170,8 @@ static int64_t compare_parameters(const trial *t, bool states, const float *want
 		if ((info.role == NNOPT_ROLE_STATE) != states || (!states && t->r->frozen))
 			continue;
 		assert_ok(nnopt_tensor_create(&tensor, t->context, NNOPT_F32, info.rank, info.shape, NNOPT_NCHW));
-		assert_ok(states ? nnopt_model_get_parameter(t->model, k, tensor) : nnopt_model_get_gradient(t->model, k, tensor));
+		assert_ok(states ? nnopt_model_get_parameter(t->model, k, tensor)
+				 : nnopt_model_get_gradient(t->model, k, tensor));
 		compare(t, info.name, tensor, wanted + used);
 		used += info.count;
 		nnopt_tensor_destroy(tensor);

@@ -1,5 +1,5 @@
-/* options.c - every option reaches the layer it was given to, defaults are PyTorch's, and values out of range are refused
- * with their name. What a layer holds is read from the model's JSON. */
+/* options.c - every option reaches the layer it was given to, defaults are PyTorch's, and values out of range are
+ * refused with their name. What a layer holds is read from the model's JSON. */
 #include "check.h"
 
 #include <stdio.h>
@@ -42,9 +42,12 @@ static void conv2d_options(void **state)
 	(void)state;
 	nnopt_layer *l = NULL;
 	assert_ok(nnopt_conv2d_create(&l, ctx, 8, 3, NULL));
-	expect_fields(l, "\"out_channels\": 8, \"kernel_h\": 3, \"kernel_w\": 3, \"stride_h\": 1, \"stride_w\": 1, \"padding_h\": 0, "
-	                 "\"padding_w\": 0, \"dilation_h\": 1, \"dilation_w\": 1, \"groups\": 1, \"same_padding\": false, "
-	                 "\"use_bias\": true, \"weight_init\": 0, \"bias_init\": 0, \"weight_value\": 0e+00, \"bias_value\": 0e+00");
+	expect_fields(
+	    l,
+	    "\"out_channels\": 8, \"kernel_h\": 3, \"kernel_w\": 3, \"stride_h\": 1, \"stride_w\": 1, \"padding_h\": "
+	    "0, "
+	    "\"padding_w\": 0, \"dilation_h\": 1, \"dilation_w\": 1, \"groups\": 1, \"same_padding\": false, "
+	    "\"use_bias\": true, \"weight_init\": 0, \"bias_init\": 0, \"weight_value\": 0e+00, \"bias_value\": 0e+00");
 	nnopt_conv2d_options o;
 	assert_ok(nnopt_conv2d_options_init(&o, sizeof o));
 	o.kernel_w = 5;
@@ -61,14 +64,19 @@ static void conv2d_options(void **state)
 	o.weight_value = 0.5f;
 	o.bias_value = 0.25f;
 	assert_ok(nnopt_conv2d_create(&l, ctx, 18, 3, &o));
-	expect_fields(l, "\"out_channels\": 18, \"kernel_h\": 3, \"kernel_w\": 5, \"stride_h\": 2, \"stride_w\": 3, \"padding_h\": 4, "
-	                 "\"padding_w\": 6, \"dilation_h\": 7, \"dilation_w\": 8, \"groups\": 9, \"same_padding\": false, "
-	                 "\"use_bias\": false, \"weight_init\": 8, \"bias_init\": 1, \"weight_value\": 5e-01, \"bias_value\": 2.5e-01");
+	expect_fields(l,
+		      "\"out_channels\": 18, \"kernel_h\": 3, \"kernel_w\": 5, \"stride_h\": 2, \"stride_w\": 3, "
+		      "\"padding_h\": 4, "
+		      "\"padding_w\": 6, \"dilation_h\": 7, \"dilation_w\": 8, \"groups\": 9, \"same_padding\": false, "
+		      "\"use_bias\": false, \"weight_init\": 8, \"bias_init\": 1, \"weight_value\": 5e-01, "
+		      "\"bias_value\": 2.5e-01");
 	o.kernel_h = 1;
 	o.padding_mode = NNOPT_PADDING_SAME;
 	assert_ok(nnopt_conv2d_create(&l, ctx, 18, 3, &o));
-	expect_fields(l, "\"kernel_h\": 1, \"kernel_w\": 5, \"stride_h\": 2, \"stride_w\": 3, \"padding_h\": 4, \"padding_w\": 6, "
-	                 "\"dilation_h\": 7, \"dilation_w\": 8, \"groups\": 9, \"same_padding\": true");
+	expect_fields(
+	    l,
+	    "\"kernel_h\": 1, \"kernel_w\": 5, \"stride_h\": 2, \"stride_w\": 3, \"padding_h\": 4, \"padding_w\": 6, "
+	    "\"dilation_h\": 7, \"dilation_w\": 8, \"groups\": 9, \"same_padding\": true");
 }
 
 static void linear_options(void **state)
@@ -77,8 +85,10 @@ static void linear_options(void **state)
 	nnopt_layer *l = NULL;
 	nnopt_linear_options o;
 	assert_ok(nnopt_linear_create(&l, ctx, 8, NULL));
-	expect_fields(l, "\"out_features\": 8, \"use_bias\": true, \"weight_init\": 0, \"bias_init\": 0, \"weight_value\": 0e+00, "
-	                 "\"bias_value\": 0e+00");
+	expect_fields(
+	    l,
+	    "\"out_features\": 8, \"use_bias\": true, \"weight_init\": 0, \"bias_init\": 0, \"weight_value\": 0e+00, "
+	    "\"bias_value\": 0e+00");
 	assert_ok(nnopt_linear_options_init(&o, sizeof o));
 	o.use_bias = 0;
 	o.weight_init = NNOPT_INIT_ORTHOGONAL;
@@ -86,15 +96,18 @@ static void linear_options(void **state)
 	o.weight_value = 2.0f;
 	o.bias_value = 3.0f;
 	assert_ok(nnopt_linear_create(&l, ctx, 9, &o));
-	expect_fields(l, "\"out_features\": 9, \"use_bias\": false, \"weight_init\": 7, \"bias_init\": 8, \"weight_value\": 2e+00, "
-	                 "\"bias_value\": 3e+00");
+	expect_fields(
+	    l,
+	    "\"out_features\": 9, \"use_bias\": false, \"weight_init\": 7, \"bias_init\": 8, \"weight_value\": 2e+00, "
+	    "\"bias_value\": 3e+00");
 }
 
 static void batch_norm_options(void **state)
 {
 	(void)state;
-	static nnopt_status (*const create[])(nnopt_layer **, nnopt_context *, const nnopt_batch_norm_options *) = {
-		nnopt_batch_norm1d_create, nnopt_batch_norm2d_create };
+	static nnopt_status (*const create[])(nnopt_layer **, nnopt_context *,
+					      const nnopt_batch_norm_options *) = { nnopt_batch_norm1d_create,
+										    nnopt_batch_norm2d_create };
 	for (int i = 0; i < 2; i++) {
 		nnopt_layer *l = NULL;
 		nnopt_batch_norm_options o;
@@ -123,15 +136,17 @@ static void batch_norm_options(void **state)
 static void pool_options(void **state)
 {
 	(void)state;
-	static nnopt_status (*const create[])(nnopt_layer **, nnopt_context *, int64_t, const nnopt_pool2d_options *) = {
-		nnopt_max_pool2d_create, nnopt_avg_pool2d_create };
+	static nnopt_status (*const create[])(nnopt_layer **, nnopt_context *, int64_t,
+					      const nnopt_pool2d_options *) = { nnopt_max_pool2d_create,
+										nnopt_avg_pool2d_create };
 	for (int i = 0; i < 2; i++) {
 		nnopt_layer *l = NULL;
 		nnopt_pool2d_options o;
 		assert_ok(create[i](&l, ctx, 3, NULL));
 		assert_string_equal(nnopt_layer_kind(l), i ? "avg_pool2d" : "max_pool2d");
-		expect_fields(l, "\"kernel_h\": 3, \"kernel_w\": 3, \"stride_h\": 0, \"stride_w\": 0, \"padding_h\": 0, \"padding_w\": 0, "
-		                 "\"ceil_mode\": false, \"count_include_pad\": true");
+		expect_fields(l, "\"kernel_h\": 3, \"kernel_w\": 3, \"stride_h\": 0, \"stride_w\": 0, \"padding_h\": "
+				 "0, \"padding_w\": 0, "
+				 "\"ceil_mode\": false, \"count_include_pad\": true");
 		assert_ok(nnopt_pool2d_options_init(&o, sizeof o));
 		o.kernel_w = 5;
 		o.stride_h = 6;
@@ -141,8 +156,9 @@ static void pool_options(void **state)
 		o.ceil_mode = 1;
 		o.count_include_pad = 0;
 		assert_ok(create[i](&l, ctx, 3, &o));
-		expect_fields(l, "\"kernel_h\": 3, \"kernel_w\": 5, \"stride_h\": 6, \"stride_w\": 7, \"padding_h\": 1, \"padding_w\": 2, "
-		                 "\"ceil_mode\": true, \"count_include_pad\": false");
+		expect_fields(l, "\"kernel_h\": 3, \"kernel_w\": 5, \"stride_h\": 6, \"stride_w\": 7, \"padding_h\": "
+				 "1, \"padding_w\": 2, "
+				 "\"ceil_mode\": true, \"count_include_pad\": false");
 		o.padding_h = 2;
 		assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "padding_h 2", create[i](&l, ctx, 3, &o));
 		o.padding_h = 0;
@@ -157,7 +173,8 @@ static void single_options(void **state)
 	(void)state;
 	nnopt_layer *l = NULL;
 	assert_ok(nnopt_adaptive_avg_pool2d_create(&l, ctx, 2, 3));
-	expect_fields(l, "\"kind\": \"adaptive_avg_pool2d\", \"name\": \"adaptive_avg_pool2d1\", \"inputs\": [\"input\"], \"out_h\": 2, \"out_w\": 3");
+	expect_fields(l, "\"kind\": \"adaptive_avg_pool2d\", \"name\": \"adaptive_avg_pool2d1\", \"inputs\": "
+			 "[\"input\"], \"out_h\": 2, \"out_w\": 3");
 	assert_ok(nnopt_adaptive_max_pool2d_create(&l, ctx, 4, 5));
 	expect_fields(l, "\"out_h\": 4, \"out_w\": 5");
 	assert_ok(nnopt_leaky_relu_create(&l, ctx, 0.25f));
@@ -225,8 +242,14 @@ static void shapes_are_refused(void **state)
 		const char *words;
 	} cases[] = {
 		{ "{\"kind\": \"conv2d\", \"out_channels\": 3, \"kernel_h\": 3, \"kernel_w\": 3}", 1, { 9 }, "rank 4" },
-		{ "{\"kind\": \"conv2d\", \"out_channels\": 4, \"kernel_h\": 3, \"kernel_w\": 3, \"groups\": 2}", 3, { 3, 5, 5 }, "multiple of groups 2" },
-		{ "{\"kind\": \"conv2d\", \"out_channels\": 4, \"kernel_h\": 3, \"kernel_w\": 3, \"dilation_w\": 3}", 3, { 3, 5, 6 }, "padded input 5x6" },
+		{ "{\"kind\": \"conv2d\", \"out_channels\": 4, \"kernel_h\": 3, \"kernel_w\": 3, \"groups\": 2}",
+		  3,
+		  { 3, 5, 5 },
+		  "multiple of groups 2" },
+		{ "{\"kind\": \"conv2d\", \"out_channels\": 4, \"kernel_h\": 3, \"kernel_w\": 3, \"dilation_w\": 3}",
+		  3,
+		  { 3, 5, 6 },
+		  "padded input 5x6" },
 		{ "{\"kind\": \"linear\", \"out_features\": 3}", 3, { 3, 5, 5 }, "flatten" },
 		{ "{\"kind\": \"batch_norm2d\"}", 1, { 3 }, "rank 4" },
 		{ "{\"kind\": \"batch_norm1d\"}", 3, { 3, 5, 5 }, "rank 2" },
@@ -237,9 +260,11 @@ static void shapes_are_refused(void **state)
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		char text[512];
 		nnopt_model *m = NULL;
-		int n = snprintf(text, sizeof text, "{\"format\": \"nnopt-model\", \"version\": 1, \"layers\": [%s]}", cases[i].layer);
+		int n = snprintf(text, sizeof text, "{\"format\": \"nnopt-model\", \"version\": 1, \"layers\": [%s]}",
+				 cases[i].layer);
 		assert_ok(nnopt_model_from_json(&m, ctx, text, (size_t)n));
-		assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, cases[i].words, nnopt_model_build(m, cases[i].rank, cases[i].shape));
+		assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, cases[i].words,
+			     nnopt_model_build(m, cases[i].rank, cases[i].shape));
 		nnopt_model_destroy(m);
 	}
 }
@@ -247,12 +272,9 @@ static void shapes_are_refused(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(conv2d_options),
-		cmocka_unit_test(linear_options),
-		cmocka_unit_test(batch_norm_options),
-		cmocka_unit_test(pool_options),
-		cmocka_unit_test(single_options),
-		cmocka_unit_test(conv2d_refuses),
+		cmocka_unit_test(conv2d_options),     cmocka_unit_test(linear_options),
+		cmocka_unit_test(batch_norm_options), cmocka_unit_test(pool_options),
+		cmocka_unit_test(single_options),     cmocka_unit_test(conv2d_refuses),
 		cmocka_unit_test(shapes_are_refused),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);

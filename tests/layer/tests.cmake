@@ -1,5 +1,6 @@
 nnopt_public_test(layer/dropout)
 nnopt_test(layer/gradcheck)
+nnopt_test(layer/gradcheck_networks)
 nnopt_public_test(layer/initialise)
 nnopt_public_test(layer/layer_golden)
 nnopt_public_test(layer/options)

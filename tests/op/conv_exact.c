@@ -49,9 +49,16 @@ static config random_config(dice *d, bool large)
 	config c = { 0 };
 	int64_t reach = large ? 2 : 3, kernel = large ? 3 : 5;
 	c.a = (nno_conv_attr){
-		.kernel_h = between(d, 1, kernel), .kernel_w = between(d, 1, kernel), .stride_h = between(d, 1, reach + 1),
-		.stride_w = between(d, 1, reach + 1), .pad_h = between(d, 0, reach), .pad_w = between(d, 0, reach),
-		.dilation_h = between(d, 1, reach), .dilation_w = between(d, 1, reach), .groups = 1, .bias = roll(d) % 2,
+		.kernel_h = between(d, 1, kernel),
+		.kernel_w = between(d, 1, kernel),
+		.stride_h = between(d, 1, reach + 1),
+		.stride_w = between(d, 1, reach + 1),
+		.pad_h = between(d, 0, reach),
+		.pad_w = between(d, 0, reach),
+		.dilation_h = between(d, 1, reach),
+		.dilation_w = between(d, 1, reach),
+		.groups = 1,
+		.bias = roll(d) % 2,
 		.activation = roll(d) % 2 ? NNO_ACT_RELU : NNO_ACT_NONE,
 	};
 	c.in.c = choose_channels(d);
@@ -122,9 +129,15 @@ static void free_data(data *x)
 
 static void run_library(const config *c, data *x, const nno_kernels *kernels, nno_pool *pool)
 {
-	trial t = { .op = { .cls = &nno_op_conv, .n_in = 1, .n_param = c->a.bias ? 2 : 1, .in = { c->in }, .out = c->out,
-	                    .batch = c->batch, .training = true, .wants_dsrc = { !c->no_dsrc },
-	                    .wants_dparam = !(c->weight_frozen && (c->bias_frozen || !c->a.bias)) } };
+	trial t = { .op = { .cls = &nno_op_conv,
+			    .n_in = 1,
+			    .n_param = c->a.bias ? 2 : 1,
+			    .in = { c->in },
+			    .out = c->out,
+			    .batch = c->batch,
+			    .training = true,
+			    .wants_dsrc = { !c->no_dsrc },
+			    .wants_dparam = !(c->weight_frozen && (c->bias_frozen || !c->a.bias)) } };
 	nno_conv_attr a = c->a;
 	t.op.attr = &a;
 	start_trial(&t, kernels, pool);
@@ -161,7 +174,9 @@ static void each_product(const config *c, data *x, visit f)
 							continue;
 						for (int64_t k = 0; k < depth; k++)
 							for (int64_t o = 0; o < c->out.c; o++)
-								f(c, x, ((i * c->in.h + sy) * c->in.w + sx) * c->in.c + o / out_depth * depth + k,
+								f(c, x,
+								  ((i * c->in.h + sy) * c->in.w + sx) * c->in.c +
+								      o / out_depth * depth + k,
 								  ((ky * a->kernel_w + kx) * depth + k) * c->out.c + o,
 								  ((i * c->out.h + y) * c->out.w + z) * c->out.c + o);
 					}
@@ -200,17 +215,23 @@ static void run_definition(const config *c, data *x)
 
 static void compare(const config *c, const data *got, const data *wanted, const char *isa, int number)
 {
-	static const char *const names[BUFFERS] = { "src", "weight", "bias", "dst", "ddst", "dsrc", "dweight", "dbias" };
+	static const char *const names[BUFFERS] = {
+		"src", "weight", "bias", "dst", "ddst", "dsrc", "dweight", "dbias"
+	};
 	for (int b = 0; b < BUFFERS; b++) {
-		if ((b == DSRC && c->no_dsrc) || (b == DWEIGHT && c->weight_frozen) || (b == DBIAS && (c->bias_frozen || !c->a.bias)))
+		if ((b == DSRC && c->no_dsrc) || (b == DWEIGHT && c->weight_frozen) ||
+		    (b == DBIAS && (c->bias_frozen || !c->a.bias)))
 			continue;
 		for (int64_t i = 0; i < got->b[b].n; i++)
 			if (!(data_of(&got->b[b])[i] == data_of(&wanted->b[b])[i]) && !(b == BIAS && !c->a.bias))
-				fail_msg("%s, configuration %d (%dx%dx%d to %d, kernel %dx%d, stride %dx%d, pad %dx%d, dilation %dx%d, groups "
-				         "%d, batch %d): %s[%d] %g, %g wanted", isa, number, (int)c->in.h, (int)c->in.w, (int)c->in.c,
-				         (int)c->out.c, (int)c->a.kernel_h, (int)c->a.kernel_w, (int)c->a.stride_h, (int)c->a.stride_w,
-				         (int)c->a.pad_h, (int)c->a.pad_w, (int)c->a.dilation_h, (int)c->a.dilation_w, (int)c->a.groups,
-				         (int)c->n, names[b], (int)i, (double)data_of(&got->b[b])[i], (double)data_of(&wanted->b[b])[i]);
+				fail_msg("%s, configuration %d (%dx%dx%d to %d, kernel %dx%d, stride %dx%d, pad %dx%d, "
+					 "dilation %dx%d, groups "
+					 "%d, batch %d): %s[%d] %g, %g wanted",
+					 isa, number, (int)c->in.h, (int)c->in.w, (int)c->in.c, (int)c->out.c,
+					 (int)c->a.kernel_h, (int)c->a.kernel_w, (int)c->a.stride_h, (int)c->a.stride_w,
+					 (int)c->a.pad_h, (int)c->a.pad_w, (int)c->a.dilation_h, (int)c->a.dilation_w,
+					 (int)c->a.groups, (int)c->n, names[b], (int)i, (double)data_of(&got->b[b])[i],
+					 (double)data_of(&wanted->b[b])[i]);
 	}
 }
 
@@ -263,7 +284,8 @@ static void threads_give_equal_bits(void **state)
 			}
 			for (int p = 0; p < POOLS; p++) {
 				for (int b = 0; b < BUFFERS; b++)
-					assert_memory_equal(data_of(&x[0].b[b]), data_of(&x[p].b[b]), (size_t)x[0].b[b].n * sizeof(float));
+					assert_memory_equal(data_of(&x[0].b[b]), data_of(&x[p].b[b]),
+							    (size_t)x[0].b[b].n * sizeof(float));
 				if (p > 0)
 					free_data(&x[p]);
 			}
@@ -277,10 +299,25 @@ static void absurd_padding_is_refused(void **state)
 {
 	(void)state;
 	const int64_t far = (int64_t)1 << 24;
-	nno_conv_attr a = { .kernel_h = 1, .kernel_w = 1, .stride_h = far, .stride_w = far, .pad_h = far, .pad_w = far,
-		            .dilation_h = 1, .dilation_w = 1, .groups = 1 };
-	nno_op op = { .cls = &nno_op_conv, .n_in = 1, .n_param = 1, .in = { { 1, 1, far } }, .out = { 3, 3, 1 }, .attr = &a, .batch = 1,
-		      .training = true, .wants_dsrc = { true }, .wants_dparam = true };
+	nno_conv_attr a = { .kernel_h = 1,
+			    .kernel_w = 1,
+			    .stride_h = far,
+			    .stride_w = far,
+			    .pad_h = far,
+			    .pad_w = far,
+			    .dilation_h = 1,
+			    .dilation_w = 1,
+			    .groups = 1 };
+	nno_op op = { .cls = &nno_op_conv,
+		      .n_in = 1,
+		      .n_param = 1,
+		      .in = { { 1, 1, far } },
+		      .out = { 3, 3, 1 },
+		      .attr = &a,
+		      .batch = 1,
+		      .training = true,
+		      .wants_dsrc = { true },
+		      .wants_dparam = true };
 	assert_false(op.cls->book(&op, 2));
 }
 

@@ -1,5 +1,5 @@
-/* linear_exact.c - a linear layer's forward and backward against the definition on small integers; the same bits from any
- * number of threads. */
+/* linear_exact.c - a linear layer's forward and backward against the definition on small integers; the same bits from
+ * any number of threads. */
 #include "trial.h"
 
 typedef struct config {
@@ -34,7 +34,8 @@ static int teardown(void **state)
 /* Around the sizes at which the work is cut. */
 static int64_t choose_width(dice *d)
 {
-	static const int64_t widths[] = { 1, 2, 3, 7, 8, 15, 16, 17, 31, 33, 63, 64, 65, 100, 127, 128, 129, 192, 255, 256, 257, 300 };
+	static const int64_t widths[] = { 1,  2,  3,   7,   8,   15,  16,  17,  31,  33,  63,
+					  64, 65, 100, 127, 128, 129, 192, 255, 256, 257, 300 };
 	return widths[roll(d) % NNO_COUNT(widths)];
 }
 
@@ -53,8 +54,8 @@ static config random_config(uint64_t seed)
 
 static data make_data(const config *c, bool fractions)
 {
-	const int64_t counts[BUFFERS] = { c->n * c->in, c->in * c->out, c->out, c->n * c->out, c->n * c->out, c->n * c->in,
-		                          c->in * c->out, c->out };
+	const int64_t counts[BUFFERS] = { c->n * c->in,  c->in * c->out, c->out,         c->n * c->out,
+					  c->n * c->out, c->n * c->in,   c->in * c->out, c->out };
 	data x;
 	dice d = { 9 };
 	for (int i = 0; i < BUFFERS; i++) {
@@ -77,9 +78,15 @@ static void free_data(data *x)
 
 static void run_library(const config *c, data *x, const nno_kernels *kernels, nno_pool *pool)
 {
-	trial t = { .op = { .cls = &nno_op_linear, .n_in = 1, .n_param = c->a.bias ? 2 : 1, .in = { { 1, 1, c->in } },
-	                    .out = { 1, 1, c->out }, .batch = c->batch, .training = true, .wants_dsrc = { !c->no_dsrc },
-	                    .wants_dparam = !(c->weight_frozen && (c->bias_frozen || !c->a.bias)) } };
+	trial t = { .op = { .cls = &nno_op_linear,
+			    .n_in = 1,
+			    .n_param = c->a.bias ? 2 : 1,
+			    .in = { { 1, 1, c->in } },
+			    .out = { 1, 1, c->out },
+			    .batch = c->batch,
+			    .training = true,
+			    .wants_dsrc = { !c->no_dsrc },
+			    .wants_dparam = !(c->weight_frozen && (c->bias_frozen || !c->a.bias)) } };
 	nno_linear_attr a = c->a;
 	t.op.attr = &a;
 	start_trial(&t, kernels, pool);
@@ -123,12 +130,14 @@ static void run_definition(const config *c, data *x)
 static void compare(const config *c, const data *got, const data *wanted, const char *isa)
 {
 	for (int b = DST; b < BUFFERS; b++) {
-		if ((b == DSRC && c->no_dsrc) || (b == DWEIGHT && c->weight_frozen) || (b == DBIAS && (c->bias_frozen || !c->a.bias)))
+		if ((b == DSRC && c->no_dsrc) || (b == DWEIGHT && c->weight_frozen) ||
+		    (b == DBIAS && (c->bias_frozen || !c->a.bias)))
 			continue;
 		for (int64_t i = 0; i < got->b[b].n; i++)
 			if (!(data_of(&got->b[b])[i] == data_of(&wanted->b[b])[i]))
-				fail_msg("%s, %d to %d, batch %d, add %d: buffer %d [%d] is %g, %g wanted", isa, (int)c->in, (int)c->out, (int)c->n,
-				         c->add, b, (int)i, (double)data_of(&got->b[b])[i], (double)data_of(&wanted->b[b])[i]);
+				fail_msg("%s, %d to %d, batch %d, add %d: buffer %d [%d] is %g, %g wanted", isa,
+					 (int)c->in, (int)c->out, (int)c->n, c->add, b, (int)i,
+					 (double)data_of(&got->b[b])[i], (double)data_of(&wanted->b[b])[i]);
 	}
 }
 
@@ -166,7 +175,8 @@ static void threads_give_equal_bits(void **state)
 				data x = make_data(&c, true);
 				run_library(&c, &x, kernels, pools[p]);
 				for (int b = 0; b < BUFFERS; b++)
-					assert_memory_equal(data_of(&first.b[b]), data_of(&x.b[b]), (size_t)x.b[b].n * sizeof(float));
+					assert_memory_equal(data_of(&first.b[b]), data_of(&x.b[b]),
+							    (size_t)x.b[b].n * sizeof(float));
 				free_data(&x);
 			}
 			free_data(&first);

@@ -1,5 +1,5 @@
-/* pool_exact.c - maximum and average pooling against the definition over random windows; the maximum and all sums are exact
- * on small integers, many of them equal. */
+/* pool_exact.c - maximum and average pooling against the definition over random windows; the maximum and all sums are
+ * exact on small integers, many of them equal. */
 #include "trial.h"
 
 typedef struct config {
@@ -55,8 +55,11 @@ static config random_config(uint64_t seed)
 		c.out.w = between(&d, 1, 9);
 		return c;
 	}
-	c.a = (nno_pool_attr){ .kernel_h = between(&d, 1, 5), .kernel_w = between(&d, 1, 5), .stride_h = between(&d, 1, 6),
-		               .stride_w = between(&d, 1, 6), .count_include_pad = roll(&d) % 2 };
+	c.a = (nno_pool_attr){ .kernel_h = between(&d, 1, 5),
+			       .kernel_w = between(&d, 1, 5),
+			       .stride_h = between(&d, 1, 6),
+			       .stride_w = between(&d, 1, 6),
+			       .count_include_pad = roll(&d) % 2 };
 	c.a.pad_h = between(&d, 0, c.a.kernel_h / 2);
 	c.a.pad_w = between(&d, 0, c.a.kernel_w / 2);
 	bool ceil_mode = roll(&d) % 2;
@@ -94,8 +97,13 @@ static void free_data(data *x)
 
 static void run_library(const config *c, data *x, const nno_kernels *kernels, nno_pool *pool)
 {
-	trial t = { .op = { .cls = c->maximum ? &nno_op_max_pool : &nno_op_avg_pool, .n_in = 1, .in = { c->in }, .out = c->out,
-	                    .batch = c->batch, .training = true, .wants_dsrc = { true } } };
+	trial t = { .op = { .cls = c->maximum ? &nno_op_max_pool : &nno_op_avg_pool,
+			    .n_in = 1,
+			    .in = { c->in },
+			    .out = c->out,
+			    .batch = c->batch,
+			    .training = true,
+			    .wants_dsrc = { true } } };
 	nno_pool_attr a = c->a;
 	t.op.attr = &a;
 	start_trial(&t, kernels, pool);
@@ -167,7 +175,7 @@ static void run_definition(const config *c, data *x)
 				span h = span_of(c, z, c->in.w, c->out.w, c->a.kernel_w, c->a.stride_w, c->a.pad_w);
 				for (int64_t k = 0; k < c->in.c; k++)
 					run_window(c, x, data_of(&x->b[SRC]) + i * nno_shape_count(c->in) + k, v, h,
-					           ((i * c->out.h + y) * c->out.w + z) * c->in.c + k);
+						   ((i * c->out.h + y) * c->out.w + z) * c->in.c + k);
 			}
 }
 
@@ -178,10 +186,13 @@ static void compare(const config *c, const data *got, const data *wanted, const 
 		for (int64_t i = 0; i < got->b[b].n; i++) {
 			double g = (double)data_of(&got->b[b])[i], w = (double)data_of(&wanted->b[b])[i];
 			if (!(fabs(g - w) <= (c->maximum || b != DSRC ? 0.0 : 2e-6)))
-				fail_msg("%s, %s pool %d, %dx%dx%d to %dx%d, kernel %dx%d, stride %dx%d, pad %dx%d, adaptive %d: buffer %d [%d] is "
-				         "%.9g, %.9g wanted", isa, c->maximum ? "max" : "avg", number, (int)c->in.h, (int)c->in.w, (int)c->in.c,
-				         (int)c->out.h, (int)c->out.w, (int)c->a.kernel_h, (int)c->a.kernel_w, (int)c->a.stride_h,
-				         (int)c->a.stride_w, (int)c->a.pad_h, (int)c->a.pad_w, c->a.adaptive, b, (int)i, g, w);
+				fail_msg("%s, %s pool %d, %dx%dx%d to %dx%d, kernel %dx%d, stride %dx%d, pad %dx%d, "
+					 "adaptive %d: buffer %d [%d] is "
+					 "%.9g, %.9g wanted",
+					 isa, c->maximum ? "max" : "avg", number, (int)c->in.h, (int)c->in.w,
+					 (int)c->in.c, (int)c->out.h, (int)c->out.w, (int)c->a.kernel_h,
+					 (int)c->a.kernel_w, (int)c->a.stride_h, (int)c->a.stride_w, (int)c->a.pad_h,
+					 (int)c->a.pad_w, c->a.adaptive, b, (int)i, g, w);
 		}
 }
 
@@ -216,7 +227,8 @@ static void threads_give_equal_bits(void **state)
 			data x = make_data(&c, true);
 			run_library(&c, &x, nno_kernels_best(0), pools[p]);
 			for (int b = 0; b < BUFFERS; b++)
-				assert_memory_equal(data_of(&first.b[b]), data_of(&x.b[b]), (size_t)x.b[b].n * sizeof(float));
+				assert_memory_equal(data_of(&first.b[b]), data_of(&x.b[b]),
+						    (size_t)x.b[b].n * sizeof(float));
 			free_data(&x);
 		}
 		free_data(&first);

@@ -17,7 +17,10 @@ typedef struct buffer {
 	int64_t n;
 } buffer;
 
-static inline float *data_of(const buffer *b) { return b->block + GUARD; }
+static inline float *data_of(const buffer *b)
+{
+	return b->block + GUARD;
+}
 
 static inline buffer make_buffer(int64_t n)
 {
@@ -85,7 +88,8 @@ typedef struct trial {
 static inline void start_trial(trial *t, const nno_kernels *kernels, nno_pool *pool)
 {
 	assert_true(t->op.cls->book(&t->op, nno_pool_slots(pool)));
-	t->workspace_bytes = t->op.forward_workspace > t->op.backward_workspace ? t->op.forward_workspace : t->op.backward_workspace;
+	t->workspace_bytes =
+	    t->op.forward_workspace > t->op.backward_workspace ? t->op.forward_workspace : t->op.backward_workspace;
 	t->saved = malloc(t->op.saved_bytes + 1);
 	t->workspace = aligned_alloc(64, (t->workspace_bytes + 127) / 64 * 64);
 	assert_non_null(t->saved);
