@@ -7,8 +7,8 @@
  * defaults. Destroy the handle when you like: a model keeps its own reference.
  *
  * Create functions fail with INVALID_ARGUMENT, naming the option, and OUT_OF_MEMORY; whether a layer suits its input is seen
- * when its model is built. A layer is used by one thread at a time. Everything here is since 0.1. Where PyTorch has the
- * layer, values and gradients are PyTorch's, those of infinities and NaNs too.
+ * when its model is built. A layer is used by one thread at a time. Everything here is since 0.1. Activations
+ * and softmax treat infinities and NaNs as PyTorch's do, in their gradients too.
  */
 #ifndef NNOPT_LAYER_H
 #define NNOPT_LAYER_H

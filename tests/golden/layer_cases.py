@@ -152,6 +152,7 @@ def networks(case):
     case("dropout alone, inference", node("dropout", p=0.5), (2, 3, 2, 2), training=False)
     case("conv, relu", [conv(17, 3, padding=1), node("relu")], (2, 5, 4, 5))
     case("conv, relu, inference", [conv(17, 3, padding=1), node("relu")], (2, 5, 4, 5), training=False)
+    case("conv, relu, not finite", [conv(3, 1), node("relu")], (1, 1, 2, 3), given=[NAN, 1.0, INF, -1.0, -INF, 2.0])
     case("conv, relu, max pool", [conv(16, 3, padding=1), node("relu"), pool("max", 2)], (2, 3, 6, 6))
     case("conv, max pool, relu", [conv(5, 3), pool("max", 2), node("relu")], (2, 3, 6, 6))
     case("conv, batch norm, relu", [conv(16, 3, padding=1), node("batch_norm2d"), node("relu")], (2, 3, 5, 5), steps=2)
