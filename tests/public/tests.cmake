@@ -8,3 +8,4 @@ add_test(NAME public/headers COMMAND sh ${CMAKE_CURRENT_SOURCE_DIR}/public/heade
 set_tests_properties(public/headers PROPERTIES SKIP_RETURN_CODE 77)
 add_test(NAME public/struct_list COMMAND sh ${CMAKE_CURRENT_SOURCE_DIR}/public/structs.sh ${PROJECT_SOURCE_DIR})
 nnopt_public_test(public/structs)
+add_test(NAME public/snippets COMMAND sh ${CMAKE_CURRENT_SOURCE_DIR}/public/snippets.sh ${PROJECT_SOURCE_DIR} ${CMAKE_C_COMPILER} ${CMAKE_CURRENT_BINARY_DIR}/snippets)
