@@ -4,83 +4,41 @@
 
 #include "op/parallel.h"
 
-#include <math.h>
+#include <stddef.h>
 
-typedef float (*value_fn)(float x, const nno_act_attr *a);
-/* The derivative from the input x and the result y; each uses one of them, as its class says. A NaN lets the gradient pass,
- * as in PyTorch: it must not vanish from sight. */
-typedef float (*slope_fn)(float x, float y, const nno_act_attr *a);
-
-static float relu(float x, const nno_act_attr *a) { (void)a; return x < 0.0f ? 0.0f : x; }
-static float relu_slope(float x, float y, const nno_act_attr *a) { (void)x; (void)a; return y <= 0.0f ? 0.0f : 1.0f; }
-static float leaky(float x, const nno_act_attr *a) { return x < 0.0f ? x * a->slope : x; }
-static float leaky_slope(float x, float y, const nno_act_attr *a) { (void)y; return x > 0.0f ? 1.0f : a->slope; }
-static float relu6(float x, const nno_act_attr *a) { (void)a; return x < 0.0f ? 0.0f : x > 6.0f ? 6.0f : x; }
-static float relu6_slope(float x, float y, const nno_act_attr *a) { (void)x; (void)a; return y <= 0.0f || y >= 6.0f ? 0.0f : 1.0f; }
-static float sigmoid_of(float x) { return 1.0f / (1.0f + expf(-x)); }
-static float sigmoid(float x, const nno_act_attr *a) { (void)a; return sigmoid_of(x); }
-static float sigmoid_slope(float x, float y, const nno_act_attr *a) { (void)x; (void)a; return y * (1.0f - y); }
-static float tanh_value(float x, const nno_act_attr *a) { (void)a; return tanhf(x); }
-static float tanh_slope(float x, float y, const nno_act_attr *a) { (void)x; (void)a; return 1.0f - y * y; }
-static float silu(float x, const nno_act_attr *a) { (void)a; return x * sigmoid_of(x); }
-
-static float silu_slope(float x, float y, const nno_act_attr *a)
-{
-	(void)y;
-	(void)a;
-	float s = sigmoid_of(x);
-	return s * (1.0f + x * (1.0f - s));
-}
-
-#define SQRT_2_OVER_PI 0.7978845608f
-#define GELU_CUBIC 0.044715f
-
-static float gelu(float x, const nno_act_attr *a)
-{
-	if (a->tanh_form)
-		return 0.5f * x * (1.0f + tanhf(SQRT_2_OVER_PI * (x + GELU_CUBIC * x * x * x)));
-	return 0.5f * x * (1.0f + erff(x * 0.7071067812f));
-}
-
-static float gelu_slope(float x, float y, const nno_act_attr *a)
-{
-	(void)y;
-	if (a->tanh_form) {
-		float t = tanhf(SQRT_2_OVER_PI * (x + GELU_CUBIC * x * x * x));
-		float rise = 0.5f * x * (1.0f - t * t);
-		/* Where tanh is flat the square of x may be infinite, and its product with 0 no number. */
-		rise = rise == 0.0f ? 0.0f : rise * SQRT_2_OVER_PI * (1.0f + 3.0f * GELU_CUBIC * x * x);
-		return 0.5f * (1.0f + t) + rise;
-	}
-	return 0.5f * (1.0f + erff(x * 0.7071067812f)) + x * 0.3989422804f * expf(-0.5f * x * x);
-}
-
+/* Which kernels an op class stands for, by their places in the table. */
 static const struct {
 	const nno_op_class *cls;
-	value_fn value;
-	slope_fn slope;
+	bool tanh_form;
+	size_t value, gradient;
 } functions[] = {
-	{ &nno_op_relu, relu, relu_slope },          { &nno_op_leaky_relu, leaky, leaky_slope },
-	{ &nno_op_relu6, relu6, relu6_slope },       { &nno_op_gelu, gelu, gelu_slope },
-	{ &nno_op_silu, silu, silu_slope },          { &nno_op_sigmoid, sigmoid, sigmoid_slope },
-	{ &nno_op_tanh, tanh_value, tanh_slope },
+#define FUNCTION(op, form, kernel) { &nno_op_##op, form, offsetof(nno_kernels, kernel##_f32), offsetof(nno_kernels, kernel##_gradient_f32) }
+	FUNCTION(relu, false, relu),       FUNCTION(leaky_relu, false, leaky_relu), FUNCTION(relu6, false, relu6),
+	FUNCTION(sigmoid, false, sigmoid), FUNCTION(tanh, false, tanh),             FUNCTION(silu, false, silu),
+	FUNCTION(gelu, false, gelu),       FUNCTION(gelu, true, gelu_tanh),
+#undef FUNCTION
 };
+
+typedef void (*value_fn)(float *dst, const float *x, float slope, int64_t n);
+typedef void (*gradient_fn)(float *dx, const float *dy, const float *v, float slope, int64_t n, int add);
 
 typedef struct act_job {
 	const nno_op *op;
 	nno_run *run;
 	value_fn value;
-	slope_fn slope;
+	gradient_fn gradient;
+	float slope;
 	int64_t count;
 } act_job;
 
 static act_job start_job(const nno_op *op, nno_run *run)
 {
-	act_job j = { .op = op, .run = run, .count = run->n * nno_shape_count(op->out) };
+	const nno_act_attr *a = op->attr;
+	act_job j = { .op = op, .run = run, .slope = a->slope, .count = run->n * nno_shape_count(op->out) };
 	for (size_t i = 0; i < NNO_COUNT(functions); i++)
-		if (functions[i].cls == op->cls) {
-			j.value = functions[i].value;
-			j.slope = functions[i].slope;
+		if (functions[i].cls == op->cls && functions[i].tanh_form == a->tanh_form) {
+			j.value = *(const value_fn *)((const char *)run->kernels + functions[i].value);
+			j.gradient = *(const gradient_fn *)((const char *)run->kernels + functions[i].gradient);
 		}
 	return j;
 }
@@ -96,25 +54,17 @@ static void forward_chunk(void *user, int64_t index, int slot)
 {
 	(void)slot;
 	const act_job *j = user;
-	const float *src = j->run->src[0] + index * NNO_CHUNK;
-	float *dst = j->run->dst + index * NNO_CHUNK;
-	int64_t n = nno_chunk_length(j->count, index);
-	for (int64_t i = 0; i < n; i++)
-		dst[i] = j->value(src[i], j->op->attr);
+	int64_t at = index * NNO_CHUNK;
+	j->value(j->run->dst + at, j->run->src[0] + at, j->slope, nno_chunk_length(j->count, index));
 }
 
 static void backward_chunk(void *user, int64_t index, int slot)
 {
 	(void)slot;
 	const act_job *j = user;
-	int64_t at = index * NNO_CHUNK, n = nno_chunk_length(j->count, index);
+	int64_t at = index * NNO_CHUNK;
 	const float *from = (j->op->cls->needs_src ? j->run->src[0] : j->run->dst) + at;
-	const float *ddst = j->run->ddst + at;
-	float *dsrc = j->run->dsrc[0] + at;
-	for (int64_t i = 0; i < n; i++) {
-		float g = ddst[i] * j->slope(from[i], from[i], j->op->attr);
-		dsrc[i] = j->run->dsrc_add[0] ? dsrc[i] + g : g;
-	}
+	j->gradient(j->run->dsrc[0] + at, j->run->ddst + at, from, j->slope, nno_chunk_length(j->count, index), j->run->dsrc_add[0]);
 }
 
 static void forward(const nno_op *op, nno_run *run)
@@ -140,13 +90,9 @@ static void softmax_chunk(void *user, int64_t index, int slot)
 	for (int64_t p = index * PIXELS; p < to; p++) {
 		const float *x = j->run->src[0] + p * c;
 		float *y = j->run->dst + p * c;
-		float most = x[0], sum = 0.0f;
-		for (int64_t i = 1; i < c; i++)
-			most = x[i] > most ? x[i] : most;
-		for (int64_t i = 0; i < c; i++)
-			sum += y[i] = expf(x[i] - most);
-		for (int64_t i = 0; i < c; i++)
-			y[i] /= sum;
+		float sums[2];
+		j->run->kernels->softmax_row_f32(y, x, c, sums);
+		j->run->kernels->scale_f32(y, y, 1.0f / sums[1], c);
 	}
 }
 
