@@ -63,7 +63,7 @@ void nno_text_add_number(nno_text *t, double value, bool is_float)
 	}
 	/* The fewest digits that read back the same. The host's locale may print another decimal point. */
 	for (int digits = 1; digits <= 17; digits++) {
-		int n = snprintf(text, sizeof text, "%.*e", digits - 1, value);
+		int n = snprintf(text, sizeof text, "%.*g", digits, value);
 		for (int i = 0; i < n; i++)
 			if (strchr("+-0123456789e", text[i]) == NULL)
 				text[i] = '.';

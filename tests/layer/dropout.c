@@ -119,7 +119,7 @@ static void mask_is_a_function_of_seed_and_step(void **state)
 	assert_int_equal(nnopt_model_step(first.model), 10);
 	free_net(&first);
 	for (int isa = 1; isa <= ISAS; isa++) {
-		nnopt_context *context = context_of(isa, 1);
+		nnopt_context *context = isa_context(isa, 1);
 		if (context == NULL)
 			continue;
 		nnopt_context_destroy(context);

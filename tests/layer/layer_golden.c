@@ -212,7 +212,7 @@ static void equals_pytorch(void **state)
 {
 	(void)state;
 	for (int isa = 1; isa <= ISAS; isa++) {
-		nnopt_context *context = context_of(isa, 2);
+		nnopt_context *context = isa_context(isa, 2);
 		if (context == NULL)
 			continue;
 		int64_t at = 0;

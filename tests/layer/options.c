@@ -47,7 +47,7 @@ static void conv2d_options(void **state)
 	    "\"out_channels\": 8, \"kernel_h\": 3, \"kernel_w\": 3, \"stride_h\": 1, \"stride_w\": 1, \"padding_h\": "
 	    "0, "
 	    "\"padding_w\": 0, \"dilation_h\": 1, \"dilation_w\": 1, \"groups\": 1, \"same_padding\": false, "
-	    "\"use_bias\": true, \"weight_init\": 0, \"bias_init\": 0, \"weight_value\": 0e+00, \"bias_value\": 0e+00");
+	    "\"use_bias\": true, \"weight_init\": 0, \"bias_init\": 0, \"weight_value\": 0, \"bias_value\": 0");
 	nnopt_conv2d_options o;
 	assert_ok(nnopt_conv2d_options_init(&o, sizeof o));
 	o.kernel_w = 5;
@@ -68,8 +68,8 @@ static void conv2d_options(void **state)
 		      "\"out_channels\": 18, \"kernel_h\": 3, \"kernel_w\": 5, \"stride_h\": 2, \"stride_w\": 3, "
 		      "\"padding_h\": 4, "
 		      "\"padding_w\": 6, \"dilation_h\": 7, \"dilation_w\": 8, \"groups\": 9, \"same_padding\": false, "
-		      "\"use_bias\": false, \"weight_init\": 8, \"bias_init\": 1, \"weight_value\": 5e-01, "
-		      "\"bias_value\": 2.5e-01");
+		      "\"use_bias\": false, \"weight_init\": 8, \"bias_init\": 1, \"weight_value\": 0.5, "
+		      "\"bias_value\": 0.25");
 	o.kernel_h = 1;
 	o.padding_mode = NNOPT_PADDING_SAME;
 	assert_ok(nnopt_conv2d_create(&l, ctx, 18, 3, &o));
@@ -87,8 +87,8 @@ static void linear_options(void **state)
 	assert_ok(nnopt_linear_create(&l, ctx, 8, NULL));
 	expect_fields(
 	    l,
-	    "\"out_features\": 8, \"use_bias\": true, \"weight_init\": 0, \"bias_init\": 0, \"weight_value\": 0e+00, "
-	    "\"bias_value\": 0e+00");
+	    "\"out_features\": 8, \"use_bias\": true, \"weight_init\": 0, \"bias_init\": 0, \"weight_value\": 0, "
+	    "\"bias_value\": 0");
 	assert_ok(nnopt_linear_options_init(&o, sizeof o));
 	o.use_bias = 0;
 	o.weight_init = NNOPT_INIT_ORTHOGONAL;
@@ -98,8 +98,8 @@ static void linear_options(void **state)
 	assert_ok(nnopt_linear_create(&l, ctx, 9, &o));
 	expect_fields(
 	    l,
-	    "\"out_features\": 9, \"use_bias\": false, \"weight_init\": 7, \"bias_init\": 8, \"weight_value\": 2e+00, "
-	    "\"bias_value\": 3e+00");
+	    "\"out_features\": 9, \"use_bias\": false, \"weight_init\": 7, \"bias_init\": 8, \"weight_value\": 2, "
+	    "\"bias_value\": 3");
 }
 
 static void batch_norm_options(void **state)
@@ -120,7 +120,7 @@ static void batch_norm_options(void **state)
 		o.epsilon = 0.25f;
 		o.use_scale = 0;
 		assert_ok(create[i](&l, ctx, &o));
-		expect_fields(l, "\"momentum\": 5e-01, \"epsilon\": 2.5e-01, \"use_scale\": false, \"use_bias\": true");
+		expect_fields(l, "\"momentum\": 0.5, \"epsilon\": 0.25, \"use_scale\": false, \"use_bias\": true");
 		o.use_scale = 1;
 		o.use_bias = 0;
 		assert_ok(create[i](&l, ctx, &o));
@@ -178,13 +178,13 @@ static void single_options(void **state)
 	assert_ok(nnopt_adaptive_max_pool2d_create(&l, ctx, 4, 5));
 	expect_fields(l, "\"out_h\": 4, \"out_w\": 5");
 	assert_ok(nnopt_leaky_relu_create(&l, ctx, 0.25f));
-	expect_fields(l, "\"slope\": 2.5e-01");
+	expect_fields(l, "\"slope\": 0.25");
 	assert_ok(nnopt_gelu_create(&l, ctx, 0));
 	expect_fields(l, "\"tanh_form\": false");
 	assert_ok(nnopt_gelu_create(&l, ctx, 1));
 	expect_fields(l, "\"tanh_form\": true");
 	assert_ok(nnopt_dropout_create(&l, ctx, 0.75f));
-	expect_fields(l, "\"p\": 7.5e-01");
+	expect_fields(l, "\"p\": 0.75");
 	l = NULL;
 	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "0x3", nnopt_adaptive_avg_pool2d_create(&l, ctx, 0, 3));
 	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "slope -1", nnopt_leaky_relu_create(&l, ctx, -1.0f));
