@@ -44,7 +44,7 @@ static void report(nnopt_context *ctx, nnopt_model *net, nnopt_loader *test)
 
 int main(int argc, char **argv)
 {
-	int64_t epochs = argc > 1 ? atoll(argv[1]) : 10;
+	int64_t epochs = argc > 1 ? atoll(argv[1]) : 14;
 	const char *dir = argc > 2 ? argv[2] : "/usr/share/datasets/fashion-mnist", *out = argc > 3 ? argv[3] : ".";
 	nnopt_context *ctx = NULL;
 	CHECK(nnopt_context_create(&ctx, NULL));

@@ -4,7 +4,7 @@
 set -eu
 . "$(dirname "$0")/../cmake/setup.sh"
 
-epochs=10
+epochs=14
 while [ $# -gt 0 ]; do
 	case $1 in
 	--epochs) epochs=$2 && shift 2 ;;

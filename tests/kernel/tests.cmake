@@ -1,1 +1,1 @@
-nnopt_test(kernel/check_training)
+nnopt_test(kernel/check)

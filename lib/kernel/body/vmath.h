@@ -48,7 +48,7 @@ NNO_INLINE vf v_polynomial(vf z, const float *c, int n)
 	return p;
 }
 
-/* tanh, error below 5 ulp, NaN for NaN. A quotient of polynomials in x^2 on [-7.9, 7.9], past which a float's tanh is 1: the
+/* tanh, error below 6 ulp, NaN for NaN. A quotient of polynomials in x^2 on [-7.9, 7.9], past which a float's tanh is 1: the
  * minimax one of Eigen's ptanh. Close to 0 the function is its argument. */
 NNO_INLINE vf v_tanh(vf x)
 {
