@@ -19,7 +19,8 @@ typedef struct nnopt_metrics nnopt_metrics;
 NNOPT_API nnopt_status nnopt_metrics_create(nnopt_metrics **out, nnopt_context *context, int64_t classes);
 NNOPT_API void nnopt_metrics_destroy(nnopt_metrics *metrics);
 NNOPT_API void nnopt_metrics_reset(nnopt_metrics *metrics);
-/** Adds a batch: scores f32 (N, classes) (logits or probabilities), labels i32 or i64 (N). Ties go to the lower class. */
+/** Adds a batch: scores f32 (N, classes) (logits or probabilities), labels i32 or i64 (N). Ties go to the lower class; a NaN
+ *  is below every number. */
 NNOPT_API nnopt_status nnopt_metrics_add(nnopt_metrics *metrics, const nnopt_tensor *scores, const nnopt_tensor *labels);
 
 /** Samples added. @since 0.1 */

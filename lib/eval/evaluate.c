@@ -1,7 +1,5 @@
 /* evaluate.c - a model over a dataset. */
-#include "nnopt/eval.h"
-
-#include <string.h>
+#include "eval/eval.h"
 
 typedef struct totals {
 	double loss, weight;
@@ -13,12 +11,8 @@ static int64_t count_hits(const nnopt_tensor *scores, const nnopt_tensor *labels
 	const float *row = nnopt_tensor_const_data(scores);
 	const int32_t *label = nnopt_tensor_const_data(labels);
 	int64_t n = nnopt_tensor_extent(scores, 0), classes = nnopt_tensor_extent(scores, 1), hits = 0;
-	for (int64_t i = 0; i < n; i++, row += classes) {
-		int64_t best = 0;
-		for (int64_t c = 1; c < classes; c++)
-			best = row[c] > row[best] ? c : best;
-		hits += best == label[i];
-	}
+	for (int64_t i = 0; i < n; i++, row += classes)
+		hits += nno_best_class(row, classes) == label[i];
 	return hits;
 }
 
@@ -56,11 +50,12 @@ nnopt_status nnopt_evaluate(nnopt_model *model, nnopt_plan *plan, nnopt_loader *
 {
 	if (model == NULL || loader == NULL)
 		return nnopt_fail(NNOPT_ERROR_INVALID_ARGUMENT, "evaluate: model or loader is NULL");
-	if (out != NULL && out->struct_size < sizeof(size_t))
-		return nnopt_fail(NNOPT_ERROR_INVALID_ARGUMENT, "evaluate: struct_size of the evaluation is not set");
 	nnopt_plan *own = NULL;
 	totals t = { 0 };
-	nnopt_status status = plan != NULL ? NNOPT_OK : make_plan(model, loader, &own);
+	nnopt_status status = out != NULL ? nnopt_result_check(out, "evaluate") : NNOPT_OK;
+	if (status != NNOPT_OK)
+		return status;
+	status = plan != NULL ? NNOPT_OK : make_plan(model, loader, &own);
 	if (status == NNOPT_OK)
 		status = nnopt_loader_start(loader, 0, 0);
 	while (status == NNOPT_OK) {
@@ -72,9 +67,9 @@ nnopt_status nnopt_evaluate(nnopt_model *model, nnopt_plan *plan, nnopt_loader *
 	}
 	nnopt_plan_destroy(own);
 	if (status == NNOPT_OK && out != NULL) {
-		nnopt_evaluation r = { .struct_size = out->struct_size, .loss = t.weight > 0.0 ? t.loss / t.weight : 0.0,
+		nnopt_evaluation r = { .struct_size = sizeof r, .loss = t.weight > 0.0 ? t.loss / t.weight : 0.0,
 			               .accuracy = t.count > 0 ? (double)t.hits / (double)t.count : 0.0, .count = t.count };
-		memcpy(out, &r, out->struct_size < sizeof r ? out->struct_size : sizeof r);
+		nnopt_result_give(out, &r, sizeof r);
 	}
 	return status;
 }

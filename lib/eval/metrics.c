@@ -1,5 +1,5 @@
 /* metrics.c - counts over predictions, and what follows from them. */
-#include "nnopt/eval.h"
+#include "eval/eval.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -92,12 +92,10 @@ nnopt_status nnopt_metrics_add(nnopt_metrics *m, const nnopt_tensor *scores, con
 	const float *row = nnopt_tensor_const_data(scores);
 	int64_t n = nnopt_tensor_extent(scores, 0);
 	for (int64_t i = 0; i < n; i++, row += m->classes) {
-		int64_t label = label_at(labels, i), best = 0, above = 0;
-		for (int64_t c = 0; c < m->classes; c++) {
-			best = row[c] > row[best] ? c : best;
-			above += row[c] > row[label] || (row[c] == row[label] && c < label);
-		}
-		m->confusion[label * m->classes + best]++;
+		int64_t label = label_at(labels, i), above = 0;
+		for (int64_t c = 0; c < m->classes; c++)
+			above += nno_score_above(row[c], row[label]) || (c < label && !nno_score_above(row[label], row[c]));
+		m->confusion[label * m->classes + nno_best_class(row, m->classes)]++;
 		m->ranks[above]++;
 	}
 	m->count += n;
@@ -190,11 +188,12 @@ nnopt_status nnopt_metrics_class(const nnopt_metrics *m, int64_t index, nnopt_cl
 {
 	if (m == NULL || out == NULL)
 		return nnopt_fail(NNOPT_ERROR_INVALID_ARGUMENT, "metrics_class: an argument is NULL");
-	if (out->struct_size < sizeof(size_t))
-		return nnopt_fail(NNOPT_ERROR_INVALID_ARGUMENT, "metrics_class: struct_size is not set");
+	nnopt_status status = nnopt_result_check(out, "metrics_class");
+	if (status != NNOPT_OK)
+		return status;
 	if (index < 0 || index >= m->classes)
 		return nnopt_fail(NNOPT_ERROR_INVALID_ARGUMENT, "metrics_class: no class of that index");
-	nnopt_class_metrics r = { .struct_size = out->struct_size };
+	nnopt_class_metrics r = { .struct_size = sizeof r };
 	for (int64_t c = 0; c < m->classes; c++) {
 		r.support += m->confusion[index * m->classes + c];
 		r.predicted += m->confusion[c * m->classes + index];
@@ -205,7 +204,7 @@ nnopt_status nnopt_metrics_class(const nnopt_metrics *m, int64_t index, nnopt_cl
 	r.f1 = ratio(2 * hits, r.support + r.predicted);
 	wilson(hits, r.predicted, 0.95, &r.precision_low, &r.precision_high);
 	wilson(hits, r.support, 0.95, &r.recall_low, &r.recall_high);
-	memcpy(out, &r, out->struct_size < sizeof r ? out->struct_size : sizeof r);
+	nnopt_result_give(out, &r, sizeof r);
 	return NNOPT_OK;
 }
 

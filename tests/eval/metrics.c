@@ -1,0 +1,244 @@
+/* metrics.c - counts and shares as scikit-learn has them, Wilson's intervals, the report, evaluation against a loop. */
+#include "check.h"
+#include "golden.h"
+
+#include <math.h>
+#include <stdio.h>
+
+#include "golden/eval.inc"
+
+static nnopt_context *ctx;
+
+static int setup(void **state)
+{
+	(void)state;
+	return nnopt_context_create(&ctx, NULL) != NNOPT_OK;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	nnopt_context_destroy(ctx);
+	return 0;
+}
+
+static float score_of(int i, int c)
+{
+	float s = number(50 + (uint32_t)c, (uint32_t)i) - (c == 6 ? 10.0f : 0.0f);
+	return labels[i] == c && c != 6 ? s + 1.5f : s;
+}
+
+/* Adds the samples in batches of `size`, labels i32 or i64. */
+static nnopt_metrics *make_metrics(int size, nnopt_dtype dtype)
+{
+	nnopt_metrics *m = NULL;
+	assert_ok(nnopt_metrics_create(&m, ctx, C));
+	for (int from = 0; from < N; from += size) {
+		int64_t n = N - from < size ? N - from : size;
+		nnopt_tensor *scores = NULL, *targets = NULL;
+		assert_ok(nnopt_tensor_create(&scores, ctx, NNOPT_F32, 2, (int64_t[]){ n, C }, NNOPT_NCHW));
+		assert_ok(nnopt_tensor_create(&targets, ctx, dtype, 1, &n, NNOPT_NCHW));
+		for (int64_t i = 0; i < n * C; i++)
+			((float *)nnopt_tensor_data(scores))[i] = score_of(from + (int)(i / C), (int)(i % C));
+		assert_ok(nnopt_tensor_copy_in(targets, labels + from, (size_t)n * sizeof *labels, NNOPT_I32, NNOPT_NCHW));
+		assert_ok(nnopt_metrics_add(m, scores, targets));
+		nnopt_tensor_destroy(scores);
+		nnopt_tensor_destroy(targets);
+	}
+	return m;
+}
+
+static void assert_near(double got, double wanted)
+{
+	if (!(fabs(got - wanted) <= 1e-12))
+		fail_msg("%.17g, %.17g wanted", got, wanted);
+}
+
+static void as_scikit_learn(void **state)
+{
+	(void)state;
+	for (int round = 0; round < 3; round++) {
+		nnopt_metrics *m = make_metrics(round == 0 ? N : 7, round == 2 ? NNOPT_I64 : NNOPT_I32);
+		assert_int_equal(nnopt_metrics_count(m), N);
+		assert_int_equal(nnopt_metrics_classes(m), C);
+		assert_near(nnopt_metrics_accuracy(m), accuracy);
+		for (int k = 1; k <= C; k++)
+			assert_near(nnopt_metrics_top_k(m, k), top[k - 1]);
+		assert_near(nnopt_metrics_top_k(m, 100), 1.0);
+		for (int a = 0; a < C; a++) {
+			nnopt_class_metrics one = { .struct_size = sizeof one };
+			int64_t support = 0;
+			for (int p = 0; p < C; p++) {
+				assert_int_equal(nnopt_metrics_confusion(m, a, p), matrix[a][p]);
+				support += matrix[a][p];
+			}
+			assert_ok(nnopt_metrics_class(m, a, &one));
+			assert_int_equal(one.support, support);
+			assert_near(one.precision, precision[a]);
+			assert_near(one.recall, recall[a]);
+			assert_near(one.f1, f1[a]);
+			assert_near(one.precision_low, precision_bounds[a][0]);
+			assert_near(one.precision_high, precision_bounds[a][1]);
+			assert_near(one.recall_low, recall_bounds[a][0]);
+			assert_near(one.recall_high, recall_bounds[a][1]);
+		}
+		double p, r, f, low, high;
+		assert_ok(nnopt_metrics_macro(m, &p, &r, &f));
+		assert_near(p, macro[0]);
+		assert_near(r, macro[1]);
+		assert_near(f, macro[2]);
+		for (int i = 0; i < 3; i++) {
+			assert_ok(nnopt_metrics_accuracy_interval(m, bounds[i][0], &low, &high));
+			assert_near(low, bounds[i][1]);
+			assert_near(high, bounds[i][2]);
+		}
+		nnopt_metrics_reset(m);
+		assert_int_equal(nnopt_metrics_count(m), 0);
+		assert_near(nnopt_metrics_accuracy(m), 0.0);
+		assert_int_equal(nnopt_metrics_confusion(m, 0, 0), 0);
+		nnopt_metrics_destroy(m);
+	}
+}
+
+static void add_row(nnopt_metrics *m, nnopt_status wanted, const float row[3], int32_t label)
+{
+	nnopt_tensor *scores = NULL, *targets = NULL;
+	assert_ok(nnopt_tensor_create(&scores, ctx, NNOPT_F32, 2, (int64_t[]){ 1, 3 }, NNOPT_NCHW));
+	assert_ok(nnopt_tensor_create(&targets, ctx, NNOPT_I32, 1, (int64_t[]){ 1 }, NNOPT_NCHW));
+	memcpy(nnopt_tensor_data(scores), row, 3 * sizeof *row);
+	*(int32_t *)nnopt_tensor_data(targets) = label;
+	assert_int_equal(nnopt_metrics_add(m, scores, targets), wanted);
+	nnopt_tensor_destroy(scores);
+	nnopt_tensor_destroy(targets);
+}
+
+static void ties_nans_and_bad_labels(void **state)
+{
+	(void)state;
+	nnopt_metrics *m = NULL;
+	assert_ok(nnopt_metrics_create(&m, ctx, 3));
+	add_row(m, NNOPT_OK, (float[]){ 1, 2, 2 }, 1); /* a tie goes to the lower class */
+	add_row(m, NNOPT_OK, (float[]){ 1, 2, 2 }, 2);
+	assert_int_equal(nnopt_metrics_confusion(m, 1, 1), 1);
+	assert_int_equal(nnopt_metrics_confusion(m, 2, 1), 1);
+	assert_near(nnopt_metrics_top_k(m, 1), 0.5);
+	assert_near(nnopt_metrics_top_k(m, 2), 1.0);
+	nnopt_metrics_reset(m);
+	add_row(m, NNOPT_OK, (float[]){ NAN, 1, 0 }, 0); /* a score that is no number never wins */
+	add_row(m, NNOPT_OK, (float[]){ NAN, NAN, NAN }, 1);
+	assert_near(nnopt_metrics_accuracy(m), 0.0);
+	assert_near(nnopt_metrics_top_k(m, 1), 0.0);
+	add_row(m, NNOPT_ERROR_INVALID_ARGUMENT, (float[]){ 1, 2, 3 }, 3);
+	add_row(m, NNOPT_ERROR_INVALID_ARGUMENT, (float[]){ 1, 2, 3 }, -1);
+	assert_int_equal(nnopt_metrics_count(m), 2);
+	nnopt_metrics_destroy(m);
+	m = NULL;
+	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "classes", nnopt_metrics_create(&m, ctx, 0));
+	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "NULL", nnopt_metrics_add(NULL, NULL, NULL));
+}
+
+static void reports(void **state)
+{
+	(void)state;
+	static const char *const names[C] = { "one", "two", "three", "a name that is much too long", "five", "six", "seven" };
+	static char text[8192];
+	size_t needed = 0;
+	nnopt_metrics *m = make_metrics(N, NNOPT_I32);
+	assert_ok(nnopt_metrics_report(m, names, NULL, 0, &needed));
+	assert_true(needed > 500 && needed < sizeof text);
+	assert_ok(nnopt_metrics_report(m, names, text, needed, NULL));
+	assert_int_equal(strlen(text), needed - 1);
+	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "wanted", nnopt_metrics_report(m, names, text, needed - 1, NULL));
+	char wanted[64];
+	snprintf(wanted, sizeof wanted, "%d.%02d%%", (int)(accuracy * 100.0), (int)(accuracy * 10000.0 + 0.5) % 100);
+	assert_non_null(strstr(text, wanted));
+	assert_non_null(strstr(text, "a name that is m "));
+	assert_non_null(strstr(text, "of 300 samples"));
+	nnopt_metrics_destroy(m);
+	m = NULL;
+	assert_ok(nnopt_metrics_create(&m, ctx, 100));
+	assert_ok(nnopt_metrics_report(m, NULL, text, 0, &needed) == NNOPT_ERROR_INVALID_ARGUMENT ? NNOPT_OK : NNOPT_ERROR_INTERNAL);
+	char *large = malloc(needed);
+	assert_non_null(large);
+	assert_ok(nnopt_metrics_report(m, NULL, large, needed, NULL));
+	assert_non_null(strstr(large, "confusions of 100 classes"));
+	free(large);
+	nnopt_metrics_destroy(m);
+}
+
+static void evaluation_is_a_loop(void **state)
+{
+	(void)state;
+	enum { COUNT = 50 };
+	nnopt_tensor *images = NULL, *targets = NULL;
+	nnopt_dataset *data = NULL;
+	nnopt_loader *loader = NULL;
+	nnopt_loader_options o;
+	nnopt_model *net = NULL;
+	nnopt_loss *loss = NULL;
+	nnopt_metrics *m = NULL;
+	assert_ok(nnopt_tensor_create(&images, ctx, NNOPT_U8, 4, (int64_t[]){ COUNT, 1, 5, 5 }, NNOPT_NCHW));
+	assert_ok(nnopt_tensor_create(&targets, ctx, NNOPT_I32, 1, (int64_t[]){ COUNT }, NNOPT_NCHW));
+	for (int i = 0; i < COUNT * 25; i++)
+		((uint8_t *)nnopt_tensor_data(images))[i] = (uint8_t)(i * 7 + i / 25 * 31);
+	for (int i = 0; i < COUNT; i++)
+		((int32_t *)nnopt_tensor_data(targets))[i] = i % 4;
+	assert_ok(nnopt_dataset_from_tensors(&data, ctx, images, targets));
+	assert_ok(nnopt_loader_options_init(&o, sizeof o));
+	o.batch = 16; /* the last batch has 2 */
+	assert_ok(nnopt_loader_create(&loader, data, NULL, &o));
+	assert_ok(nnopt_model_create(&net, ctx));
+	assert_ok(nnopt_add_flatten(net));
+	assert_ok(nnopt_add_linear(net, 4, NULL));
+	assert_ok(nnopt_cross_entropy_create(&loss, ctx, NULL));
+	assert_ok(nnopt_metrics_create(&m, ctx, 4));
+	nnopt_evaluation e = { .struct_size = sizeof e };
+	assert_ok(nnopt_evaluate(net, NULL, loader, loss, m, &e));
+	assert_int_equal(e.count, COUNT);
+	assert_near(e.accuracy, nnopt_metrics_accuracy(m));
+
+	nnopt_tensor *w = NULL, *b = NULL;
+	assert_ok(nnopt_tensor_create(&w, ctx, NNOPT_F32, 2, (int64_t[]){ 4, 25 }, NNOPT_NCHW));
+	assert_ok(nnopt_tensor_create(&b, ctx, NNOPT_F32, 1, (int64_t[]){ 4 }, NNOPT_NCHW));
+	assert_ok(nnopt_model_get_parameter(net, 0, w));
+	assert_ok(nnopt_model_get_parameter(net, 1, b));
+	double sum = 0.0;
+	int hits = 0;
+	for (int i = 0; i < COUNT; i++) {
+		double logits[4], total = 0.0;
+		int best = 0;
+		for (int c = 0; c < 4; c++) {
+			logits[c] = (double)((float *)nnopt_tensor_data(b))[c];
+			for (int k = 0; k < 25; k++)
+				logits[c] += (double)((float *)nnopt_tensor_data(w))[c * 25 + k] * ((uint8_t *)nnopt_tensor_data(images))[i * 25 + k] / 255.0;
+			best = logits[c] > logits[best] ? c : best;
+		}
+		for (int c = 0; c < 4; c++)
+			total += exp(logits[c] - logits[best]);
+		sum += log(total) + logits[best] - logits[i % 4];
+		hits += best == i % 4;
+	}
+	assert_true(fabs(e.loss - sum / COUNT) < 1e-5);
+	assert_near(e.accuracy, (double)hits / COUNT);
+	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "NULL", nnopt_evaluate(NULL, NULL, loader, loss, m, &e));
+	nnopt_tensor_destroy(w);
+	nnopt_tensor_destroy(b);
+	nnopt_metrics_destroy(m);
+	nnopt_loss_destroy(loss);
+	nnopt_model_destroy(net);
+	nnopt_loader_destroy(loader);
+	nnopt_dataset_destroy(data);
+	nnopt_tensor_destroy(targets);
+	nnopt_tensor_destroy(images);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(as_scikit_learn),
+		cmocka_unit_test(ties_nans_and_bad_labels),
+		cmocka_unit_test(reports),
+		cmocka_unit_test(evaluation_is_a_loop),
+	};
+	return cmocka_run_group_tests(tests, setup, teardown);
+}
