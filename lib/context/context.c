@@ -184,5 +184,5 @@ void nnopt_log_to_stderr(nnopt_log_level level, const char *text, void *user)
 	static const char *const levels[] = { "error", "warning", "info", "debug" };
 	(void)user;
 	const char *name = level >= NNOPT_LOG_ERROR && level <= NNOPT_LOG_DEBUG ? levels[level] : "log";
-	fprintf(stderr, "nnopt: %s: %s\n", name, text);
+	fprintf(stderr, "nnopt: %s: %s\n", name, text != NULL ? text : "");
 }
