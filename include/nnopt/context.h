@@ -14,6 +14,7 @@
 extern "C" {
 #endif
 
+/** The handle that every other object is made from. @since 0.1 */
 typedef struct nnopt_context nnopt_context;
 
 /** Instruction sets, each a superset of those before it on its architecture. */
@@ -26,6 +27,7 @@ typedef enum nnopt_isa {
 	NNOPT_ISA_FORCE_32 = 0x7fffffff
 } nnopt_isa;
 
+/** How grave a line of log is. @since 0.1 */
 typedef enum nnopt_log_level {
 	NNOPT_LOG_ERROR = 0,
 	NNOPT_LOG_WARNING = 1,
@@ -47,6 +49,7 @@ typedef void (*nnopt_task_fn)(int64_t index, void *task_user);
  *  and returns when all are done. Results do not depend on how it does so. */
 typedef void (*nnopt_parallel_fn)(int64_t count, nnopt_task_fn task, void *task_user, void *user);
 
+/** Options of nnopt_context_create(). @since 0.1 */
 typedef struct nnopt_context_options {
 	size_t struct_size;
 	uint64_t seed;              /**< of everything random; any value is ordinary. Default 0. */
@@ -57,12 +60,12 @@ typedef struct nnopt_context_options {
 	                                 matrix products. Default 1. */
 	int32_t log_level;          /**< nnopt_log_level, the highest one that reaches `log`. Default NNOPT_LOG_WARNING. */
 	nnopt_log_fn log;           /**< NULL: no log. */
-	void *log_user;
+	void *log_user;             /**< given to `log` */
 	nnopt_alloc_fn alloc;       /**< NULL with `free` NULL: the malloc family. */
-	nnopt_free_fn free;
-	void *alloc_user;
+	nnopt_free_fn free;         /**< both or neither */
+	void *alloc_user;           /**< given to `alloc` and `free` */
 	nnopt_parallel_fn parallel; /**< NULL: the library's own pthread pool of `threads`. */
-	void *parallel_user;
+	void *parallel_user;        /**< given to `parallel` */
 	const char *device;         /**< NULL or "cpu". */
 } nnopt_context_options;
 

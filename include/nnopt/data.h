@@ -13,10 +13,14 @@
 extern "C" {
 #endif
 
+/** Samples by index: u8 pictures, each with a class. @since 0.1 */
 typedef struct nnopt_dataset nnopt_dataset;
+/** A list of what happens to a sample. @since 0.1 */
 typedef struct nnopt_transforms nnopt_transforms;
+/** Turns samples into batches. @since 0.1 */
 typedef struct nnopt_loader nnopt_loader;
 
+/** Which part of a dataset that has two. @since 0.1 */
 typedef enum nnopt_split {
 	NNOPT_SPLIT_TRAIN = 0,
 	NNOPT_SPLIT_TEST = 1,
@@ -25,6 +29,7 @@ typedef enum nnopt_split {
 
 /* ---- datasets: u8 pictures, 1 to 4 channels, with a class ---- */
 
+/** Options of nnopt_image_folder_open(). @since 0.1 */
 typedef struct nnopt_image_folder_options {
 	size_t struct_size;
 	int32_t channels;      /**< 1 grey, 3 RGB, 4 RGBA; pictures are converted. Default 3. */
@@ -33,6 +38,7 @@ typedef struct nnopt_image_folder_options {
 	const char *classes_from; /**< NULL, or a dataset directory whose class list is used, so that a test folder with a
 	                               class missing keeps the numbering */
 } nnopt_image_folder_options;
+/** Fills `options` with the defaults. @param size sizeof *options. @since 0.1 */
 NNOPT_API nnopt_status nnopt_image_folder_options_init(nnopt_image_folder_options *options, size_t size);
 /** DIR/CLASS/... pictures (PNG, JPEG, BMP by their content); classes are the sub-directories in byte order, samples in
  *  byte order of their paths. Nothing is decoded here. Errors: NOT_FOUND (directory, no class, no picture), IO. */
@@ -51,30 +57,36 @@ NNOPT_API nnopt_status nnopt_dataset_from_tensors(nnopt_dataset **out, nnopt_con
  *  (height, width, channel) order. */
 typedef struct nnopt_sample {
 	size_t struct_size;
-	uint8_t *pixels;
+	uint8_t *pixels;       /**< the room to fill */
 	int64_t height, width; /**< of this picture, at most the maxima */
 	int64_t label;         /**< 0 .. classes - 1 */
 } nnopt_sample;
+/** Options of nnopt_dataset_from_callbacks(): where the samples come from. @since 0.1 */
 typedef struct nnopt_callback_dataset_options {
 	size_t struct_size;
-	int64_t count;
-	int64_t classes;
-	int64_t channels, max_height, max_width;
+	int64_t count;         /**< samples */
+	int64_t classes;       /**< labels are 0 .. classes - 1 */
+	int64_t channels, max_height, max_width; /**< of the largest picture; channels 1 to 4, default 3 */
 	/** Delivers sample `index`; called from several threads at once. */
 	nnopt_status (*get)(int64_t index, nnopt_sample *sample, void *user);
 	void (*destroy)(void *user); /**< NULL or called once with the last reference */
-	void *user;
+	void *user;                  /**< given to both */
 } nnopt_callback_dataset_options;
+/** Fills `options` with the defaults. @param size sizeof *options. @since 0.1 */
 NNOPT_API nnopt_status nnopt_callback_dataset_options_init(nnopt_callback_dataset_options *options, size_t size);
+/** A dataset whose samples a function delivers. Errors: INVALID_ARGUMENT, OUT_OF_MEMORY. @since 0.1 */
 NNOPT_API nnopt_status nnopt_dataset_from_callbacks(nnopt_dataset **out, nnopt_context *context, const nnopt_callback_dataset_options *options);
 
 /** The samples `indices[0..count)` of `base`, in that order. Keeps a reference to base. */
 NNOPT_API nnopt_status nnopt_dataset_subset(nnopt_dataset **out, nnopt_dataset *base, const int64_t *indices, int64_t count);
 /** Two disjoint parts drawn at random by `seed`, `fraction` of each class in the first (stratified). */
 NNOPT_API nnopt_status nnopt_dataset_split(nnopt_dataset **first, nnopt_dataset **second, nnopt_dataset *base, double fraction, uint64_t seed);
+/** NULL is allowed. @since 0.1 */
 NNOPT_API void nnopt_dataset_destroy(nnopt_dataset *dataset);
 
+/** Samples; 0 for NULL. @since 0.1 */
 NNOPT_API int64_t nnopt_dataset_count(const nnopt_dataset *dataset);
+/** Classes; 0 for NULL. @since 0.1 */
 NNOPT_API int64_t nnopt_dataset_classes(const nnopt_dataset *dataset);
 /** Name of class `index`; its number as text where the source has no names; NULL when out of range. */
 NNOPT_API const char *nnopt_dataset_class_name(const nnopt_dataset *dataset, int64_t index);
@@ -90,20 +102,30 @@ NNOPT_API nnopt_status nnopt_dataset_fit_normalisation(nnopt_dataset *dataset, i
 /** Decodes a PNG, JPEG or BMP file, as the image folder does, or writes a u8 tensor (1, C, H, W) or (C, H, W), C of 1 or 3,
  *  as PNG. */
 NNOPT_API nnopt_status nnopt_image_read(nnopt_tensor **out, nnopt_context *context, const char *path, int32_t channels);
+/** Writes a u8 tensor (1, C, H, W) or (C, H, W), C of 1 or 3, as PNG of 8 bits, atomically. Errors:
+ *  INVALID_ARGUMENT, IO, OUT_OF_MEMORY. @since 0.1 */
 NNOPT_API nnopt_status nnopt_image_write_png(const nnopt_tensor *image, const char *path);
 
 /* ---- transforms: a list, applied in order; random ones draw from (seed, epoch, sample, position in the list) ---- */
 
+/** An empty list. @since 0.1 */
 NNOPT_API nnopt_status nnopt_transforms_create(nnopt_transforms **out, nnopt_context *context);
+/** NULL is allowed. @since 0.1 */
 NNOPT_API void nnopt_transforms_destroy(nnopt_transforms *transforms);
-/** Each is applied with `probability` (1: always), where it has one. u8 pictures in, u8 out. */
-NNOPT_API nnopt_status nnopt_transforms_add_resize(nnopt_transforms *t, int64_t height, int64_t width);       /**< bilinear, antialiased when shrinking */
+/** To that size. Transforms take u8 pictures and give u8; each is applied with `probability` (1: always), where it has one.
+ *  Resizing is bilinear, antialiased when shrinking, as Pillow up to version 12 does it. @since 0.1 */
+NNOPT_API nnopt_status nnopt_transforms_add_resize(nnopt_transforms *t, int64_t height, int64_t width);
+/** The middle of the picture; FORMAT for a sample that is smaller. @since 0.1 */
 NNOPT_API nnopt_status nnopt_transforms_add_center_crop(nnopt_transforms *t, int64_t height, int64_t width);
+/** A part of that size from anywhere; FORMAT for a sample that is smaller. `probability` must be 1: it changes the size. @since 0.1 */
 NNOPT_API nnopt_status nnopt_transforms_add_random_crop(nnopt_transforms *t, int64_t height, int64_t width, double probability);
+/** What stands outside a picture. @since 0.1 */
 typedef enum nnopt_pad_mode { NNOPT_PAD_ZERO = 0, NNOPT_PAD_REFLECT = 1, NNOPT_PAD_EDGE = 2, NNOPT_PAD_FORCE_32 = 0x7fffffff } nnopt_pad_mode;
 /** Pads all sides by `pad`, then crops at random back to the size it had. */
 NNOPT_API nnopt_status nnopt_transforms_add_pad_crop(nnopt_transforms *t, int64_t pad, nnopt_pad_mode mode, double probability);
+/** Left becomes right. @since 0.1 */
 NNOPT_API nnopt_status nnopt_transforms_add_horizontal_flip(nnopt_transforms *t, double probability);
+/** Top becomes bottom. @since 0.1 */
 NNOPT_API nnopt_status nnopt_transforms_add_vertical_flip(nnopt_transforms *t, double probability);
 /** Rotation about the centre by an angle uniform in +-degrees; outside is 0. `bilinear` 0: nearest, as torchvision's default. */
 NNOPT_API nnopt_status nnopt_transforms_add_rotation(nnopt_transforms *t, double degrees, int32_t bilinear, double probability);
@@ -113,6 +135,7 @@ NNOPT_API nnopt_status nnopt_transforms_add_normalise(nnopt_transforms *t, const
 
 /* ---- loader ---- */
 
+/** Options of nnopt_loader_create(). @since 0.1 */
 typedef struct nnopt_loader_options {
 	size_t struct_size;
 	int64_t batch;         /**< default 64 */
@@ -128,18 +151,22 @@ typedef struct nnopt_loader_options {
 	int32_t on_bad_sample; /**< nnopt_bad_sample. Default NNOPT_BAD_SAMPLE_SKIP. */
 	double max_bad_fraction; /**< an epoch fails when more of it is bad. Default 0.05. */
 } nnopt_loader_options;
+/** What happens to samples that cannot be read. @since 0.1 */
 typedef enum nnopt_bad_sample {
 	NNOPT_BAD_SAMPLE_SKIP = 0, /**< leave it out, count it, report it (log, nnopt_loader_bad_sample()); running out of
 	                                memory is a failure all the same */
 	NNOPT_BAD_SAMPLE_FAIL = 1, /**< nnopt_loader_next() fails and names it */
 	NNOPT_BAD_SAMPLE_FORCE_32 = 0x7fffffff
 } nnopt_bad_sample;
+/** Fills `options` with the defaults. @param size sizeof *options. @since 0.1 */
 NNOPT_API nnopt_status nnopt_loader_options_init(nnopt_loader_options *options, size_t size);
 /** All pictures must have one size after the transforms. References dataset and transforms (may be NULL). */
 NNOPT_API nnopt_status nnopt_loader_create(nnopt_loader **out, nnopt_dataset *dataset, nnopt_transforms *transforms,
                                            const nnopt_loader_options *options);
+/** NULL is allowed. @since 0.1 */
 NNOPT_API void nnopt_loader_destroy(nnopt_loader *loader);
 
+/** A batch, borrowed from the loader. @since 0.1 */
 typedef struct nnopt_batch {
 	size_t struct_size;
 	const nnopt_tensor *images; /**< f32 (n, C, H, W) in NHWC memory */
@@ -155,12 +182,14 @@ NNOPT_API nnopt_status nnopt_loader_start(nnopt_loader *loader, int64_t epoch, i
 NNOPT_API nnopt_status nnopt_loader_next(nnopt_loader *loader, const nnopt_batch **batch);
 /** Batches in an epoch (bad samples make batches smaller, not fewer). */
 NNOPT_API int64_t nnopt_loader_batches(const nnopt_loader *loader);
+/** The batch size it was created with; 0 for NULL. @since 0.1 */
 NNOPT_API int64_t nnopt_loader_batch_size(const nnopt_loader *loader);
 NNOPT_API nnopt_dataset *nnopt_loader_dataset(const nnopt_loader *loader); /**< borrowed */
 /** Shape (C, H, W) of a sample after the transforms; reads the first readable sample if it must. */
 NNOPT_API nnopt_status nnopt_loader_sample_shape(nnopt_loader *loader, int64_t shape[3]);
 /** Bad samples met so far, each once, in order of index: their number, and index and error text of each. */
 NNOPT_API int64_t nnopt_loader_bad_count(const nnopt_loader *loader);
+/** Bad sample `which` of them, from 0: its index and the text of its error, borrowed until the next batch. @since 0.1 */
 NNOPT_API nnopt_status nnopt_loader_bad_sample(const nnopt_loader *loader, int64_t which, int64_t *index, const char **error);
 /** A number that changes with anything that decides the batches (dataset size and names, transforms, options that matter);
  *  checkpoints compare it. */

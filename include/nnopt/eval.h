@@ -13,11 +13,14 @@
 extern "C" {
 #endif
 
+/** Counts over predictions. @since 0.1 */
 typedef struct nnopt_metrics nnopt_metrics;
 
 /** Collects predictions for `classes` classes. */
 NNOPT_API nnopt_status nnopt_metrics_create(nnopt_metrics **out, nnopt_context *context, int64_t classes);
+/** NULL is allowed. @since 0.1 */
 NNOPT_API void nnopt_metrics_destroy(nnopt_metrics *metrics);
+/** Forgets all samples. @since 0.1 */
 NNOPT_API void nnopt_metrics_reset(nnopt_metrics *metrics);
 /** Adds a batch: scores f32 (N, classes) (logits or probabilities), labels i32 or i64 (N). Ties go to the lower class; a NaN
  *  is below every number. */
@@ -29,31 +32,35 @@ NNOPT_API int64_t nnopt_metrics_count(const nnopt_metrics *metrics);
 NNOPT_API int64_t nnopt_metrics_classes(const nnopt_metrics *metrics);
 /** Share of samples whose class is among the k highest scores. */
 NNOPT_API double nnopt_metrics_top_k(const nnopt_metrics *metrics, int32_t k);
+/** Share of samples whose class has the highest score; 0 without samples. @since 0.1 */
 NNOPT_API double nnopt_metrics_accuracy(const nnopt_metrics *metrics);
 /** Wilson score interval of the accuracy at `confidence`, such as 0.95; Wilson 1927. */
 NNOPT_API nnopt_status nnopt_metrics_accuracy_interval(const nnopt_metrics *metrics, double confidence, double *low, double *high);
 /** Samples of class `actual` predicted as `predicted`. */
 NNOPT_API int64_t nnopt_metrics_confusion(const nnopt_metrics *metrics, int64_t actual, int64_t predicted);
 
+/** What one class came to. @since 0.1 */
 typedef struct nnopt_class_metrics {
 	size_t struct_size;
 	int64_t support;                      /**< samples of the class */
 	int64_t predicted;                    /**< samples predicted as it */
 	double precision, recall, f1;         /**< 0 where undefined, as scikit-learn's zero_division=0 */
 	double precision_low, precision_high; /**< 95 % Wilson intervals */
-	double recall_low, recall_high;
+	double recall_low, recall_high;       /**< likewise */
 } nnopt_class_metrics;
+/** What class `index` came to; set out->struct_size first. @since 0.1 */
 NNOPT_API nnopt_status nnopt_metrics_class(const nnopt_metrics *metrics, int64_t index, nnopt_class_metrics *out);
 /** Unweighted mean over classes of precision, recall, F1. */
 NNOPT_API nnopt_status nnopt_metrics_macro(const nnopt_metrics *metrics, double *precision, double *recall, double *f1);
 /** Confusion matrix (above 30 classes: the 20 most frequent confusions) and per-class table as text for people; `class_names` may be NULL. Text rule as nnopt_model_to_json(). */
 NNOPT_API nnopt_status nnopt_metrics_report(const nnopt_metrics *metrics, const char *const *class_names, char *text, size_t size, size_t *needed);
 
+/** What an evaluation came to. @since 0.1 */
 typedef struct nnopt_evaluation {
 	size_t struct_size;
 	double loss;     /**< 0 without a loss */
-	double accuracy;
-	int64_t count;
+	double accuracy; /**< share of samples whose class has the highest score */
+	int64_t count;   /**< samples evaluated */
 } nnopt_evaluation;
 /** Runs the model over the loader's epoch 0 with `plan` (NULL: an inference plan is made for the call). `loss`, `metrics`,
  *  `out` may be NULL. */

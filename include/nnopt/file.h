@@ -11,6 +11,7 @@
 extern "C" {
 #endif
 
+/** An open safetensors file. @since 0.1 */
 typedef struct nnopt_safetensors nnopt_safetensors;
 
 /** Writes `count` tensors and `metadata_count` key-value texts, atomically and durably (temporary file, fsync, rename,
@@ -21,7 +22,9 @@ NNOPT_API nnopt_status nnopt_safetensors_save(nnopt_context *context, const char
                                               const char *const *metadata_values, int32_t metadata_count);
 /** Reads the header and checks it whole: sizes, offsets, overlaps, duplicates. Trusts nothing. @since 0.1 */
 NNOPT_API nnopt_status nnopt_safetensors_open(nnopt_safetensors **out, nnopt_context *context, const char *path);
+/** NULL is allowed. @since 0.1 */
 NNOPT_API void nnopt_safetensors_destroy(nnopt_safetensors *file);
+/** Tensors in the file; 0 for NULL. @since 0.1 */
 NNOPT_API int32_t nnopt_safetensors_count(const nnopt_safetensors *file);
 /** Name of tensor `index` in order of offset; NULL past the end. */
 NNOPT_API const char *nnopt_safetensors_name(const nnopt_safetensors *file, int32_t index);

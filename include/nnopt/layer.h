@@ -19,6 +19,7 @@
 extern "C" {
 #endif
 
+/** A layer: options that say what it computes. @since 0.1 */
 typedef struct nnopt_layer nnopt_layer;
 
 /** How a parameter gets its first values. fan_in and fan_out are those of PyTorch's torch.nn.init. */
@@ -45,6 +46,7 @@ typedef enum nnopt_parameter_role {
 	NNOPT_ROLE_FORCE_32 = 0x7fffffff
 } nnopt_parameter_role;
 
+/** How a convolution pads. @since 0.1 */
 typedef enum nnopt_padding_mode {
 	NNOPT_PADDING_EXPLICIT = 0, /**< padding_h and padding_w on both sides */
 	NNOPT_PADDING_SAME = 1,     /**< dilation * (kernel - 1) / 2 on both sides: same size at stride 1 and odd kernels */
@@ -66,7 +68,9 @@ typedef struct nnopt_conv2d_options {
 	int32_t bias_init;              /**< nnopt_init */
 	float weight_value, bias_value; /**< of NNOPT_INIT_CONSTANT */
 } nnopt_conv2d_options;
+/** Fills `options` with the defaults. @param size sizeof *options. @since 0.1 */
 NNOPT_API nnopt_status nnopt_conv2d_options_init(nnopt_conv2d_options *options, size_t size);
+/** `kernel` is the size both ways where the options do not say another. Errors: INVALID_ARGUMENT, OUT_OF_MEMORY. @since 0.1 */
 NNOPT_API nnopt_status nnopt_conv2d_create(nnopt_layer **out, nnopt_context *context, int64_t out_channels, int64_t kernel,
                                            const nnopt_conv2d_options *options);
 
@@ -75,12 +79,14 @@ NNOPT_API nnopt_status nnopt_conv2d_create(nnopt_layer **out, nnopt_context *con
 typedef struct nnopt_linear_options {
 	size_t struct_size;
 	int32_t use_bias; /**< default 1 */
-	int32_t weight_init;
-	int32_t bias_init;
-	float weight_value, bias_value;
+	int32_t weight_init; /**< nnopt_init */
+	int32_t bias_init;   /**< nnopt_init */
+	float weight_value, bias_value; /**< of NNOPT_INIT_CONSTANT */
 	int32_t reserved; /**< 0 */
 } nnopt_linear_options;
+/** Fills `options` with the defaults. @param size sizeof *options. @since 0.1 */
 NNOPT_API nnopt_status nnopt_linear_options_init(nnopt_linear_options *options, size_t size);
+/** A fully connected layer of `out_features`. @since 0.1 */
 NNOPT_API nnopt_status nnopt_linear_create(nnopt_layer **out, nnopt_context *context, int64_t out_features,
                                            const nnopt_linear_options *options);
 
@@ -95,6 +101,7 @@ typedef struct nnopt_batch_norm_options {
 	int32_t use_scale; /**< default 1: weight, first 1 */
 	int32_t use_bias;  /**< default 1: bias, first 0 */
 } nnopt_batch_norm_options;
+/** Fills `options` with the defaults. @param size sizeof *options. @since 0.1 */
 NNOPT_API nnopt_status nnopt_batch_norm_options_init(nnopt_batch_norm_options *options, size_t size);
 /** For (N, C, H, W). */
 NNOPT_API nnopt_status nnopt_batch_norm2d_create(nnopt_layer **out, nnopt_context *context, const nnopt_batch_norm_options *options);
@@ -114,8 +121,11 @@ typedef struct nnopt_pool2d_options {
 	int32_t ceil_mode;            /**< default 0: windows that start inside but reach past the end are dropped */
 	int32_t count_include_pad;    /**< average only, default 1 */
 } nnopt_pool2d_options;
+/** Fills `options` with the defaults. @param size sizeof *options. @since 0.1 */
 NNOPT_API nnopt_status nnopt_pool2d_options_init(nnopt_pool2d_options *options, size_t size);
+/** The maximum of each window. @since 0.1 */
 NNOPT_API nnopt_status nnopt_max_pool2d_create(nnopt_layer **out, nnopt_context *context, int64_t kernel, const nnopt_pool2d_options *options);
+/** The mean of each window. @since 0.1 */
 NNOPT_API nnopt_status nnopt_avg_pool2d_create(nnopt_layer **out, nnopt_context *context, int64_t kernel, const nnopt_pool2d_options *options);
 /** (N, C, H, W) to (N, C, 1, 1), the mean. */
 NNOPT_API nnopt_status nnopt_global_avg_pool2d_create(nnopt_layer **out, nnopt_context *context);
@@ -123,18 +133,22 @@ NNOPT_API nnopt_status nnopt_global_avg_pool2d_create(nnopt_layer **out, nnopt_c
 NNOPT_API nnopt_status nnopt_global_max_pool2d_create(nnopt_layer **out, nnopt_context *context);
 /** (N, C, H, W) to (N, C, out_h, out_w) with windows as torch.nn.AdaptiveAvgPool2d / AdaptiveMaxPool2d. */
 NNOPT_API nnopt_status nnopt_adaptive_avg_pool2d_create(nnopt_layer **out, nnopt_context *context, int64_t out_h, int64_t out_w);
+/** As the mean, with the maximum. @since 0.1 */
 NNOPT_API nnopt_status nnopt_adaptive_max_pool2d_create(nnopt_layer **out, nnopt_context *context, int64_t out_h, int64_t out_w);
 
 /** Element-wise activations, any shape. */
 NNOPT_API nnopt_status nnopt_relu_create(nnopt_layer **out, nnopt_context *context);
 /** x > 0 ? x : slope x. PyTorch's default slope is 0.01. */
 NNOPT_API nnopt_status nnopt_leaky_relu_create(nnopt_layer **out, nnopt_context *context, float slope);
+/** min(max(x, 0), 6). @since 0.1 */
 NNOPT_API nnopt_status nnopt_relu6_create(nnopt_layer **out, nnopt_context *context);
 /** x Phi(x); the exact erf form, or the tanh form of Hendrycks and Gimpel 2016 when `tanh_form` is 1. */
 NNOPT_API nnopt_status nnopt_gelu_create(nnopt_layer **out, nnopt_context *context, int32_t tanh_form);
 /** x sigmoid(x). */
 NNOPT_API nnopt_status nnopt_silu_create(nnopt_layer **out, nnopt_context *context);
+/** 1 / (1 + e^-x). @since 0.1 */
 NNOPT_API nnopt_status nnopt_sigmoid_create(nnopt_layer **out, nnopt_context *context);
+/** Hyperbolic tangent. @since 0.1 */
 NNOPT_API nnopt_status nnopt_tanh_create(nnopt_layer **out, nnopt_context *context);
 /** Over the channels of each position. */
 NNOPT_API nnopt_status nnopt_softmax_create(nnopt_layer **out, nnopt_context *context);
@@ -152,12 +166,12 @@ NNOPT_API nnopt_status nnopt_concat_create(nnopt_layer **out, nnopt_context *con
 typedef struct nnopt_own_call {
 	size_t struct_size;
 	int32_t training;                             /**< 1 in a training plan */
-	int32_t input_count;
-	int32_t parameter_count;
+	int32_t input_count;                          /**< of `inputs` */
+	int32_t parameter_count;                      /**< of `parameters` */
 	int32_t accumulate_parameters;                /**< 1: add to parameter_gradients; 0: overwrite them */
-	const nnopt_tensor *const *inputs;
+	const nnopt_tensor *const *inputs;            /**< what comes in */
 	nnopt_tensor *output;                         /**< forward writes it, backward reads it */
-	nnopt_tensor *const *parameters;
+	nnopt_tensor *const *parameters;              /**< to be read only */
 	const nnopt_tensor *output_gradient;          /**< backward only */
 	nnopt_tensor *const *input_gradients;         /**< backward only: overwrite; an entry is NULL when not wanted */
 	nnopt_tensor *const *parameter_gradients;     /**< backward only; an entry is NULL when frozen */
@@ -180,12 +194,14 @@ typedef struct nnopt_own_layer_options {
 	const char *parameter_names[4]; /**< copied */
 	int32_t parameter_inits[4];     /**< nnopt_init */
 	float parameter_values[4];      /**< of NNOPT_INIT_CONSTANT */
-	nnopt_status (*forward)(const nnopt_own_call *call, void *user);
+	nnopt_status (*forward)(const nnopt_own_call *call, void *user);  /**< writes the output */
 	nnopt_status (*backward)(const nnopt_own_call *call, void *user); /**< NULL: inference only */
 	void (*destroy)(void *user);   /**< NULL or called once with the last reference */
-	void *user;
+	void *user;                    /**< given to all of them */
 } nnopt_own_layer_options;
+/** Fills `options` with the defaults. @param size sizeof *options. @since 0.1 */
 NNOPT_API nnopt_status nnopt_own_layer_options_init(nnopt_own_layer_options *options, size_t size);
+/** A layer whose functions are the caller's. Errors: INVALID_ARGUMENT, OUT_OF_MEMORY. @since 0.1 */
 NNOPT_API nnopt_status nnopt_own_layer_create(nnopt_layer **out, nnopt_context *context, const nnopt_own_layer_options *options);
 
 /** Names the layer; its parameters are then "name.weight" and so on. Default: the kind and its number among that kind in
@@ -193,10 +209,12 @@ NNOPT_API nnopt_status nnopt_own_layer_create(nnopt_layer **out, nnopt_context *
 NNOPT_API nnopt_status nnopt_layer_set_name(nnopt_layer *layer, const char *name);
 /** "conv2d", "relu", ... @since 0.1 */
 NNOPT_API const char *nnopt_layer_kind(const nnopt_layer *layer);
+/** NULL is allowed. @since 0.1 */
 NNOPT_API void nnopt_layer_destroy(nnopt_layer *layer);
 
 /** Number of built-in layer kinds, and their names in alphabetical order; NULL past the end. @since 0.1 */
 NNOPT_API int32_t nnopt_layer_kind_count(void);
+/** Name of kind `index` in alphabetical order; NULL past the end. @since 0.1 */
 NNOPT_API const char *nnopt_layer_kind_name(int32_t index);
 
 #ifdef __cplusplus

@@ -15,8 +15,10 @@
 extern "C" {
 #endif
 
+/** A loss function with its options. @since 0.1 */
 typedef struct nnopt_loss nnopt_loss;
 
+/** How the losses of elements become one number. @since 0.1 */
 typedef enum nnopt_reduction {
 	NNOPT_REDUCTION_MEAN = 0, /**< over the batch, as PyTorch's 'mean' */
 	NNOPT_REDUCTION_SUM = 1,
@@ -33,7 +35,7 @@ typedef struct nnopt_cross_entropy_options {
 	float label_smoothing;      /**< in [0, 1), default 0; Szegedy et al. 2016 */
 	int32_t reduction;          /**< nnopt_reduction */
 	const float *class_weights; /**< NULL or `class_weight_count` weights, finite and >= 0, copied */
-	int64_t class_weight_count;
+	int64_t class_weight_count; /**< the number of classes */
 	int64_t ignore_index;       /**< samples of this class count for nothing; default -100 */
 } nnopt_cross_entropy_options;
 /** Fills `options` with the defaults. @param size sizeof *options. @since 0.1 */
@@ -48,7 +50,7 @@ NNOPT_API nnopt_status nnopt_mse_create(nnopt_loss **out, nnopt_context *context
 typedef struct nnopt_bce_options {
 	size_t struct_size;
 	const float *positive_weights; /**< NULL, one for all, or one a column of (N, columns) (pos_weight), copied */
-	int64_t positive_weight_count;
+	int64_t positive_weight_count; /**< 1, or the number of columns */
 	int32_t reduction;             /**< nnopt_reduction */
 	int32_t reserved;
 } nnopt_bce_options;

@@ -16,13 +16,17 @@
 extern "C" {
 #endif
 
+/** A graph of layers with their parameters. @since 0.1 */
 typedef struct nnopt_model nnopt_model;
+/** A model made ready to run. @since 0.1 */
 typedef struct nnopt_plan nnopt_plan;
 
 /** The node that stands for the model's input. */
 #define NNOPT_INPUT_NODE 0
 
+/** A model without layers. @since 0.1 */
 NNOPT_API nnopt_status nnopt_model_create(nnopt_model **out, nnopt_context *context);
+/** NULL is allowed. @since 0.1 */
 NNOPT_API void nnopt_model_destroy(nnopt_model *model);
 /** The context the model was created from, borrowed. @since 0.1 */
 NNOPT_API nnopt_context *nnopt_model_context(const nnopt_model *model);
@@ -36,24 +40,43 @@ NNOPT_API nnopt_status nnopt_model_connect(nnopt_model *model, nnopt_layer *laye
 
 /** The short way: create the layer, nnopt_model_add() it, destroy the handle. @since 0.1 @{ */
 NNOPT_API nnopt_status nnopt_add_conv2d(nnopt_model *model, int64_t out_channels, int64_t kernel, const nnopt_conv2d_options *options);
+/** nnopt_linear_create(), added. @since 0.1 */
 NNOPT_API nnopt_status nnopt_add_linear(nnopt_model *model, int64_t out_features, const nnopt_linear_options *options);
+/** nnopt_batch_norm2d_create(), added. @since 0.1 */
 NNOPT_API nnopt_status nnopt_add_batch_norm2d(nnopt_model *model, const nnopt_batch_norm_options *options);
+/** nnopt_batch_norm1d_create(), added. @since 0.1 */
 NNOPT_API nnopt_status nnopt_add_batch_norm1d(nnopt_model *model, const nnopt_batch_norm_options *options);
+/** nnopt_dropout_create(), added. @since 0.1 */
 NNOPT_API nnopt_status nnopt_add_dropout(nnopt_model *model, float p);
+/** nnopt_max_pool2d_create(), added. @since 0.1 */
 NNOPT_API nnopt_status nnopt_add_max_pool2d(nnopt_model *model, int64_t kernel, const nnopt_pool2d_options *options);
+/** nnopt_avg_pool2d_create(), added. @since 0.1 */
 NNOPT_API nnopt_status nnopt_add_avg_pool2d(nnopt_model *model, int64_t kernel, const nnopt_pool2d_options *options);
+/** nnopt_global_avg_pool2d_create(), added. @since 0.1 */
 NNOPT_API nnopt_status nnopt_add_global_avg_pool2d(nnopt_model *model);
+/** nnopt_global_max_pool2d_create(), added. @since 0.1 */
 NNOPT_API nnopt_status nnopt_add_global_max_pool2d(nnopt_model *model);
+/** nnopt_adaptive_avg_pool2d_create(), added. @since 0.1 */
 NNOPT_API nnopt_status nnopt_add_adaptive_avg_pool2d(nnopt_model *model, int64_t out_h, int64_t out_w);
+/** nnopt_adaptive_max_pool2d_create(), added. @since 0.1 */
 NNOPT_API nnopt_status nnopt_add_adaptive_max_pool2d(nnopt_model *model, int64_t out_h, int64_t out_w);
+/** nnopt_relu_create(), added. @since 0.1 */
 NNOPT_API nnopt_status nnopt_add_relu(nnopt_model *model);
+/** nnopt_leaky_relu_create(), added. @since 0.1 */
 NNOPT_API nnopt_status nnopt_add_leaky_relu(nnopt_model *model, float slope);
+/** nnopt_relu6_create(), added. @since 0.1 */
 NNOPT_API nnopt_status nnopt_add_relu6(nnopt_model *model);
+/** nnopt_gelu_create(), added. @since 0.1 */
 NNOPT_API nnopt_status nnopt_add_gelu(nnopt_model *model, int32_t tanh_form);
+/** nnopt_silu_create(), added. @since 0.1 */
 NNOPT_API nnopt_status nnopt_add_silu(nnopt_model *model);
+/** nnopt_sigmoid_create(), added. @since 0.1 */
 NNOPT_API nnopt_status nnopt_add_sigmoid(nnopt_model *model);
+/** nnopt_tanh_create(), added. @since 0.1 */
 NNOPT_API nnopt_status nnopt_add_tanh(nnopt_model *model);
+/** nnopt_softmax_create(), added. @since 0.1 */
 NNOPT_API nnopt_status nnopt_add_softmax(nnopt_model *model);
+/** nnopt_flatten_create(), added. @since 0.1 */
 NNOPT_API nnopt_status nnopt_add_flatten(nnopt_model *model);
 /** @} */
 
@@ -71,14 +94,15 @@ NNOPT_API nnopt_status nnopt_model_to_json(const nnopt_model *model, char *text,
 /** A model from such text; builds it when the text has an input shape. Errors: FORMAT with the offset. @since 0.1 */
 NNOPT_API nnopt_status nnopt_model_from_json(nnopt_model **out, nnopt_context *context, const char *text, size_t length);
 
+/** What a tensor of the model is. @since 0.1 */
 typedef struct nnopt_parameter_info {
 	size_t struct_size;
 	const char *name;        /**< "conv2d1.weight"; borrowed from the model */
 	int32_t role;            /**< nnopt_parameter_role */
-	int32_t trainable;
-	int32_t rank;
+	int32_t trainable;       /**< 0 when frozen, and for state */
+	int32_t rank;            /**< of the shape */
 	int32_t reserved;
-	int64_t shape[NNOPT_MAX_RANK];
+	int64_t shape[NNOPT_MAX_RANK]; /**< as PyTorch's */
 	int64_t count;           /**< elements */
 	int64_t block_offset;    /**< first element in the parameter block (state: in the state block) */
 } nnopt_parameter_info;
@@ -91,6 +115,7 @@ NNOPT_API nnopt_status nnopt_model_parameter_info(const nnopt_model *model, int3
 NNOPT_API nnopt_status nnopt_model_find_parameter(const nnopt_model *model, const char *name, int32_t *index);
 /** Copies a tensor out of or into the model; shapes as in its info, any dtype. @since 0.1 */
 NNOPT_API nnopt_status nnopt_model_get_parameter(const nnopt_model *model, int32_t index, nnopt_tensor *dst);
+/** Copies a tensor into the model; shape as in its info, any dtype. @since 0.1 */
 NNOPT_API nnopt_status nnopt_model_set_parameter(nnopt_model *model, int32_t index, const nnopt_tensor *src);
 /** Copies the gradient of parameter `index` out; STATE before the first backward. @since 0.1 */
 NNOPT_API nnopt_status nnopt_model_get_gradient(const nnopt_model *model, int32_t index, nnopt_tensor *dst);
@@ -107,16 +132,18 @@ NNOPT_API nnopt_status nnopt_model_initialise(nnopt_model *model, uint64_t seed)
  *  inside a linear (in, out). @since 0.1 */
 typedef struct nnopt_model_blocks {
 	size_t struct_size;
-	float *parameters;
-	float *gradients;
+	float *parameters;          /**< all parameters, frozen ones included */
+	float *gradients;           /**< of all parameters, at the same places */
 	int64_t parameter_elements; /**< of both */
-	float *state;
-	int64_t state_elements;
+	float *state;               /**< running statistics */
+	int64_t state_elements;     /**< of `state` */
 } nnopt_model_blocks;
+/** Tells the blocks; set blocks->struct_size first. STATE before the model is built. @since 0.1 */
 NNOPT_API nnopt_status nnopt_model_get_blocks(nnopt_model *model, nnopt_model_blocks *blocks);
 
 /** The counter of training forward passes, which dropout draws from; saved in checkpoints. @since 0.1 */
 NNOPT_API uint64_t nnopt_model_step(const nnopt_model *model);
+/** Sets the counter, as a resumed run does. @since 0.1 */
 NNOPT_API nnopt_status nnopt_model_set_step(nnopt_model *model, uint64_t step);
 
 /** Saves parameters and state as safetensors (f32, PyTorch's shapes and names), with the architecture's JSON and a
@@ -128,17 +155,20 @@ NNOPT_API nnopt_status nnopt_model_load(nnopt_model **out, nnopt_context *contex
  *  model must be there and no other (num_batches_tracked is ignored). Nothing changes on failure. @since 0.1 */
 NNOPT_API nnopt_status nnopt_model_load_weights(nnopt_model *model, const char *path, int32_t strict);
 
+/** What a plan is for. @since 0.1 */
 typedef enum nnopt_mode {
 	NNOPT_INFERENCE = 0,
 	NNOPT_TRAINING = 1,
 	NNOPT_MODE_FORCE_32 = 0x7fffffff
 } nnopt_mode;
 
+/** The number format of activations. @since 0.1 */
 typedef enum nnopt_precision {
 	NNOPT_PRECISION_F32 = 0,
 	NNOPT_PRECISION_FORCE_32 = 0x7fffffff
 } nnopt_precision;
 
+/** Options of nnopt_plan_create(). @since 0.1 */
 typedef struct nnopt_plan_options {
 	size_t struct_size;
 	int64_t batch;           /**< largest N that will be run; default 1 */
@@ -151,20 +181,23 @@ typedef struct nnopt_plan_options {
 	int32_t reserved;        /**< 0 */
 	uint64_t max_bytes;      /**< refuse a plan whose own memory would exceed it; 0: no limit. */
 } nnopt_plan_options;
+/** Fills `options` with the defaults. @param size sizeof *options. @since 0.1 */
 NNOPT_API nnopt_status nnopt_plan_options_init(nnopt_plan_options *options, size_t size);
 
 /** Makes a plan; all errors and all allocations of training are here. @since 0.1 */
 NNOPT_API nnopt_status nnopt_plan_create(nnopt_plan **out, nnopt_model *model, const nnopt_plan_options *options);
+/** NULL is allowed. @since 0.1 */
 NNOPT_API void nnopt_plan_destroy(nnopt_plan *plan);
 
+/** What a plan costs. @since 0.1 */
 typedef struct nnopt_plan_info {
 	size_t struct_size;
 	int64_t parameters;           /**< elements of the model, frozen ones included */
-	int64_t trainable_parameters;
+	int64_t trainable_parameters; /**< elements that are not frozen */
 	int64_t macs;                 /**< multiply-accumulates of one sample's forward pass */
 	uint64_t parameter_bytes;     /**< parameters and gradients, shared by all plans of the model */
 	uint64_t activation_bytes;    /**< the arena: activations, their gradients, what backward needs */
-	uint64_t workspace_bytes;
+	uint64_t workspace_bytes;     /**< what ops need while they run */
 	uint64_t peak_bytes;          /**< all of the above; what running this plan needs */
 	int32_t nodes;                /**< op nodes after rewriting */
 	int32_t rewrites;             /**< rewrites applied */
@@ -172,6 +205,7 @@ typedef struct nnopt_plan_info {
 	int32_t reserved;
 	int64_t output_shape[NNOPT_MAX_RANK]; /**< with N = batch */
 } nnopt_plan_info;
+/** Tells what the plan costs; set info->struct_size first. @since 0.1 */
 NNOPT_API nnopt_status nnopt_plan_get_info(const nnopt_plan *plan, nnopt_plan_info *info);
 /** A table for people: a line per op node with output shape, parameters, MACs, bytes, and what was fused. Text rule as in
  *  nnopt_model_to_json(). @since 0.1 */

@@ -17,6 +17,7 @@
 extern "C" {
 #endif
 
+/** An update rule with its slots. @since 0.1 */
 typedef struct nnopt_optimizer nnopt_optimizer;
 
 /** As torch.optim.SGD; slot "momentum" when momentum > 0. @since 0.1 */
@@ -30,7 +31,9 @@ typedef struct nnopt_sgd_options {
 	int32_t nesterov;    /**< wants momentum > 0 and no dampening */
 	int32_t reserved;
 } nnopt_sgd_options;
+/** Fills `options` with the defaults. @param size sizeof *options. @since 0.1 */
 NNOPT_API nnopt_status nnopt_sgd_options_init(nnopt_sgd_options *options, size_t size);
+/** @param options NULL for the defaults. @since 0.1 */
 NNOPT_API nnopt_status nnopt_sgd_create(nnopt_optimizer **out, nnopt_context *context, const nnopt_sgd_options *options);
 
 /** As torch.optim.Adam and AdamW (Kingma and Ba 2015; Loshchilov and Hutter 2019); slots "exp_avg", "exp_avg_sq".
@@ -43,9 +46,13 @@ typedef struct nnopt_adam_options {
 	double weight_decay;  /**< Adam: coupled L2, default 0. AdamW: decoupled, default 0.01. */
 	double l1;            /**< as in nnopt_sgd_options */
 } nnopt_adam_options;
+/** Fills `options` with the defaults. @param size sizeof *options. @since 0.1 */
 NNOPT_API nnopt_status nnopt_adam_options_init(nnopt_adam_options *options, size_t size);
+/** @param options NULL for the defaults. @since 0.1 */
 NNOPT_API nnopt_status nnopt_adam_create(nnopt_optimizer **out, nnopt_context *context, const nnopt_adam_options *options);
+/** Fills `options` with the defaults. @param size sizeof *options. @since 0.1 */
 NNOPT_API nnopt_status nnopt_adamw_options_init(nnopt_adam_options *options, size_t size);
+/** @param options NULL for the defaults. @since 0.1 */
 NNOPT_API nnopt_status nnopt_adamw_create(nnopt_optimizer **out, nnopt_context *context, const nnopt_adam_options *options);
 
 /** As torch.optim.RMSprop; slots "square_avg", "grad_avg" when centered, "momentum" when momentum > 0. @since 0.1 */
@@ -56,11 +63,13 @@ typedef struct nnopt_rmsprop_options {
 	double epsilon;      /**< default 1e-8 */
 	double momentum;     /**< default 0 */
 	double weight_decay; /**< coupled L2, default 0 */
-	double l1;
-	int32_t centered;
+	double l1;           /**< as in nnopt_sgd_options */
+	int32_t centered;    /**< 1: the variance of the gradient in place of its square */
 	int32_t reserved;
 } nnopt_rmsprop_options;
+/** Fills `options` with the defaults. @param size sizeof *options. @since 0.1 */
 NNOPT_API nnopt_status nnopt_rmsprop_options_init(nnopt_rmsprop_options *options, size_t size);
+/** @param options NULL for the defaults. @since 0.1 */
 NNOPT_API nnopt_status nnopt_rmsprop_create(nnopt_optimizer **out, nnopt_context *context, const nnopt_rmsprop_options *options);
 
 /** NULL is allowed. @since 0.1 */
@@ -82,6 +91,7 @@ typedef struct nnopt_group_options {
 	double weight_decay_scale;  /**< default 1; 0 for "no decay on biases and norms" */
 	double l1_scale;            /**< default 1 */
 } nnopt_group_options;
+/** Fills `options` with the defaults. @param size sizeof *options. @since 0.1 */
 NNOPT_API nnopt_status nnopt_group_options_init(nnopt_group_options *options, size_t size);
 /** Adds a group; only before attach. @since 0.1 */
 NNOPT_API nnopt_status nnopt_optimizer_add_group(nnopt_optimizer *optimizer, const nnopt_group_options *options);
@@ -107,6 +117,7 @@ NNOPT_API nnopt_status nnopt_optimizer_step(nnopt_optimizer *optimizer, nnopt_mo
 
 /** The learning rate of the steps to come; schedules multiply it by hand: set_lr(base * factor). @since 0.1 */
 NNOPT_API double nnopt_optimizer_lr(const nnopt_optimizer *optimizer);
+/** lr >= 0 and finite. @since 0.1 */
 NNOPT_API nnopt_status nnopt_optimizer_set_lr(nnopt_optimizer *optimizer, double lr);
 /** Updates done so far. @since 0.1 */
 NNOPT_API int64_t nnopt_optimizer_steps(const nnopt_optimizer *optimizer);
@@ -118,6 +129,7 @@ NNOPT_API int32_t nnopt_optimizer_slot_count(const nnopt_optimizer *optimizer);
 NNOPT_API const char *nnopt_optimizer_slot_name(const nnopt_optimizer *optimizer, int32_t index);
 /** NULL past the end and before attach; borrowed, valid while the optimizer lives. @since 0.1 */
 NNOPT_API nnopt_tensor *nnopt_optimizer_slot(nnopt_optimizer *optimizer, int32_t index);
+/** Sets the number of updates done, as a resumed run does. @since 0.1 */
 NNOPT_API nnopt_status nnopt_optimizer_set_steps(nnopt_optimizer *optimizer, int64_t steps);
 /** "sgd", "adam", "adamw", "rmsprop". @since 0.1 */
 NNOPT_API const char *nnopt_optimizer_kind(const nnopt_optimizer *optimizer);

@@ -14,6 +14,7 @@
 extern "C" {
 #endif
 
+/** A factor of the learning rate by step. @since 0.1 */
 typedef struct nnopt_schedule nnopt_schedule;
 
 /** Always 1. @since 0.1 */

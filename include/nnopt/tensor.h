@@ -13,10 +13,13 @@
 extern "C" {
 #endif
 
+/** Typed, shaped memory. @since 0.1 */
 typedef struct nnopt_tensor nnopt_tensor;
 
+/** Most dimensions of a tensor. @since 0.1 */
 #define NNOPT_MAX_RANK 8
 
+/** Element types. @since 0.1 */
 typedef enum nnopt_dtype {
 	NNOPT_F32 = 0,
 	NNOPT_F16 = 1,  /**< IEEE 754 binary16 */
@@ -50,10 +53,14 @@ NNOPT_API nnopt_status nnopt_tensor_wrap(nnopt_tensor **out, nnopt_context *cont
 NNOPT_API nnopt_status nnopt_tensor_view(nnopt_tensor **out, nnopt_tensor *base, int64_t start, int64_t count);
 /** The same memory under another shape of equal element count. Rank-4 NHWC tensors cannot be reshaped. @since 0.1 */
 NNOPT_API nnopt_status nnopt_tensor_reshape(nnopt_tensor **out, nnopt_tensor *base, int32_t rank, const int64_t *shape);
+/** NULL is allowed. @since 0.1 */
 NNOPT_API void nnopt_tensor_destroy(nnopt_tensor *tensor);
 
+/** Element type. @since 0.1 */
 NNOPT_API nnopt_dtype nnopt_tensor_dtype(const nnopt_tensor *tensor);
+/** Order in memory. @since 0.1 */
 NNOPT_API nnopt_layout nnopt_tensor_layout(const nnopt_tensor *tensor);
+/** Number of dimensions. @since 0.1 */
 NNOPT_API int32_t nnopt_tensor_rank(const nnopt_tensor *tensor);
 /** Extent of dimension `axis` in NCHW order; 0 when there is no such axis. @since 0.1 */
 NNOPT_API int64_t nnopt_tensor_extent(const nnopt_tensor *tensor, int32_t axis);
@@ -63,6 +70,7 @@ NNOPT_API int64_t nnopt_tensor_count(const nnopt_tensor *tensor);
 NNOPT_API size_t nnopt_tensor_bytes(const nnopt_tensor *tensor);
 /** The elements in memory order (see layout); dense, valid while the tensor lives. @since 0.1 */
 NNOPT_API void *nnopt_tensor_data(nnopt_tensor *tensor);
+/** The elements, not to be written. @since 0.1 */
 NNOPT_API const void *nnopt_tensor_const_data(const nnopt_tensor *tensor);
 
 /** Fills with `value`, converted to the dtype. @since 0.1 */

@@ -1,5 +1,5 @@
 /* blas.h - the one room that includes <cblas.h>. Called from one thread, outside parallel regions; never touches
- * OpenBLAS's process-wide settings. Used when the context is not deterministic, or has no tuned tiles (scalar ISA). */
+ * OpenBLAS's process-wide settings. Used when the context is not deterministic. */
 #ifndef NNO_BLAS_H
 #define NNO_BLAS_H
 
@@ -8,6 +8,5 @@
 /* Row-major c[m][n] = op(a) op(b) + beta c, op(x) = x or its transpose; leading dimensions of the stored matrices. */
 void nno_blas_sgemm(int trans_a, int trans_b, int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, const float *b,
                     int64_t ldb, float beta, float *c, int64_t ldc);
-
 
 #endif

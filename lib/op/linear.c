@@ -3,12 +3,14 @@
 #include "op/op.h"
 
 #include "base/size.h"
+#include "blas/blas.h"
 #include "op/parallel.h"
 
 #include <string.h>
 
 #define COLUMNS 64  /* of a task */
 #define STRETCH 128 /* of the reduction */
+#define BLAS_MACS ((int64_t)1 << 22)
 
 typedef struct linear_job {
 	const nno_op *op;
@@ -63,8 +65,29 @@ static void forward_block(void *user, int64_t index, int slot)
 	}
 }
 
+/* Where equal bits at any thread count are not asked for, BLAS serves products that are worth waking its threads. */
+static bool use_blas(const nno_op *op, const nno_run *run)
+{
+	return !run->deterministic && run->n * op->macs >= BLAS_MACS;
+}
+
+static void blas_forward(const nno_op *op, nno_run *run)
+{
+	const nno_linear_attr *attr = op->attr;
+	int64_t in = op->in[0].c, out = op->out.c;
+	for (int64_t i = 0; attr->bias && i < run->n; i++)
+		memcpy(run->dst + i * out, run->param[1], (size_t)out * sizeof(float));
+	nno_blas_sgemm(0, 0, run->n, out, in, run->src[0], in, run->param[0], out, attr->bias ? 1.0f : 0.0f, run->dst, out);
+	if (attr->activation == NNO_ACT_RELU)
+		run->kernels->relu_f32(run->dst, run->dst, 0.0f, run->n * out);
+}
+
 static void forward(const nno_op *op, nno_run *run)
 {
+	if (use_blas(op, run)) {
+		blas_forward(op, run);
+		return;
+	}
 	linear_job j = start_job(op, run, run->src[0], op->in[0].c, run->dst, op->out.c);
 	nno_parallel_for(run->pool, nno_i64_ceil_div(op->out.c, COLUMNS), forward_block, &j);
 }
@@ -107,15 +130,20 @@ static void backward(const nno_op *op, nno_run *run)
 	int64_t in = op->in[0].c, out = op->out.c;
 	if (attr->activation == NNO_ACT_RELU)
 		nno_mask_relu(op, run);
+	bool blas = use_blas(op, run);
 	linear_job j = start_job(op, run, run->ddst, out, run->dsrc[0], in);
-	if (run->dparam[0] != NULL)
+	if (run->dparam[0] != NULL && blas)
+		nno_blas_sgemm(1, 0, in, out, run->n, run->src[0], in, run->ddst, out, run->dparam_add ? 1.0f : 0.0f, run->dparam[0], out);
+	else if (run->dparam[0] != NULL)
 		nno_parallel_for(run->pool, nno_i64_ceil_div(in, COLUMNS), weight_block, &j);
 	if (attr->bias && run->dparam[1] != NULL) {
 		if (!run->dparam_add)
 			memset(run->dparam[1], 0, (size_t)out * sizeof(float));
 		run->kernels->column_sums_f32(run->dparam[1], run->ddst, run->n, out);
 	}
-	if (run->dsrc[0] != NULL)
+	if (run->dsrc[0] != NULL && blas)
+		nno_blas_sgemm(0, 1, run->n, in, out, run->ddst, out, run->param[0], out, run->dsrc_add[0] ? 1.0f : 0.0f, run->dsrc[0], in);
+	else if (run->dsrc[0] != NULL)
 		nno_parallel_for(run->pool, nno_i64_ceil_div(in, COLUMNS), data_block, &j);
 }
 

@@ -1,1 +1,2 @@
 nnopt_public_test(oom/oom)
+nnopt_test(oom/io)

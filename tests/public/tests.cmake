@@ -27,3 +27,8 @@ if(NOT NNOPT_SANITIZE)
   target_link_libraries(test_public_reload PRIVATE nnopt_flags ${CMAKE_DL_LIBS})
   add_test(NAME public/reload COMMAND test_public_reload $<TARGET_FILE:nnopt>)
 endif()
+
+find_program(NNOPT_DOXYGEN doxygen)
+if(NNOPT_DOXYGEN)
+  add_test(NAME public/reference COMMAND ${NNOPT_DOXYGEN} docs/Doxyfile WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
+endif()
