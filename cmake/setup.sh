@@ -14,8 +14,11 @@ need_packages()
 		exit 1
 	fi
 	for package in "$@"; do
-		state=$(dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null) || state=
-		[ "$state" = installed ] || missing="$missing $package"
+		# A package may be there for several architectures, in several states.
+		case " $(dpkg-query -W -f='${db:Status-Status} ' "$package" 2>/dev/null)" in
+		*" installed "*) ;;
+		*) missing="$missing $package" ;;
+		esac
 	done
 	[ -n "$missing" ] || return 0
 	echo "Installing:$missing"

@@ -9,23 +9,6 @@ typedef struct config {
 	bool add, bias_frozen, weight_frozen, no_dsrc;
 } config;
 
-static nno_pool *pools[POOLS];
-
-static int setup(void **state)
-{
-	(void)state;
-	make_pools(pools, &nno_alloc_default);
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	for (int i = 0; i < POOLS; i++)
-		nno_pool_destroy(pools[i]);
-	return 0;
-}
-
 static int64_t choose_channels(dice *d)
 {
 	static const int64_t widths[] = { 1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 48, 65 };

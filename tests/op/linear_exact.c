@@ -14,23 +14,6 @@ typedef struct data {
 	buffer b[BUFFERS];
 } data;
 
-static nno_pool *pools[POOLS];
-
-static int setup(void **state)
-{
-	(void)state;
-	make_pools(pools, &nno_alloc_default);
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	for (int i = 0; i < POOLS; i++)
-		nno_pool_destroy(pools[i]);
-	return 0;
-}
-
 /* Around the sizes at which the work is cut. */
 static int64_t choose_width(dice *d)
 {

@@ -15,23 +15,6 @@ typedef struct data {
 	buffer b[BUFFERS];
 } data;
 
-static nno_pool *pools[POOLS];
-
-static int setup(void **state)
-{
-	(void)state;
-	make_pools(pools, &nno_alloc_default);
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	for (int i = 0; i < POOLS; i++)
-		nno_pool_destroy(pools[i]);
-	return 0;
-}
-
 /* Number of windows as torch.nn.MaxPool2d documents it. */
 static int64_t windows(int64_t in, int64_t kernel, int64_t stride, int64_t pad, bool ceil_mode)
 {

@@ -123,4 +123,21 @@ static inline void stop_trial(trial *t)
 	free(t->workspace);
 }
 
+static nno_pool *pools[POOLS];
+
+static int setup(void **state)
+{
+	(void)state;
+	make_pools(pools, &nno_alloc_default);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	for (int i = 0; i < POOLS; i++)
+		nno_pool_destroy(pools[i]);
+	return 0;
+}
+
 #endif
