@@ -11,9 +11,12 @@
 extern "C" {
 #endif
 
-#define NNOPT_VERSION_MAJOR 0 /**< of this header */
-#define NNOPT_VERSION_MINOR 1 /**< of this header */
-#define NNOPT_VERSION_PATCH 0 /**< of this header */
+/** Major version of this header. @since 0.1 */
+#define NNOPT_VERSION_MAJOR 0
+/** Minor version of this header. @since 0.1 */
+#define NNOPT_VERSION_MINOR 1
+/** Patch version of this header. @since 0.1 */
+#define NNOPT_VERSION_PATCH 0
 /** major * 10000 + minor * 100 + patch */
 #define NNOPT_VERSION (NNOPT_VERSION_MAJOR * 10000 + NNOPT_VERSION_MINOR * 100 + NNOPT_VERSION_PATCH)
 

@@ -24,7 +24,8 @@ static int write_idx(const char *dir, const char *part, int count)
 			pixels[k] = (unsigned char)((i * 29 + k * 13) % 90 + (k / 28 / 2 == label + 2 ? 150 : 0));
 		ok = ok && fwrite(pixels, 1, sizeof pixels, images) == sizeof pixels && fwrite(&label, 1, 1, labels) == 1;
 	}
-	return (fclose(images) == 0) & (fclose(labels) == 0) & ok;
+	ok = fclose(images) == 0 && ok;
+	return fclose(labels) == 0 && ok;
 }
 
 int main(int argc, char **argv)
