@@ -346,12 +346,15 @@ static nnopt_status tokenize(nno_json *j, size_t length, int count)
 nnopt_status nno_json_parse(nno_json **out, const nno_alloc *alloc, const char *text, size_t length, int max_tokens, const char *what)
 {
 	scan s = { .text = text, .length = length };
-	bool good = length < INT32_MAX && scan_value(&s, 0);
+	skip_space(&s);
+	/* jsmn ends a number only at what follows it, so a text is an object or a list. */
+	bool good = length < INT32_MAX && s.at < length && (text[s.at] == '{' || text[s.at] == '[' || fail_scan(&s, "an object or a list wanted"));
+	good = good && scan_value(&s, 0);
 	skip_space(&s);
 	if (good && s.at != length)
 		good = fail_scan(&s, "something after the value");
 	if (!good)
-		return nno_fail(NNOPT_ERROR_FORMAT, "%s: offset %zu: %s", what, s.at, s.problem != NULL ? s.problem : "text too long");
+		return nno_fail(NNOPT_ERROR_FORMAT, "%s: offset %zu: %s", what, s.at, s.problem != NULL ? s.problem : length < INT32_MAX ? "the text is empty" : "the text is too long");
 	if (s.values > max_tokens)
 		return nno_fail(NNOPT_ERROR_FORMAT, "%s: offset %zu: %d values, at most %d wanted", what, s.at, s.values, max_tokens);
 	nno_json *j = nno_new(alloc, sizeof *j);

@@ -13,7 +13,7 @@ typedef enum nno_json_type { NNO_JSON_NULL, NNO_JSON_BOOL, NNO_JSON_NUMBER, NNO_
 
 typedef struct nno_json nno_json;
 
-/* Parses `length` bytes (borrowed until nno_json_free). `what` names the text in errors. At most `max_tokens` values. */
+/* Parses `length` bytes, an object or a list (borrowed until nno_json_free). `what` names the text in errors. At most `max_tokens` values. */
 nnopt_status nno_json_parse(nno_json **out, const nno_alloc *alloc, const char *text, size_t length, int max_tokens, const char *what);
 void nno_json_free(nno_json *j);
 

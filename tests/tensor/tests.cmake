@@ -1,3 +1,4 @@
+nnopt_test(tensor/tensor)
 nnopt_test(tensor/exchange)
 # Against NumPy and PyTorch themselves, where there are some.
 find_program(NNOPT_PYTHON NAMES python3)

@@ -1,0 +1,234 @@
+/* base.c - random numbers against the generator's published vectors, numbers and JSON against lists, sizes, error texts, the
+ * rule of sized structs. */
+#include "check.h"
+
+#include "base/json.h"
+#include "base/rng.h"
+#include "base/size.h"
+#include "base/text.h"
+
+#include <locale.h>
+#include <math.h>
+#include <stdio.h>
+
+/* Known answers of Random123's kat_vectors for philox4x32-10. */
+static void philox_known_answers(void **state)
+{
+	(void)state;
+	static const uint32_t known[3][10] = {
+		{ 0, 0, 0, 0, 0, 0, 0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8 },
+		{ ~0u, ~0u, ~0u, ~0u, ~0u, ~0u, 0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd },
+		{ 0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344, 0xa4093822, 0x299f31d0, 0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1 },
+	};
+	for (int i = 0; i < 3; i++) {
+		uint32_t out[4];
+		nno_philox(known[i] + 4, known[i], out);
+		assert_memory_equal(out, known[i] + 6, sizeof out);
+	}
+}
+
+static void streams_do_not_meet(void **state)
+{
+	(void)state;
+	enum { STREAMS = 3 * 3 * 3 * 3 };
+	uint64_t first[STREAMS];
+	for (int i = 0; i < STREAMS; i++) {
+		nno_rng r, again;
+		nno_rng_start(&r, (uint64_t)(i % 3), (uint32_t)(1 + i / 3 % 3), (uint64_t)(i / 9 % 3), (uint64_t)(i / 27));
+		again = r;
+		first[i] = nno_rng_u64(&r);
+		assert_true(first[i] == nno_rng_u64(&again));
+		for (int k = 0; k < i; k++)
+			assert_true(first[i] != first[k]);
+	}
+}
+
+static void distributions(void **state)
+{
+	(void)state;
+	enum { DRAWS = 200000 };
+	nno_rng r;
+	double mean = 0, square = 0, normal = 0, normal_square = 0, fourth = 0;
+	int64_t counts[7] = { 0 };
+	nno_rng_start(&r, 1, NNO_RNG_USER, 0, 0);
+	for (int i = 0; i < DRAWS; i++) {
+		double u = (double)nno_rng_uniform(&r), n = (double)nno_rng_normal(&r);
+		assert_true(u >= 0.0 && u < 1.0 && isfinite(n));
+		mean += u;
+		square += u * u;
+		normal += n;
+		normal_square += n * n;
+		fourth += n * n * n * n;
+		counts[nno_rng_below(&r, 7)]++;
+	}
+	/* Six standard errors. */
+	assert_true(fabs(mean / DRAWS - 0.5) < 6 * 0.2887 / sqrt(DRAWS));
+	assert_true(fabs(square / DRAWS - 1.0 / 3) < 6 * 0.2981 / sqrt(DRAWS));
+	assert_true(fabs(normal / DRAWS) < 6 / sqrt(DRAWS));
+	assert_true(fabs(normal_square / DRAWS - 1) < 6 * sqrt(2.0 / DRAWS));
+	assert_true(fabs(fourth / DRAWS - 3) < 6 * sqrt(96.0 / DRAWS));
+	for (int i = 0; i < 7; i++)
+		assert_true(fabs((double)counts[i] - DRAWS / 7.0) < 6 * sqrt(DRAWS * 6.0 / 49.0));
+	int64_t items[50], seen[50] = { 0 };
+	for (int i = 0; i < 50; i++)
+		items[i] = i;
+	nno_rng_shuffle(&r, items, 50);
+	int moved = 0;
+	for (int i = 0; i < 50; i++) {
+		seen[items[i]]++;
+		moved += items[i] != i;
+	}
+	for (int i = 0; i < 50; i++)
+		assert_int_equal(seen[i], 1);
+	assert_true(moved > 35);
+}
+
+static void check_numbers(void)
+{
+	static const double values[] = { 0, 1, -1, 0.1, 1e-5, 123456.789, 5e-324, 1.7976931348623157e308, 1.0 / 3, -2.5e10, 1e21 };
+	for (size_t i = 0; i < sizeof values / sizeof *values; i++)
+		for (int is_float = 0; is_float < 2; is_float++) {
+			double v = is_float ? (double)(float)values[i] : values[i], back = 0;
+			nno_text t;
+			nno_text_start(&t, &nno_alloc_default);
+			nno_text_add_number(&t, v, is_float);
+			if (isfinite(v)) {
+				assert_null(strchr(t.data, ','));
+				assert_true(nno_parse_number(t.data, t.length, &back));
+				assert_true(is_float ? (float)back == (float)v : back == v);
+			}
+			nno_text_free(&t);
+		}
+	nno_text t;
+	nno_text_start(&t, &nno_alloc_default);
+	nno_text_add_number(&t, (double)0.1f, true);
+	nno_text_add(&t, " ");
+	nno_text_add_fixed(&t, -1234.5678, 2);
+	assert_string_equal(t.data, "0.1 -1234.57");
+	nno_text_free(&t);
+}
+
+/* Under the C locale, and under one with a decimal comma where the system has one. */
+static void numbers_do_not_follow_the_locale(void **state)
+{
+	(void)state;
+	check_numbers();
+	static const char *const commas[] = { "de_DE.UTF-8", "de_DE.utf8", "fr_FR.UTF-8", "fr_FR.utf8" };
+	for (size_t i = 0; i < sizeof commas / sizeof *commas; i++)
+		if (setlocale(LC_ALL, commas[i]) != NULL) {
+			check_numbers();
+			print_message("also under %s\n", commas[i]);
+			break;
+		}
+	(void)setlocale(LC_ALL, "C");
+}
+
+static nnopt_status parse(const char *text)
+{
+	nno_json *j = NULL;
+	nnopt_status s = nno_json_parse(&j, &nno_alloc_default, text, strlen(text), 100, "text");
+	nno_json_free(j);
+	return s;
+}
+
+static void json_lists(void **state)
+{
+	(void)state;
+	static const char *const good[] = { "{}", "[]", " [1, 2.5, -3e-2, \"a\\u00e9\\n\", true, false, null, {\"k\": [[]]}] ", "{\"\": 0}" };
+	static const char *const bad[] = {
+		"", "{", "}", "[1,]", "{\"a\":}", "{\"a\" 1}", "{a: 1}", "[01]", "[1.]", "[.5]", "[+1]", "[1e]", "[nan]", "[\"\\x\"]", "[\"\\u12\"]",
+		"{\"a\":1,\"a\":2}", "[1] 2", "['a']", "[\"a\n\"]", "tru", "[1 2]", "{\"a\":1,}", "[\"\\ud800\"]", "{1:2}", "0", "\"x\"", "  ", "[//\n1]", "\xff",
+	};
+	for (size_t i = 0; i < sizeof good / sizeof *good; i++)
+		if (parse(good[i]) != NNOPT_OK)
+			fail_msg("%s: %s", good[i], nnopt_last_error());
+	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+		if (parse(bad[i]) != NNOPT_ERROR_FORMAT)
+			fail_msg("%s was taken", bad[i]);
+	char deep[200];
+	memset(deep, '[', 100);
+	memset(deep + 100, ']', 100);
+	deep[199] = 0;
+	assert_int_equal(parse(deep), NNOPT_ERROR_FORMAT);
+	char many[1000] = "[0";
+	for (int i = 0; i < 200; i++)
+		memcpy(many + 2 + 2 * i, ",0", 3);
+	memcpy(many + 402, "]", 2);
+	assert_int_equal(parse(many), NNOPT_ERROR_FORMAT);
+}
+
+static void json_values(void **state)
+{
+	(void)state;
+	static const char text[] = "{\"whole\": 9007199254740993, \"real\": -1.5e3, \"text\": \"a\\\"\\u00e9\\ud83d\\ude00\", \"yes\": true, \"list\": [1, [2], 3]}";
+	nno_json *j = NULL;
+	assert_ok(nno_json_parse(&j, &nno_alloc_default, text, sizeof text - 1, 100, "text"));
+	int64_t whole;
+	double real;
+	bool yes;
+	char *string = NULL;
+	assert_ok(nno_json_i64(j, nno_json_get(j, 0, "whole"), &whole));
+	assert_true(whole == INT64_C(9007199254740993)); /* more than a double holds */
+	assert_ok(nno_json_number(j, nno_json_get(j, 0, "real"), &real));
+	assert_true(real == -1500.0);
+	assert_ok(nno_json_text(j, nno_json_get(j, 0, "text"), &string));
+	assert_string_equal(string, "a\"\xc3\xa9\xf0\x9f\x98\x80");
+	nno_delete(&nno_alloc_default, string);
+	assert_ok(nno_json_bool(j, nno_json_get(j, 0, "yes"), &yes));
+	assert_true(yes);
+	assert_int_equal(nno_json_get(j, 0, "no"), -1);
+	int list = nno_json_get(j, 0, "list"), n = 0;
+	assert_int_equal(nno_json_size(j, list), 3);
+	for (int v = nno_json_first(j, list); v >= 0; v = nno_json_next(j, v))
+		n++;
+	assert_int_equal(n, 3);
+	assert_fails(NNOPT_ERROR_FORMAT, "offset", nno_json_i64(j, nno_json_get(j, 0, "real"), &whole));
+	assert_fails(NNOPT_ERROR_FORMAT, "offset", nno_json_bool(j, list, &yes));
+	nno_json_free(j);
+}
+
+static void sizes(void **state)
+{
+	(void)state;
+	size_t s;
+	int64_t i;
+	assert_true(nno_size_mul(1u << 20, 1u << 20, &s) && s == (size_t)1 << 40);
+	assert_false(nno_size_mul(SIZE_MAX, 2, &s));
+	assert_false(nno_size_add(SIZE_MAX, 1, &s));
+	assert_false(nno_i64_mul(INT64_MAX, 2, &i));
+	assert_false(nno_i64_add(INT64_MAX, 1, &i));
+	assert_true(nno_shape_elements((int64_t[]){ 3, 0, 5 }, 3, &i) && i == 0);
+	assert_true(nno_shape_elements(NULL, 0, &i) && i == 1);
+	assert_false(nno_shape_elements((int64_t[]){ 3, -1 }, 2, &i));
+	assert_false(nno_shape_elements((int64_t[]){ INT64_C(1) << 40, INT64_C(1) << 40 }, 2, &i));
+	assert_int_equal(nno_i64_ceil_div(10, 4), 3);
+	assert_int_equal(nno_size_round_up(65, 64), 128);
+	assert_null(nno_new_array(&nno_alloc_default, SIZE_MAX / 2, 4));
+}
+
+static void error_texts(void **state)
+{
+	(void)state;
+	char longer[2000];
+	memset(longer, 'x', sizeof longer - 1);
+	longer[sizeof longer - 1] = 0;
+	assert_int_equal(nnopt_fail(NNOPT_ERROR_STATE, longer), NNOPT_ERROR_STATE);
+	assert_int_equal(strlen(nnopt_last_error()), 511);
+	(void)nno_fail(NNOPT_ERROR_IO, "inner %d", 7);
+	assert_int_equal(nno_fail_in(NNOPT_ERROR_IO, "outer"), NNOPT_ERROR_IO);
+	assert_string_equal(nnopt_last_error(), "outer: inner 7");
+	(void)nnopt_fail(NNOPT_ERROR_IO, NULL);
+	assert_string_equal(nnopt_last_error(), "");
+	assert_string_equal(nnopt_status_name(NNOPT_OK), "ok");
+	assert_string_equal(nnopt_status_name((nnopt_status)12345), "unknown status");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(philox_known_answers), cmocka_unit_test(streams_do_not_meet), cmocka_unit_test(distributions),
+		cmocka_unit_test(numbers_do_not_follow_the_locale), cmocka_unit_test(json_lists), cmocka_unit_test(json_values),
+		cmocka_unit_test(sizes), cmocka_unit_test(error_texts),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,1 @@
+nnopt_test(base/base)

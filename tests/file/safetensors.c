@@ -1,0 +1,187 @@
+/* safetensors.c - files of the format's own library, files of ours, and headers with one thing wrong each. */
+#include "check.h"
+
+#include "file/crc32c.h"
+
+#include <stdio.h>
+
+#define PATH TEST_TMP "/test.safetensors"
+
+static nnopt_context *ctx;
+
+static int setup(void **state)
+{
+	(void)state;
+	return nnopt_context_create(&ctx, NULL) != NNOPT_OK;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	nnopt_context_destroy(ctx);
+	(void)remove(PATH);
+	return 0;
+}
+
+static void crc_known_answers(void **state)
+{
+	(void)state;
+	uint8_t b[32] = { 0 };
+	assert_int_equal(nno_crc32c(0, "123456789", 9), 0xe3069283u);
+	assert_int_equal(nno_crc32c(0, b, 32), 0x8a9136aau); /* RFC 3720, B.4 */
+	memset(b, 0xff, 32);
+	assert_int_equal(nno_crc32c(0, b, 32), 0x62a8ab43u);
+	for (int i = 0; i < 32; i++)
+		b[i] = (uint8_t)i;
+	assert_int_equal(nno_crc32c(0, b, 32), 0x46dd794eu);
+	assert_int_equal(nno_crc32c(nno_crc32c(0, b, 5), b + 5, 27), 0x46dd794eu);
+}
+
+static void files_of_the_real_tool(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *name;
+		nnopt_dtype dtype;
+		double first, step;
+	} tensors[] = { { "f32", NNOPT_F32, 0, 0.125 },   { "f16", NNOPT_F16, 0, 0.125 }, { "bf16", NNOPT_BF16, 0, 0.125 }, { "f64", NNOPT_F32, 0, 0.125 },
+		        { "u8", NNOPT_U8, 0, 1 },         { "i32", NNOPT_I32, -12, 1 },   { "i64", NNOPT_I64, 0, 1e10 } };
+	nnopt_safetensors *f = NULL;
+	assert_ok(nnopt_safetensors_open(&f, ctx, TEST_DATA "/files/theirs.safetensors"));
+	assert_int_equal(nnopt_safetensors_count(f), 9);
+	for (size_t i = 0; i < sizeof tensors / sizeof *tensors; i++) {
+		int32_t index;
+		nnopt_tensor *t = NULL;
+		float values[24];
+		assert_ok(nnopt_safetensors_find(f, tensors[i].name, &index));
+		assert_ok(nnopt_safetensors_read(f, index, &t));
+		assert_int_equal(nnopt_tensor_dtype(t), tensors[i].dtype);
+		assert_int_equal(nnopt_tensor_rank(t), 3);
+		assert_int_equal(nnopt_tensor_extent(t, 1), 3);
+		assert_ok(nnopt_tensor_copy_out(t, values, sizeof values, NNOPT_F32, NNOPT_NCHW));
+		for (int k = 0; k < 24; k++)
+			assert_true(values[k] == (float)(tensors[i].first + tensors[i].step * k));
+		nnopt_tensor_destroy(t);
+	}
+	int32_t index;
+	nnopt_tensor *t = NULL;
+	assert_ok(nnopt_safetensors_find(f, "scalar", &index));
+	assert_ok(nnopt_safetensors_read(f, index, &t));
+	assert_int_equal(nnopt_tensor_rank(t), 0);
+	assert_true(*(float *)nnopt_tensor_data(t) == 2.5f);
+	nnopt_tensor_destroy(t);
+	assert_ok(nnopt_safetensors_find(f, "empty", &index));
+	assert_ok(nnopt_safetensors_read(f, index, &t));
+	assert_int_equal(nnopt_tensor_count(t), 0);
+	nnopt_tensor_destroy(t);
+	assert_string_equal(nnopt_safetensors_metadata(f, "made by"), "safetensors");
+	assert_string_equal(nnopt_safetensors_metadata(f, "uni\xc3\xa9"), "\xe4\xb8\xad\"\\");
+	assert_null(nnopt_safetensors_metadata(f, "absent"));
+	assert_fails(NNOPT_ERROR_NOT_FOUND, "absent", nnopt_safetensors_find(f, "absent", &index));
+	nnopt_safetensors_destroy(f);
+}
+
+static void files_of_ours(void **state)
+{
+	(void)state;
+	static const char *const names[] = { "b", "a \"quoted\" \\ name", "c" }, *const keys[] = { "k" }, *const values[] = { "v\n" };
+	nnopt_tensor *t[3] = { NULL }, *back = NULL;
+	assert_ok(nnopt_tensor_create(&t[0], ctx, NNOPT_F32, 4, (int64_t[]){ 1, 2, 3, 4 }, NNOPT_NHWC));
+	assert_ok(nnopt_tensor_create(&t[1], ctx, NNOPT_U8, 1, (int64_t[]){ 5 }, NNOPT_NCHW));
+	assert_ok(nnopt_tensor_create(&t[2], ctx, NNOPT_I64, 0, NULL, NNOPT_NCHW));
+	for (int i = 0; i < 24; i++)
+		((float *)nnopt_tensor_data(t[0]))[i] = (float)i;
+	memcpy(nnopt_tensor_data(t[1]), "hello", 5);
+	assert_ok(nnopt_safetensors_save(ctx, PATH, names, (const nnopt_tensor *const *)t, 3, keys, values, 1));
+	nnopt_safetensors *f = NULL;
+	int32_t index;
+	assert_ok(nnopt_safetensors_open(&f, ctx, PATH));
+	assert_ok(nnopt_safetensors_find(f, names[0], &index));
+	assert_ok(nnopt_safetensors_read(f, index, &back));
+	float planes[24], wanted[24];
+	assert_ok(nnopt_tensor_copy_out(t[0], wanted, sizeof wanted, NNOPT_F32, NNOPT_NCHW));
+	assert_ok(nnopt_tensor_copy_out(back, planes, sizeof planes, NNOPT_F32, NNOPT_NCHW));
+	assert_memory_equal(planes, wanted, sizeof planes);
+	nnopt_tensor_destroy(back);
+	assert_ok(nnopt_safetensors_find(f, names[1], &index));
+	assert_string_equal(nnopt_safetensors_metadata(f, "k"), "v\n");
+	nnopt_safetensors_destroy(f);
+	/* One bit of the elements turns: its CRC says so. */
+	FILE *file = fopen(PATH, "r+b");
+	assert_non_null(file);
+	assert_int_equal(fseek(file, -3, SEEK_END), 0);
+	assert_int_equal(fputc('L', file), 'L');
+	assert_int_equal(fclose(file), 0);
+	assert_ok(nnopt_safetensors_open(&f, ctx, PATH));
+	assert_ok(nnopt_safetensors_find(f, names[1], &index));
+	assert_fails(NNOPT_ERROR_FORMAT, "CRC", nnopt_safetensors_read(f, index, &back));
+	nnopt_safetensors_destroy(f);
+	for (int i = 0; i < 3; i++)
+		nnopt_tensor_destroy(t[i]);
+}
+
+static nnopt_status open_header(const char *header, uint64_t length, size_t data)
+{
+	FILE *f = fopen(PATH, "wb");
+	assert_non_null(f);
+	for (int i = 0; i < 8; i++)
+		fputc((int)(length >> 8 * i & 255), f);
+	fputs(header, f);
+	for (size_t i = 0; i < data; i++)
+		fputc(0, f);
+	assert_int_equal(fclose(f), 0);
+	nnopt_safetensors *s = NULL;
+	nnopt_status status = nnopt_safetensors_open(&s, ctx, PATH);
+	nnopt_safetensors_destroy(s);
+	return status;
+}
+
+static void headers_with_one_thing_wrong(void **state)
+{
+	(void)state;
+#define T(name, dtype, shape, from, to) "\"" name "\":{\"dtype\":\"" dtype "\",\"shape\":" shape ",\"data_offsets\":[" #from "," #to "]}"
+	static const struct {
+		const char *header;
+		size_t data;
+	} bad[] = {
+		{ "{" T("a", "F32", "[2]", 0, 8) "}", 7 },                                           /* data cut off */
+		{ "{" T("a", "F32", "[2]", 0, 8) "}", 9 },                                           /* something behind */
+		{ "{" T("a", "F32", "[3]", 0, 8) "}", 8 },                                           /* shape and size */
+		{ "{" T("a", "F32", "[2]", 4, 12) "}", 12 },                                         /* a hole */
+		{ "{" T("a", "F32", "[2]", 0, 8) "," T("b", "F32", "[1]", 4, 8) "}", 8 },            /* two over each other */
+		{ "{" T("a", "F32", "[2]", 8, 0) "}", 8 },                                           /* backwards */
+		{ "{" T("a", "F32", "[-2]", 0, 8) "}", 8 },
+		{ "{" T("a", "F32", "[4294967296, 4294967296]", 0, 8) "}", 8 },
+		{ "{" T("a", "F31", "[2]", 0, 8) "}", 8 },
+		{ "{" T("a", "F32", "2", 0, 8) "}", 8 },
+		{ "{" T("a", "F32", "[2.5]", 0, 8) "}", 8 },
+		{ "{" T("a", "F32", "[1]", 0, 4) "," T("a", "F32", "[1]", 4, 8) "}", 8 },            /* one name twice */
+		{ "{\"a\":{\"dtype\":\"F32\",\"shape\":[2]}}", 8 },
+		{ "{\"a\":[]}", 0 },
+		{ "[]", 0 },
+		{ "{\"__metadata__\":{\"a\":1}}", 0 },
+		{ "{" T("a", "F32", "[1,1,1,1,1,1,1,1,1]", 0, 4) "}", 4 },                           /* nine dimensions */
+		{ "not JSON at all", 0 },
+	};
+	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+		nnopt_status status = open_header(bad[i].header, strlen(bad[i].header), bad[i].data);
+		if ((status != NNOPT_ERROR_FORMAT && status != NNOPT_ERROR_UNSUPPORTED) || strstr(nnopt_last_error(), PATH) == NULL)
+			fail_msg("%s with %zu bytes: %s (%s)", bad[i].header, bad[i].data, nnopt_status_name(status), nnopt_last_error());
+	}
+	assert_ok(open_header("{" T("a", "F32", "[2]", 0, 8) "}", strlen("{" T("a", "F32", "[2]", 0, 8) "}"), 8));
+	assert_fails(NNOPT_ERROR_FORMAT, PATH, open_header("{}", 3, 0));
+	assert_fails(NNOPT_ERROR_FORMAT, PATH, open_header("{}", UINT64_MAX, 0));
+	assert_fails(NNOPT_ERROR_FORMAT, PATH, open_header("{}", 99999999, 0));
+	assert_fails(NNOPT_ERROR_NOT_FOUND, "absent", nnopt_safetensors_open(&(nnopt_safetensors *){ NULL }, ctx, TEST_TMP "/absent"));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(crc_known_answers),
+		cmocka_unit_test(files_of_the_real_tool),
+		cmocka_unit_test(files_of_ours),
+		cmocka_unit_test(headers_with_one_thing_wrong),
+	};
+	return cmocka_run_group_tests(tests, setup, teardown);
+}

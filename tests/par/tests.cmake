@@ -1,0 +1,1 @@
+nnopt_test(par/pool)
