@@ -72,11 +72,10 @@ int main(void)
 {
 	nnopt_context *ctx = NULL;
 	nnopt_model *net = NULL;
-	nnopt_layer *layer = NULL;
 	CHECK(nnopt_context_create(&ctx, NULL));
 	CHECK(nnopt_model_create(&net, ctx));
 	CHECK(nnopt_add_conv2d(net, 4, 3, NULL));
-	layer = make_layer(ctx);
+	nnopt_layer *layer = make_layer(ctx);
 	CHECK(nnopt_model_add(net, layer));
 	CHECK(nnopt_add_relu(net));
 	CHECK(nnopt_add_flatten(net));

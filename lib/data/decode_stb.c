@@ -4,6 +4,13 @@
 #include <string.h>
 
 static _Thread_local const nno_alloc *current;
+static _Thread_local bool out_of_memory; /* since `current` was set: what stb_image then says may be anything */
+
+static void *noted(void *ptr)
+{
+	out_of_memory = out_of_memory || ptr == NULL;
+	return ptr;
+}
 
 /* The header declares functions that the switches below leave out. */
 #pragma GCC diagnostic ignored "-Wunused-function"
@@ -13,8 +20,8 @@ static _Thread_local const nno_alloc *current;
 #define STBI_ONLY_BMP
 #define STBI_NO_STDIO
 #define STBI_MAX_DIMENSIONS (1 << 24)
-#define STBI_MALLOC(n) nno_new_raw(current, n)
-#define STBI_REALLOC(p, n) nno_grow(current, p, n)
+#define STBI_MALLOC(n) noted(nno_new_raw(current, n))
+#define STBI_REALLOC(p, n) noted(nno_grow(current, p, n))
 #define STBI_FREE(p) nno_delete(current, p)
 #define STBI_ASSERT(x) ((void)0)
 #define STB_IMAGE_STATIC
@@ -77,6 +84,12 @@ static bool is_whole(const uint8_t *b, size_t size)
 	return false;
 }
 
+static nnopt_status failure(const char *name)
+{
+	return out_of_memory ? nno_fail(NNOPT_ERROR_OUT_OF_MEMORY, "%s: out of memory", name)
+	                     : nno_fail(NNOPT_ERROR_FORMAT, "%s: %s", name, stbi_failure_reason());
+}
+
 nnopt_status nno_stb_decode(nno_picture *picture, nno_room *room, const uint8_t *bytes, size_t size, uint64_t max_pixels, const char *name)
 {
 	int w, h, c;
@@ -85,14 +98,13 @@ nnopt_status nno_stb_decode(nno_picture *picture, nno_room *room, const uint8_t 
 	if (size < 8 || !is_whole(bytes, size))
 		return nno_fail(NNOPT_ERROR_FORMAT, "%s: offset %zu: the file ends early or is damaged", name, size);
 	current = room->alloc;
+	out_of_memory = false;
 	if (!stbi_info_from_memory(bytes, (int)size, &w, &h, &c))
-		return nno_fail(NNOPT_ERROR_FORMAT, "%s: %s", name, stbi_failure_reason());
+		return failure(name);
 	NNO_TRY(nno_picture_fit(picture, room, h, w, max_pixels, name));
 	uint8_t *pixels = stbi_load_from_memory(bytes, (int)size, &w, &h, &c, 0);
-	if (pixels == NULL && strcmp(stbi_failure_reason(), "outofmem") == 0)
-		return nno_fail(NNOPT_ERROR_OUT_OF_MEMORY, "%s: out of memory", name);
 	if (pixels == NULL)
-		return nno_fail(NNOPT_ERROR_FORMAT, "%s: %s", name, stbi_failure_reason());
+		return failure(name);
 	nnopt_status status = nno_picture_fit(picture, room, h, w, max_pixels, name);
 	if (status == NNOPT_OK)
 		memcpy(picture->pixels, pixels, (size_t)w * (size_t)h * (size_t)c);

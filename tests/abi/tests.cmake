@@ -1,5 +1,10 @@
 set(dir ${CMAKE_CURRENT_SOURCE_DIR}/abi)
 if(NOT NNOPT_SANITIZE)
+  set(static_library)
+  if(TARGET nnopt_static)
+    set(static_library $<TARGET_FILE:nnopt_static>)
+  endif()
+  add_test(NAME abi/symbols COMMAND sh ${dir}/symbols.sh ${PROJECT_SOURCE_DIR} $<TARGET_FILE:nnopt> ${static_library})
   add_test(NAME abi/imports COMMAND sh ${dir}/imports.sh $<TARGET_FILE:nnopt> $<CONFIG>)
 endif()
 # Against the library that install/subproject built with debugging information.
