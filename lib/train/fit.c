@@ -2,6 +2,7 @@
 #include "train/train.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
@@ -36,14 +37,24 @@ static double now(void)
 	return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
+/* The text that a failing function of the caller's set, when it set one, tells more than its status. */
+static nnopt_status callback_failed(const fit_run *r, const char *what, nnopt_status status, const char *text_before)
+{
+	char reason[256];
+	snprintf(reason, sizeof reason, "%s", nnopt_last_error());
+	int said = strncmp(reason, text_before, sizeof reason - 1) != 0;
+	return nno_train_fail(NNOPT_ERROR_CALLBACK, "fit: %s in epoch %lld, batch %lld: %s", what, (long long)r->at.epoch, (long long)r->at.batch,
+	                      said ? reason : nnopt_status_name(status));
+}
+
 static nnopt_status call_user(nnopt_progress_fn fn, fit_run *r, const char *what)
 {
 	if (fn == NULL)
 		return NNOPT_OK;
+	char before[256];
+	snprintf(before, sizeof before, "%s", nnopt_last_error());
 	nnopt_status status = fn(&r->progress, r->o.progress_user);
-	return status == NNOPT_OK ? NNOPT_OK
-	                          : nno_train_fail(NNOPT_ERROR_CALLBACK, "fit: %s returned %s in epoch %lld, batch %lld", what,
-	                                           nnopt_status_name(status), (long long)r->at.epoch, (long long)r->at.batch);
+	return status == NNOPT_OK ? NNOPT_OK : callback_failed(r, what, status, before);
 }
 
 static nnopt_status save(fit_run *r)
@@ -87,10 +98,11 @@ static void fill_progress(fit_run *r, double batch_loss, double batch_seconds)
 static nnopt_status update(fit_run *r)
 {
 	if (r->o.all_reduce != NULL) {
+		char before[256];
+		snprintf(before, sizeof before, "%s", nnopt_last_error());
 		nnopt_status status = r->o.all_reduce(r->blocks.gradients, r->blocks.parameter_elements, r->o.all_reduce_user);
 		if (status != NNOPT_OK)
-			return nno_train_fail(NNOPT_ERROR_CALLBACK, "fit: all_reduce returned %s in epoch %lld, batch %lld",
-			                      nnopt_status_name(status), (long long)r->at.epoch, (long long)r->at.batch);
+			return callback_failed(r, "all_reduce", status, before);
 	}
 	double lr = r->base_lr * nnopt_schedule_factor(r->o.schedule, r->state.step);
 	nnopt_step_result result = { .struct_size = sizeof result };

@@ -345,6 +345,12 @@ static nnopt_status refuse(const nnopt_progress *p, void *user)
 	return p->step == 2 ? NNOPT_ERROR_STATE : NNOPT_OK;
 }
 
+static nnopt_status refuse_with_reason(const nnopt_progress *p, void *user)
+{
+	(void)user;
+	return p->step == 1 ? nnopt_fail(NNOPT_ERROR_STATE, "the cat sat on the keyboard") : NNOPT_OK;
+}
+
 static nnopt_status halve(float *gradients, int64_t count, void *user)
 {
 	(*(int *)user)++;
@@ -362,6 +368,8 @@ static void callbacks(void **state)
 	assert_fails(NNOPT_ERROR_CALLBACK, "on_batch", fit(&b, &h));
 	assert_int_equal(nnopt_history_epochs(h), 0);
 	nnopt_history_destroy(h);
+	b.o.on_batch = refuse_with_reason;
+	assert_fails(NNOPT_ERROR_CALLBACK, "on_batch in epoch 0, batch 1: the cat sat", fit(&b, NULL));
 	int calls = 0;
 	b.o.on_batch = NULL;
 	b.o.epochs = 1;
@@ -369,7 +377,7 @@ static void callbacks(void **state)
 	b.o.all_reduce_user = &calls;
 	assert_ok(fit(&b, NULL));
 	assert_int_equal(calls, 8);
-	assert_int_equal(nnopt_optimizer_steps(b.adam), 10);
+	assert_int_equal(nnopt_optimizer_steps(b.adam), 11);
 	destroy(&b);
 }
 
