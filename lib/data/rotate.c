@@ -5,14 +5,21 @@
 #include <math.h>
 #include <string.h>
 
-/* from = m[0] x + m[1] y + m[2], m[3] x + m[4] y + m[5]. */
+/* To 15 decimals, as Python's round() does it: the product's own rounding must not decide. */
+static double round15(double v)
+{
+	double scaled = v * 1e15, below = floor(scaled), rest = scaled - below + fma(v, 1e15, -scaled);
+	return (below + (rest > 0.5 ? 1.0 : 0.0)) / 1e15;
+}
+
+/* from = m[0] x + m[1] y + m[2], m[3] x + m[4] y + m[5]. The angle is brought to 0..360 first, which rounds a negative one. */
 static void matrix_of(double m[6], double degrees, int64_t h, int64_t w)
 {
-	double angle = -degrees * 3.14159265358979323846 / 180.0, cx = (double)w / 2.0, cy = (double)h / 2.0;
-	m[0] = round(cos(angle) * 1e15) / 1e15;
-	m[1] = round(sin(angle) * 1e15) / 1e15;
-	m[3] = round(-sin(angle) * 1e15) / 1e15;
-	m[4] = round(cos(angle) * 1e15) / 1e15;
+	double turn = fmod(degrees, 360.0), cx = (double)w / 2.0, cy = (double)h / 2.0;
+	double angle = -((turn < 0.0 ? turn + 360.0 : turn) * (3.14159265358979323846 / 180.0));
+	m[0] = m[4] = round15(cos(angle));
+	m[1] = round15(sin(angle));
+	m[3] = round15(-sin(angle));
 	m[2] = m[0] * -cx + m[1] * -cy + cx;
 	m[5] = m[3] * -cx + m[4] * -cy + cy;
 }
@@ -63,19 +70,19 @@ static void bilinear_at(uint8_t *to, const nno_picture *src, double from_x, doub
 	}
 }
 
+/* Each place by its own products: sums that grow along a row round otherwise, and the bytes are cut off, not rounded. */
 static void bilinear_rotation(nno_picture *dst, const nno_picture *src, const double m[6])
 {
-	double first_x = m[2] + m[0] * 0.5 + m[1] * 0.5, first_y = m[5] + m[3] * 0.5 + m[4] * 0.5;
-	for (int64_t y = 0; y < dst->h; y++, first_x += m[1], first_y += m[4]) {
-		double from_x = first_x, from_y = first_y;
-		for (int64_t x = 0; x < dst->w; x++, from_x += m[0], from_y += m[3]) {
+	for (int64_t y = 0; y < dst->h; y++)
+		for (int64_t x = 0; x < dst->w; x++) {
+			double at_x = (double)x + 0.5, at_y = (double)y + 0.5;
+			double from_x = m[0] * at_x + m[1] * at_y + m[2], from_y = m[3] * at_x + m[4] * at_y + m[5];
 			uint8_t *to = dst->pixels + (y * dst->w + x) * src->c;
 			if (from_x < 0.0 || from_x >= (double)src->w || from_y < 0.0 || from_y >= (double)src->h)
 				memset(to, 0, (size_t)src->c);
 			else
 				bilinear_at(to, src, from_x, from_y);
 		}
-	}
 }
 
 void nno_rotate(nno_picture *dst, const nno_picture *src, double degrees, bool bilinear)
