@@ -53,9 +53,10 @@ static nno_entry_kind kind_of(DIR *dir, const struct dirent *entry, bool follow_
 		return NNO_ENTRY_DIRECTORY;
 	if (entry->d_type != DT_UNKNOWN && (entry->d_type != DT_LNK || !follow_links))
 		return NNO_ENTRY_OTHER;
+	/* What cannot be looked at (a link to nothing) counts as a file: who opens it gets the error, in place of silence. */
 	struct stat s;
 	if (fstatat(dirfd(dir), entry->d_name, &s, follow_links ? 0 : AT_SYMLINK_NOFOLLOW) != 0)
-		return NNO_ENTRY_OTHER;
+		return NNO_ENTRY_FILE;
 	return S_ISREG(s.st_mode) ? NNO_ENTRY_FILE : S_ISDIR(s.st_mode) ? NNO_ENTRY_DIRECTORY : NNO_ENTRY_OTHER;
 }
 

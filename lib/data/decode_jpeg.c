@@ -10,6 +10,8 @@
 
 #include <jerror.h>
 
+#define MAX_SCANS 500 /* files have about ten */
+
 typedef struct failure {
 	struct jpeg_error_mgr base;
 	jmp_buf back;
@@ -36,9 +38,20 @@ static void say_nothing(j_common_ptr info)
 	(void)info;
 }
 
+/* Each scan of a progressive file, however short, costs a walk over the whole picture: a small file could take days. */
+static void count_scans(j_common_ptr info)
+{
+	failure *f = (failure *)info->err;
+	if (((j_decompress_ptr)info)->input_scan_number <= MAX_SCANS)
+		return;
+	snprintf(f->text, sizeof f->text, "more than %d scans", MAX_SCANS);
+	longjmp(f->back, 1);
+}
+
 nnopt_status nno_jpeg_decode(nno_picture *picture, nno_room *room, const uint8_t *bytes, size_t size, uint64_t max_pixels, const char *name)
 {
 	struct jpeg_decompress_struct info;
+	struct jpeg_progress_mgr progress = { .progress_monitor = count_scans };
 	failure f;
 	info.err = jpeg_std_error(&f.base);
 	f.base.error_exit = give_up;
@@ -47,10 +60,13 @@ nnopt_status nno_jpeg_decode(nno_picture *picture, nno_room *room, const uint8_t
 	if (setjmp(f.back)) {
 		size_t left = info.src != NULL ? info.src->bytes_in_buffer : size;
 		jpeg_destroy_decompress(&info);
+		if (f.base.msg_code == JERR_OUT_OF_MEMORY)
+			return nno_fail(NNOPT_ERROR_OUT_OF_MEMORY, "%s: out of memory", name);
 		return nno_fail(NNOPT_ERROR_FORMAT, "%s: offset %zu: %s", name, left <= size ? size - left : size, f.text);
 	}
 	info.src = NULL;
 	jpeg_create_decompress(&info);
+	info.progress = &progress;
 	jpeg_mem_src(&info, bytes, (unsigned long)size);
 	(void)jpeg_read_header(&info, TRUE);
 	nnopt_status status = NNOPT_OK;

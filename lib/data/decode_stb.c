@@ -1,6 +1,7 @@
 /* decode_stb.c - stb_image, compiled privately: BMP, and PNG and JPEG where the build has no libpng or libjpeg. Its allocations go through the context's allocator, which a thread-local pointer names for the time of a call. */
 #include "data/data.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 static _Thread_local const nno_alloc *current;
@@ -95,13 +96,15 @@ nnopt_status nno_stb_decode(nno_picture *picture, nno_room *room, const uint8_t 
 	int w, h, c;
 	if (size > INT32_MAX)
 		return nno_fail(NNOPT_ERROR_FORMAT, "%s: %zu bytes, at most %d wanted", name, size, INT32_MAX);
+	if (size >= 34 && bytes[0] == 'B' && little(bytes + 14, 4) >= 40 && little(bytes + 30, 4) != 0 && little(bytes + 30, 4) != 3)
+		return nno_fail(NNOPT_ERROR_UNSUPPORTED, "%s: offset 30: BMP compression %u, 0 or 3 wanted", name, (unsigned)little(bytes + 30, 4));
 	if (size < 8 || !is_whole(bytes, size))
 		return nno_fail(NNOPT_ERROR_FORMAT, "%s: offset %zu: the file ends early or is damaged", name, size);
 	current = room->alloc;
 	out_of_memory = false;
 	if (!stbi_info_from_memory(bytes, (int)size, &w, &h, &c))
 		return failure(name);
-	NNO_TRY(nno_picture_fit(picture, room, h, w, max_pixels, name));
+	NNO_TRY(nno_picture_fit(picture, room, llabs((long long)h), w, max_pixels, name)); /* a BMP from top to bottom has h < 0 */
 	uint8_t *pixels = stbi_load_from_memory(bytes, (int)size, &w, &h, &c, 0);
 	if (pixels == NULL)
 		return failure(name);

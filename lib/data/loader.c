@@ -30,6 +30,13 @@ static void normalise(const nnopt_loader *l, float *dst, const nno_picture *p)
 			dst[i * p->c + c] = l->table[c][p->pixels[i * p->c + c]];
 }
 
+/* The failure of a sample by its name, where it has one. */
+static nnopt_status name_sample(const nnopt_loader *l, int64_t index, nnopt_status status)
+{
+	const char *name = nnopt_dataset_sample_name(l->dataset, index);
+	return status == NNOPT_OK || name == NULL ? status : nno_fail_in(status, "%s", name);
+}
+
 static nnopt_status fill_sample(nnopt_loader *l, nno_worker_scratch *s, int64_t index, float *dst, int32_t *label)
 {
 	nno_picture picture;
@@ -40,11 +47,11 @@ static nnopt_status fill_sample(nnopt_loader *l, nno_worker_scratch *s, int64_t 
 			nno_cache_add(l->cache, index, &picture, found);
 	}
 	int64_t h = picture.h, w = picture.w;
-	NNO_TRY(nno_transforms_size(l->transforms, &h, &w));
+	NNO_TRY(name_sample(l, index, nno_transforms_size(l->transforms, &h, &w)));
+	if (h != l->h || w != l->w)
+		return name_sample(l, index, nno_fail(NNOPT_ERROR_FORMAT, "loader: a picture of %lldx%lld after the transforms, %lldx%lld wanted: "
+		                                      "add a crop or a resize", (long long)h, (long long)w, (long long)l->h, (long long)l->w));
 	NNO_TRY(nno_transforms_run(l->transforms, &picture, &s->transforms, l->seed, l->epoch, index));
-	if (picture.h != l->h || picture.w != l->w)
-		return nno_fail(NNOPT_ERROR_FORMAT, "loader: a picture of %lldx%lld after the transforms, %lldx%lld wanted: add a crop or a resize",
-		                (long long)picture.h, (long long)picture.w, (long long)l->h, (long long)l->w);
 	normalise(l, dst, &picture);
 	*label = (int32_t)found;
 	return NNOPT_OK;
@@ -133,22 +140,23 @@ static nnopt_status make_slot(nnopt_loader *l, nno_slot *slot)
 	return NNOPT_OK;
 }
 
-/* The size after the transforms, from the first sample that can be read. */
+/* The size after the transforms, from the first sample that can be read and is large enough for them. */
 static nnopt_status find_shape(nnopt_loader *l)
 {
+	nnopt_status last = NNOPT_ERROR_NOT_FOUND;
 	for (int64_t i = 0; i < l->dataset->count; i++) {
 		nno_picture picture;
 		int64_t label;
 		nnopt_status status = nno_dataset_read(l->dataset, i, &l->workers[0].scratch.picture, &picture, &label);
-		if (status == NNOPT_ERROR_OUT_OF_MEMORY)
+		if (status == NNOPT_OK) {
+			l->h = picture.h;
+			l->w = picture.w;
+			status = last = name_sample(l, i, nno_transforms_size(l->transforms, &l->h, &l->w));
+		}
+		if (status == NNOPT_OK || status == NNOPT_ERROR_OUT_OF_MEMORY)
 			return status;
-		if (status != NNOPT_OK)
-			continue;
-		l->h = picture.h;
-		l->w = picture.w;
-		return nno_transforms_size(l->transforms, &l->h, &l->w);
 	}
-	return nno_fail(NNOPT_ERROR_NOT_FOUND, "loader: no sample of the dataset can be read");
+	return nno_fail_in(last, "loader: no sample of the dataset can be used; the last");
 }
 
 static void make_tables(nnopt_loader *l)

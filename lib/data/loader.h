@@ -10,7 +10,7 @@
 typedef struct nno_bad_sample {
 	int64_t index;
 	nnopt_status status;
-	char error[244];
+	char error[500];
 } nno_bad_sample;
 
 typedef struct nno_slot {

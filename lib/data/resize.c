@@ -1,13 +1,17 @@
-/* resize.c - bilinear resizing, antialiased when shrinking: a triangle filter as wide as the scale, columns first, then rows,
- * with weights in 10.22 fixed point. Pillow's Image.resize(BILINEAR) to the bit, up to version
- * 12 (13 takes rows first where that is less work, and so rounds otherwise). */
+/* resize.c - bilinear resizing, antialiased when shrinking: a triangle filter as wide as the scale, within rows first, then
+ * across them, with weights in 10.22 fixed point. Pillow's Image.resize(BILINEAR) to the bit, up to version 12 (13 takes
+ * the other order for some sizes, and so rounds otherwise). Channels are on their own, alpha too, where Pillow weighs colours
+ * by alpha: a fourth channel need not be one. */
 #include "data/data.h"
 
 #include "base/size.h"
 
 #include <math.h>
+#include <string.h>
 
 #define PRECISION 22
+#define BLOCK 16
+#define ROUND (1 << (PRECISION - 1))
 
 typedef struct taps {
 	int32_t first, count;
@@ -48,43 +52,126 @@ static taps find_taps(int64_t at, int64_t from, int64_t to, double *real, int32_
 	return (taps){ (int32_t)first, (int32_t)(end - first) };
 }
 
-/* One row or column of pixels, `step` bytes apart, to one pixel. */
-static void gather(uint8_t *to, const uint8_t *from, int64_t step, int c, taps t, const int32_t *weights)
+/* A row to its new width; `most` weights a pixel. */
+static void resize_row(uint8_t *to, const uint8_t *from, int64_t to_w, int c, const taps *t, const int32_t *weights, int64_t most)
 {
-	for (int i = 0; i < c; i++) {
-		int32_t sum = 1 << (PRECISION - 1);
-		for (int32_t k = 0; k < t.count; k++)
-			sum += from[(t.first + k) * step + i] * weights[k];
+	for (int64_t x = 0; x < to_w; x++, to += c, weights += most)
+		for (int i = 0; i < c; i++) {
+			const uint8_t *at = from + (int64_t)t[x].first * c + i;
+			int32_t sum = ROUND;
+			for (int32_t k = 0; k < t[x].count; k++)
+				sum += at[k * c] * weights[k];
+			to[i] = clip8(sum);
+		}
+}
+
+/* The same for three channels, whose sums stay in registers: the pictures that there are most of. */
+static void resize_row_rgb(uint8_t *to, const uint8_t *from, int64_t to_w, const taps *t, const int32_t *weights, int64_t most)
+{
+	for (int64_t x = 0; x < to_w; x++, to += 3, weights += most) {
+		const uint8_t *at = from + (int64_t)t[x].first * 3;
+		int32_t red = ROUND, green = ROUND, blue = ROUND;
+		for (int32_t k = 0; k < t[x].count; k++, at += 3) {
+			red += at[0] * weights[k];
+			green += at[1] * weights[k];
+			blue += at[2] * weights[k];
+		}
+		to[0] = clip8(red);
+		to[1] = clip8(green);
+		to[2] = clip8(blue);
+	}
+}
+
+/* The weighted sum of rows, some bytes at a time, so that the sums stay in registers. */
+static void mix_rows(uint8_t *to, const uint8_t *const *rows, const int32_t *weights, int32_t count, int64_t n)
+{
+	int64_t i = 0;
+	for (; i + BLOCK <= n; i += BLOCK) {
+		int32_t sum[BLOCK];
+		for (int j = 0; j < BLOCK; j++)
+			sum[j] = ROUND;
+		for (int32_t k = 0; k < count; k++)
+			for (int j = 0; j < BLOCK; j++)
+				sum[j] += rows[k][i + j] * weights[k];
+		for (int j = 0; j < BLOCK; j++)
+			to[i + j] = clip8(sum[j]);
+	}
+	for (; i < n; i++) {
+		int32_t sum = ROUND;
+		for (int32_t k = 0; k < count; k++)
+			sum += rows[k][i] * weights[k];
 		to[i] = clip8(sum);
 	}
 }
 
+/* Where things lie in the workspace; the bytes it takes. The rows are a ring as high as the most rows that one target row is
+ * made of: each source row is resized once, and a tall picture takes no more than that. */
+typedef struct parts {
+	double *real;
+	taps *columns;
+	int32_t *column_weights, *row_weights;
+	const uint8_t **lines; /* the rows that one target row is made of */
+	uint8_t *rows;
+	int64_t most_w, most_h;
+} parts;
+
+static size_t lay_out(parts *p, void *workspace, int64_t from_h, int64_t from_w, int64_t to_h, int64_t to_w, int c)
+{
+	p->most_w = most_taps(from_w, to_w);
+	p->most_h = most_taps(from_h, to_h);
+	size_t bytes[] = {
+		(size_t)nno_i64_max(p->most_w, p->most_h) * sizeof *p->real, (size_t)to_w * sizeof *p->columns,
+		(size_t)(to_w * p->most_w) * sizeof *p->column_weights, (size_t)p->most_h * sizeof *p->row_weights,
+		(size_t)p->most_h * sizeof *p->lines, (size_t)(p->most_h * to_w * c),
+	};
+	size_t at[7] = { 0 };
+	for (int i = 0; i < 6; i++)
+		at[i + 1] = at[i] + nno_size_round_up(bytes[i], NNO_ALIGNMENT);
+	if (workspace != NULL) {
+		char *base = workspace;
+		p->real = (double *)(base + at[0]);
+		p->columns = (taps *)(base + at[1]);
+		p->column_weights = (int32_t *)(base + at[2]);
+		p->row_weights = (int32_t *)(base + at[3]);
+		p->lines = (const uint8_t **)(base + at[4]);
+		p->rows = (uint8_t *)(base + at[5]);
+	}
+	return at[6];
+}
+
 size_t nno_resize_workspace(int64_t from_h, int64_t from_w, int64_t to_h, int64_t to_w, int c)
 {
-	int64_t most = nno_i64_max(most_taps(from_h, to_h), most_taps(from_w, to_w));
-	size_t weights = nno_size_round_up((size_t)most * (sizeof(double) + sizeof(int32_t)), NNO_ALIGNMENT);
-	return weights + (size_t)(from_h * to_w * c);
+	parts p;
+	return lay_out(&p, NULL, from_h, from_w, to_h, to_w, c);
+}
+
+static void fit_row(const parts *p, uint8_t *to, const nno_picture *src, int64_t to_w, int64_t y)
+{
+	const uint8_t *from = src->pixels + y * src->w * src->c;
+	if (src->c == 3)
+		resize_row_rgb(to, from, to_w, p->columns, p->column_weights, p->most_w);
+	else
+		resize_row(to, from, to_w, src->c, p->columns, p->column_weights, p->most_w);
 }
 
 void nno_resize(nno_picture *dst, const nno_picture *src, void *workspace)
 {
-	int64_t most = nno_i64_max(most_taps(src->h, dst->h), most_taps(src->w, dst->w));
-	double *real = workspace;
-	int32_t *weights = (int32_t *)(real + most);
-	uint8_t *between = (uint8_t *)workspace + nno_size_round_up((size_t)most * (sizeof *real + sizeof *weights), NNO_ALIGNMENT);
-	int c = src->c;
-	const uint8_t *rows = src->pixels;
-	if (dst->w != src->w) {
-		for (int64_t x = 0; x < dst->w; x++) {
-			taps t = find_taps(x, src->w, dst->w, real, weights);
-			for (int64_t y = 0; y < src->h; y++)
-				gather(between + (y * dst->w + x) * c, src->pixels + y * src->w * c, c, c, t, weights);
-		}
-		rows = between;
-	}
-	for (int64_t y = 0; y < dst->h; y++) {
-		taps t = find_taps(y, src->h, dst->h, real, weights);
-		for (int64_t x = 0; x < dst->w; x++)
-			gather(dst->pixels + (y * dst->w + x) * c, rows + x * c, dst->w * c, c, t, weights);
+	parts p;
+	int64_t n = dst->w * src->c, ready = 0; /* rows before `ready` have been in the ring */
+	bool narrows = dst->w != src->w, mixes = dst->h != src->h;
+	(void)lay_out(&p, workspace, src->h, src->w, dst->h, dst->w, src->c);
+	for (int64_t x = 0; narrows && x < dst->w; x++)
+		p.columns[x] = find_taps(x, src->w, dst->w, p.real, p.column_weights + x * p.most_w);
+	if (!narrows && !mixes)
+		memcpy(dst->pixels, src->pixels, (size_t)(n * src->h));
+	for (int64_t y = 0; narrows && !mixes && y < dst->h; y++)
+		fit_row(&p, dst->pixels + y * n, src, dst->w, y);
+	for (int64_t y = 0; mixes && y < dst->h; y++) {
+		taps t = find_taps(y, src->h, dst->h, p.real, p.row_weights);
+		for (ready = nno_i64_max(ready, t.first); narrows && ready < t.first + t.count; ready++)
+			fit_row(&p, p.rows + ready % p.most_h * n, src, dst->w, ready);
+		for (int64_t k = t.first; k < t.first + t.count; k++)
+			p.lines[k - t.first] = narrows ? p.rows + k % p.most_h * n : src->pixels + k * n;
+		mix_rows(dst->pixels + y * n, p.lines, p.row_weights, t.count, n);
 	}
 }

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Small pictures and what Pillow and torchvision make of them: data.inc and pictures/. Needs numpy, torch,
-torchvision, and a Pillow before 13: later ones resize rows before columns where that is less work, which rounds otherwise."""
+torchvision, and a Pillow before 13: later ones resize across rows first for some sizes, which rounds otherwise."""
 import io
 import os
 import numpy as np
