@@ -143,7 +143,7 @@ static nnopt_status make_slot(nnopt_loader *l, nno_slot *slot)
 /* The size after the transforms, from the first sample that can be read and is large enough for them. */
 static nnopt_status find_shape(nnopt_loader *l)
 {
-	nnopt_status last = NNOPT_ERROR_NOT_FOUND;
+	nnopt_status last = NNOPT_OK;
 	for (int64_t i = 0; i < l->dataset->count; i++) {
 		nno_picture picture;
 		int64_t label;
@@ -156,7 +156,7 @@ static nnopt_status find_shape(nnopt_loader *l)
 		if (status == NNOPT_OK || status == NNOPT_ERROR_OUT_OF_MEMORY)
 			return status;
 	}
-	return nno_fail_in(last, "loader: no sample of the dataset can be used; the last");
+	return nno_fail_in(last != NNOPT_OK ? last : NNOPT_ERROR_NOT_FOUND, "loader: no sample of the dataset can be used; the last");
 }
 
 static void make_tables(nnopt_loader *l)
