@@ -143,20 +143,20 @@ static nnopt_status make_slot(nnopt_loader *l, nno_slot *slot)
 /* The size after the transforms, from the first sample that can be read and is large enough for them. */
 static nnopt_status find_shape(nnopt_loader *l)
 {
-	nnopt_status last = NNOPT_OK;
+	nnopt_status status = NNOPT_OK;
 	for (int64_t i = 0; i < l->dataset->count; i++) {
 		nno_picture picture;
 		int64_t label;
-		nnopt_status status = nno_dataset_read(l->dataset, i, &l->workers[0].scratch.picture, &picture, &label);
+		status = nno_dataset_read(l->dataset, i, &l->workers[0].scratch.picture, &picture, &label);
 		if (status == NNOPT_OK) {
 			l->h = picture.h;
 			l->w = picture.w;
-			status = last = name_sample(l, i, nno_transforms_size(l->transforms, &l->h, &l->w));
+			status = name_sample(l, i, nno_transforms_size(l->transforms, &l->h, &l->w));
 		}
 		if (status == NNOPT_OK || status == NNOPT_ERROR_OUT_OF_MEMORY)
 			return status;
 	}
-	return nno_fail_in(last != NNOPT_OK ? last : NNOPT_ERROR_NOT_FOUND, "loader: no sample of the dataset can be used; the last");
+	return nno_fail_in(status, "loader: no sample of the dataset can be used; the last");
 }
 
 static void make_tables(nnopt_loader *l)
