@@ -30,5 +30,7 @@ endif()
 
 find_program(NNOPT_DOXYGEN doxygen)
 if(NNOPT_DOXYGEN)
-  add_test(NAME public/reference COMMAND ${NNOPT_DOXYGEN} docs/Doxyfile WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
+  add_test(NAME public/reference
+    COMMAND sh -c "{ cat docs/Doxyfile && echo 'OUTPUT_DIRECTORY = ${CMAKE_BINARY_DIR}/reference'; } | '${NNOPT_DOXYGEN}' -"
+    WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
 endif()
