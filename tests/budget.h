@@ -8,8 +8,8 @@
 typedef struct budget {
 	atomic_size_t live, peak, limit; /* bytes; limit 0: none */
 	atomic_long blocks, calls;
-	atomic_long fail_at;             /* the allocation of this number fails; 0: none */
-	atomic_int fail_after;           /* 1: and all that follow */
+	atomic_long fail_at;   /* the allocation of this number fails; 0: none */
+	atomic_int fail_after; /* 1: and all that follow */
 	atomic_long failures;
 } budget;
 
@@ -22,7 +22,8 @@ static inline void *budget_alloc(size_t size, size_t alignment, void *user)
 		atomic_fetch_add(&b->failures, 1);
 		return NULL;
 	}
-	void *p = aligned_alloc(alignment, (size + alignment - 1) / alignment * alignment + (size == 0 ? alignment : 0));
+	void *p =
+	    aligned_alloc(alignment, (size + alignment - 1) / alignment * alignment + (size == 0 ? alignment : 0));
 	if (p != NULL) {
 		size_t live = atomic_fetch_add(&b->live, size) + size, peak = atomic_load(&b->peak);
 		while (live > peak && !atomic_compare_exchange_weak(&b->peak, &peak, live))

@@ -22,10 +22,7 @@ static void default_free(void *ptr, size_t size, void *user)
 
 const nno_alloc nno_alloc_default = { default_alloc, default_free, NULL };
 
-static size_t *header(void *ptr)
-{
-	return (size_t *)(void *)((char *)ptr - NNO_ALIGNMENT);
-}
+static size_t *header(void *ptr) { return (size_t *)(void *)((char *)ptr - NNO_ALIGNMENT); }
 
 void *nno_new_raw(const nno_alloc *a, size_t size)
 {

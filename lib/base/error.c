@@ -43,10 +43,7 @@ nnopt_status nnopt_fail(nnopt_status status, const char *text)
 	return nno_fail(status, "%s", text != NULL ? text : "");
 }
 
-const char *nnopt_last_error(void)
-{
-	return last_text;
-}
+const char *nnopt_last_error(void) { return last_text; }
 
 static const struct {
 	nnopt_status status;

@@ -16,19 +16,19 @@ nnopt_status nno_fail_in(nnopt_status status, const char *format, ...) NNO_PRINT
 /* Out of memory while allocating `bytes` for `what`. */
 nnopt_status nno_fail_memory(const char *what, size_t bytes);
 
-#define NNO_TRY(call)                         \
-	do {                                  \
+#define NNO_TRY(call)                           \
+	do {                                    \
 		nnopt_status nno_try_ = (call); \
-		if (nno_try_ != NNOPT_OK)     \
-			return nno_try_;      \
+		if (nno_try_ != NNOPT_OK)       \
+			return nno_try_;        \
 	} while (0)
 
 /* The same, for functions with one `out:` clean-up and a local `nnopt_status status`. */
-#define NNO_TRY_OUT(call)            \
-	do {                         \
-		status = (call);     \
+#define NNO_TRY_OUT(call)               \
+	do {                            \
+		status = (call);        \
 		if (status != NNOPT_OK) \
-			goto out;    \
+			goto out;       \
 	} while (0)
 
 #endif

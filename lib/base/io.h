@@ -1,5 +1,5 @@
-/* io.h - the table through which all file I/O goes, so that any call can be made to fail in a test. Also the two ways in
- * which the library uses files: reading one whole or in parts, and replacing one atomically. */
+/* io.h - the table through which all file I/O goes, so that any call can be made to fail in a test. Also the two ways
+ * in which the library uses files: reading one whole or in parts, and replacing one atomically. */
 #ifndef NNO_BASE_IO_H
 #define NNO_BASE_IO_H
 
@@ -27,7 +27,8 @@ typedef struct nno_io {
 	int (*rename)(const char *from, const char *to, void *user);
 	int (*unlink)(const char *path, void *user);
 	int (*link)(const char *from, const char *to, void *user);
-	/* Calls `each` for every entry but "." and ".." until it returns other than 0, which is then returned; -1 on failure. */
+	/* Calls `each` for every entry but "." and ".." until it returns other than 0, which is then returned; -1 on
+	 * failure. */
 	int (*list)(const char *path, bool follow_links, nno_entry_fn each, void *each_user, void *user);
 	void *user;
 } nno_io;
@@ -51,14 +52,16 @@ nnopt_status nno_file_open(nno_file *file, const nno_io *io, const char *path);
 nnopt_status nno_file_read(const nno_file *file, void *dst, size_t n, int64_t offset);
 void nno_file_close(nno_file *file);
 /* The whole file, at most `limit` bytes (more is FORMAT), with a NUL after it. Free with nno_delete. */
-nnopt_status nno_file_read_all(const nno_io *io, const nno_alloc *alloc, const char *path, size_t limit, char **data, size_t *size);
+nnopt_status nno_file_read_all(const nno_io *io, const nno_alloc *alloc, const char *path, size_t limit, char **data,
+			       size_t *size);
 
 /* Replaces `path` atomically and durably: begin, write any number of times, then commit or abort exactly once.
- * "<path>.tmp" (O_EXCL, mode of the old file or 0666 & ~umask; one left by a dead writer is removed), fallocate, write, fsync, close checked,
- * old file kept as "<path>.prev" when `keep_previous`, rename, fsync of the directory. On any failure the old file is
- * untouched and the temporary one is removed. */
+ * "<path>.tmp" (O_EXCL, mode of the old file or 0666 & ~umask; one left by a dead writer is removed), fallocate, write,
+ * fsync, close checked, old file kept as "<path>.prev" when `keep_previous`, rename, fsync of the directory. On any
+ * failure the old file is untouched and the temporary one is removed. */
 typedef struct nno_replace nno_replace;
-nnopt_status nno_replace_begin(nno_replace **out, const nno_io *io, const nno_alloc *alloc, const char *path, int64_t expected_size, bool keep_previous);
+nnopt_status nno_replace_begin(nno_replace **out, const nno_io *io, const nno_alloc *alloc, const char *path,
+			       int64_t expected_size, bool keep_previous);
 nnopt_status nno_replace_write(nno_replace *r, const void *data, size_t n);
 nnopt_status nno_replace_commit(nno_replace *r);
 void nno_replace_abort(nno_replace *r);

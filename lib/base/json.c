@@ -1,5 +1,5 @@
-/* json.c - reading JSON. jsmn cuts the text into tokens; it is lenient, so a strict pass of our own goes first and accepts
- * exactly the grammar of RFC 8259 in valid UTF-8, with nesting and number of values bounded. */
+/* json.c - reading JSON. jsmn cuts the text into tokens; it is lenient, so a strict pass of our own goes first and
+ * accepts exactly the grammar of RFC 8259 in valid UTF-8, with nesting and number of values bounded. */
 #include "base/json.h"
 
 #include "base/text.h"
@@ -19,7 +19,7 @@ struct nno_json {
 	const char *text;
 	const char *what;
 	jsmntok_t *tokens;
-	int *next;    /* sibling after each value, or -1 */
+	int *next; /* sibling after each value, or -1 */
 	int n_tokens;
 };
 
@@ -28,7 +28,7 @@ struct nno_json {
 typedef struct scan {
 	const char *text;
 	size_t length, at;
-	int values;   /* tokens that jsmn will make */
+	int values; /* tokens that jsmn will make */
 	const char *problem;
 } scan;
 
@@ -58,7 +58,10 @@ static size_t utf8_length(const unsigned char *c, size_t n)
 {
 	if (c[0] < 0x80)
 		return 1;
-	size_t length = c[0] >= 0xc2 && c[0] <= 0xdf ? 2 : c[0] >= 0xe0 && c[0] <= 0xef ? 3 : c[0] >= 0xf0 && c[0] <= 0xf4 ? 4 : 0;
+	size_t length = c[0] >= 0xc2 && c[0] <= 0xdf   ? 2
+			: c[0] >= 0xe0 && c[0] <= 0xef ? 3
+			: c[0] >= 0xf0 && c[0] <= 0xf4 ? 4
+						       : 0;
 	if (length == 0 || length > n)
 		return 0;
 	unsigned char low = c[0] == 0xe0 ? 0xa0 : c[0] == 0xf0 ? 0x90 : 0x80;
@@ -78,7 +81,10 @@ static bool hex4(const char *text, size_t n, unsigned *out)
 		return false;
 	for (int i = 0; i < 4; i++) {
 		char c = text[i];
-		int digit = c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+		int digit = c >= '0' && c <= '9'   ? c - '0'
+			    : c >= 'a' && c <= 'f' ? c - 'a' + 10
+			    : c >= 'A' && c <= 'F' ? c - 'A' + 10
+						   : -1;
 		if (digit < 0)
 			return false;
 		value = value * 16 + (unsigned)digit;
@@ -318,7 +324,8 @@ static nnopt_status check_duplicates(const nno_json *j)
 			found = duplicate_key(j, i, table, 2 * (size_t)j->tokens[i].size + 1);
 	nno_delete(j->alloc, table);
 	if (found >= 0)
-		return nno_fail(NNOPT_ERROR_FORMAT, "%s: offset %zu: a key twice in one object", j->what, nno_json_offset(j, found));
+		return nno_fail(NNOPT_ERROR_FORMAT, "%s: offset %zu: a key twice in one object", j->what,
+				nno_json_offset(j, found));
 	return NNOPT_OK;
 }
 
@@ -343,20 +350,26 @@ static nnopt_status tokenize(nno_json *j, size_t length, int count)
 	return check_duplicates(j);
 }
 
-nnopt_status nno_json_parse(nno_json **out, const nno_alloc *alloc, const char *text, size_t length, int max_tokens, const char *what)
+nnopt_status nno_json_parse(nno_json **out, const nno_alloc *alloc, const char *text, size_t length, int max_tokens,
+			    const char *what)
 {
 	scan s = { .text = text, .length = length };
 	skip_space(&s);
 	/* jsmn ends a number only at what follows it, so a text is an object or a list. */
-	bool good = length < INT32_MAX && s.at < length && (text[s.at] == '{' || text[s.at] == '[' || fail_scan(&s, "an object or a list wanted"));
+	bool good = length < INT32_MAX && s.at < length &&
+		    (text[s.at] == '{' || text[s.at] == '[' || fail_scan(&s, "an object or a list wanted"));
 	good = good && scan_value(&s, 0);
 	skip_space(&s);
 	if (good && s.at != length)
 		good = fail_scan(&s, "something after the value");
 	if (!good)
-		return nno_fail(NNOPT_ERROR_FORMAT, "%s: offset %zu: %s", what, s.at, s.problem != NULL ? s.problem : length < INT32_MAX ? "the text is empty" : "the text is too long");
+		return nno_fail(NNOPT_ERROR_FORMAT, "%s: offset %zu: %s", what, s.at,
+				s.problem != NULL    ? s.problem
+				: length < INT32_MAX ? "the text is empty"
+						     : "the text is too long");
 	if (s.values > max_tokens)
-		return nno_fail(NNOPT_ERROR_FORMAT, "%s: offset %zu: %d values, at most %d wanted", what, s.at, s.values, max_tokens);
+		return nno_fail(NNOPT_ERROR_FORMAT, "%s: offset %zu: %d values, at most %d wanted", what, s.at,
+				s.values, max_tokens);
 	nno_json *j = nno_new(alloc, sizeof *j);
 	if (j == NULL)
 		return nno_fail_memory(what, sizeof *j);
@@ -396,20 +409,14 @@ nno_json_type nno_json_type_of(const nno_json *j, int value)
 	return c == 'n' ? NNO_JSON_NULL : c == 't' || c == 'f' ? NNO_JSON_BOOL : NNO_JSON_NUMBER;
 }
 
-int nno_json_size(const nno_json *j, int value)
-{
-	return j->tokens[value].size;
-}
+int nno_json_size(const nno_json *j, int value) { return j->tokens[value].size; }
 
 int nno_json_first(const nno_json *j, int value)
 {
 	return j->tokens[value].size > 0 && value + 1 < j->n_tokens ? value + 1 : -1;
 }
 
-int nno_json_next(const nno_json *j, int value)
-{
-	return j->next[value];
-}
+int nno_json_next(const nno_json *j, int value) { return j->next[value]; }
 
 int nno_json_value(const nno_json *j, int key)
 {
@@ -485,7 +492,4 @@ bool nno_json_equals(const nno_json *j, int value, const char *text)
 	return *text == '\0';
 }
 
-size_t nno_json_offset(const nno_json *j, int value)
-{
-	return (size_t)j->tokens[value].start;
-}
+size_t nno_json_offset(const nno_json *j, int value) { return (size_t)j->tokens[value].start; }

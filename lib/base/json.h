@@ -9,12 +9,21 @@
 #include <stddef.h>
 #include <stdint.h>
 
-typedef enum nno_json_type { NNO_JSON_NULL, NNO_JSON_BOOL, NNO_JSON_NUMBER, NNO_JSON_STRING, NNO_JSON_ARRAY, NNO_JSON_OBJECT } nno_json_type;
+typedef enum nno_json_type {
+	NNO_JSON_NULL,
+	NNO_JSON_BOOL,
+	NNO_JSON_NUMBER,
+	NNO_JSON_STRING,
+	NNO_JSON_ARRAY,
+	NNO_JSON_OBJECT
+} nno_json_type;
 
 typedef struct nno_json nno_json;
 
-/* Parses `length` bytes, an object or a list (borrowed until nno_json_free). `what` names the text in errors. At most `max_tokens` values. */
-nnopt_status nno_json_parse(nno_json **out, const nno_alloc *alloc, const char *text, size_t length, int max_tokens, const char *what);
+/* Parses `length` bytes, an object or a list (borrowed until nno_json_free). `what` names the text in errors. At most
+ * `max_tokens` values. */
+nnopt_status nno_json_parse(nno_json **out, const nno_alloc *alloc, const char *text, size_t length, int max_tokens,
+			    const char *what);
 void nno_json_free(nno_json *j);
 
 /* Values are numbers from 0, the root. Every getter fails with FORMAT, naming the offset, when the type is another. */

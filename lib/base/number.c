@@ -1,5 +1,5 @@
-/* number.c - numbers from text by JSON's grammar. The C library converts, under a locale object of our own, so the host's
- * locale neither matters nor changes. */
+/* number.c - numbers from text by JSON's grammar. The C library converts, under a locale object of our own, so the
+ * host's locale neither matters nor changes. */
 #include "base/text.h"
 
 #include <errno.h>
@@ -69,7 +69,8 @@ bool nno_parse_i64(const char *text, size_t n, int64_t *out)
 	int64_t value = 0;
 	for (size_t i = negative; i < n; i++) {
 		int digit = text[i] - '0';
-		if (__builtin_mul_overflow(value, 10, &value) || __builtin_add_overflow(value, negative ? -digit : digit, &value))
+		if (__builtin_mul_overflow(value, 10, &value) ||
+		    __builtin_add_overflow(value, negative ? -digit : digit, &value))
 			return false;
 	}
 	*out = value;

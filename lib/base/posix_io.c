@@ -25,14 +25,46 @@ static int io_open(const char *path, int flags, mode_t mode, void *user)
 	return high;
 }
 
-static ssize_t io_pread(int fd, void *dst, size_t n, int64_t offset, void *user) { (void)user; return pread(fd, dst, n, offset); }
-static ssize_t io_write(int fd, const void *src, size_t n, void *user) { (void)user; return write(fd, src, n); }
-static int io_allocate(int fd, int64_t size, void *user) { (void)user; return posix_fallocate(fd, 0, size); }
-static int io_sync(int fd, void *user) { (void)user; return fsync(fd); }
-static int io_close(int fd, void *user) { (void)user; return close(fd); }
-static int io_rename(const char *from, const char *to, void *user) { (void)user; return rename(from, to); }
-static int io_unlink(const char *path, void *user) { (void)user; return unlink(path); }
-static int io_link(const char *from, const char *to, void *user) { (void)user; return link(from, to); }
+static ssize_t io_pread(int fd, void *dst, size_t n, int64_t offset, void *user)
+{
+	(void)user;
+	return pread(fd, dst, n, offset);
+}
+static ssize_t io_write(int fd, const void *src, size_t n, void *user)
+{
+	(void)user;
+	return write(fd, src, n);
+}
+static int io_allocate(int fd, int64_t size, void *user)
+{
+	(void)user;
+	return posix_fallocate(fd, 0, size);
+}
+static int io_sync(int fd, void *user)
+{
+	(void)user;
+	return fsync(fd);
+}
+static int io_close(int fd, void *user)
+{
+	(void)user;
+	return close(fd);
+}
+static int io_rename(const char *from, const char *to, void *user)
+{
+	(void)user;
+	return rename(from, to);
+}
+static int io_unlink(const char *path, void *user)
+{
+	(void)user;
+	return unlink(path);
+}
+static int io_link(const char *from, const char *to, void *user)
+{
+	(void)user;
+	return link(from, to);
+}
 
 static int io_size(int fd, int64_t *out, int *is_regular, void *user)
 {
@@ -53,7 +85,8 @@ static nno_entry_kind kind_of(DIR *dir, const struct dirent *entry, bool follow_
 		return NNO_ENTRY_DIRECTORY;
 	if (entry->d_type != DT_UNKNOWN && (entry->d_type != DT_LNK || !follow_links))
 		return NNO_ENTRY_OTHER;
-	/* What cannot be looked at (a link to nothing) counts as a file: who opens it gets the error, in place of silence. */
+	/* What cannot be looked at (a link to nothing) counts as a file: who opens it gets the error, in place of
+	 * silence. */
 	struct stat s;
 	if (fstatat(dirfd(dir), entry->d_name, &s, follow_links ? 0 : AT_SYMLINK_NOFOLLOW) != 0)
 		return NNO_ENTRY_FILE;
@@ -80,8 +113,17 @@ static int io_list(const char *path, bool follow_links, nno_entry_fn each, void 
 }
 
 const nno_io nno_io_posix = {
-	.open = io_open, .pread = io_pread, .write = io_write, .size = io_size, .allocate = io_allocate, .sync = io_sync,
-	.close = io_close, .rename = io_rename, .unlink = io_unlink, .link = io_link, .list = io_list,
+	.open = io_open,
+	.pread = io_pread,
+	.write = io_write,
+	.size = io_size,
+	.allocate = io_allocate,
+	.sync = io_sync,
+	.close = io_close,
+	.rename = io_rename,
+	.unlink = io_unlink,
+	.link = io_link,
+	.list = io_list,
 };
 
 nnopt_status nno_fail_errno(const char *path, const char *action, int error)
@@ -118,32 +160,33 @@ nnopt_status nno_file_read(const nno_file *file, void *dst, size_t n, int64_t of
 {
 	size_t done = 0;
 	while (done < n) {
-		ssize_t got = file->io->pread(file->fd, (char *)dst + done, n - done, offset + (int64_t)done, file->io->user);
+		ssize_t got =
+		    file->io->pread(file->fd, (char *)dst + done, n - done, offset + (int64_t)done, file->io->user);
 		if (got < 0 && errno == EINTR)
 			continue;
 		if (got < 0)
 			return nno_fail_errno(file->path, "cannot read", errno);
 		if (got == 0)
-			return nno_fail(NNOPT_ERROR_FORMAT, "%s: offset %lld: the file ends here, %zu more bytes wanted", file->path,
-			                (long long)(offset + (int64_t)done), n - done);
+			return nno_fail(NNOPT_ERROR_FORMAT,
+					"%s: offset %lld: the file ends here, %zu more bytes wanted", file->path,
+					(long long)(offset + (int64_t)done), n - done);
 		done += (size_t)got;
 	}
 	return NNOPT_OK;
 }
 
-void nno_file_close(nno_file *file)
-{
-	file->io->close(file->fd, file->io->user);
-}
+void nno_file_close(nno_file *file) { file->io->close(file->fd, file->io->user); }
 
-nnopt_status nno_file_read_all(const nno_io *io, const nno_alloc *alloc, const char *path, size_t limit, char **data, size_t *size)
+nnopt_status nno_file_read_all(const nno_io *io, const nno_alloc *alloc, const char *path, size_t limit, char **data,
+			       size_t *size)
 {
 	nno_file file;
 	NNO_TRY(nno_file_open(&file, io, path));
 	nnopt_status status = NNOPT_OK;
 	char *bytes = NULL;
 	if (file.size < 0 || (uint64_t)file.size > limit) {
-		status = nno_fail(NNOPT_ERROR_FORMAT, "%s: offset 0: %lld bytes, at most %zu wanted", path, (long long)file.size, limit);
+		status = nno_fail(NNOPT_ERROR_FORMAT, "%s: offset 0: %lld bytes, at most %zu wanted", path,
+				  (long long)file.size, limit);
 		goto out;
 	}
 	bytes = nno_new_raw(alloc, (size_t)file.size + 1);

@@ -11,10 +11,7 @@ typedef struct nno_ref {
 
 static inline void nno_ref_init(nno_ref *r) { atomic_init(&r->count, 1); }
 
-static inline void nno_ref_take(nno_ref *r)
-{
-	atomic_fetch_add_explicit(&r->count, 1, memory_order_relaxed);
-}
+static inline void nno_ref_take(nno_ref *r) { atomic_fetch_add_explicit(&r->count, 1, memory_order_relaxed); }
 
 /* True when this was the last reference: the caller then frees the object. */
 static inline bool nno_ref_drop(nno_ref *r)

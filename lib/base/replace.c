@@ -15,7 +15,7 @@ struct nno_replace {
 	const nno_alloc *alloc;
 	int fd;
 	bool keep_previous;
-	char *path;      /* of the file, "<path>.tmp" and "<path>.prev": one allocation */
+	char *path; /* of the file, "<path>.tmp" and "<path>.prev": one allocation */
 	char *temporary;
 	char *previous;
 	char *directory;
@@ -49,8 +49,8 @@ static nnopt_status name_files(nno_replace *r, const char *path)
 	return NNOPT_OK;
 }
 
-/* A temporary of this path that a dead writer left is in the way and is removed; two writers of one path at once are the
- * caller's error, and one of them fails cleanly. */
+/* A temporary of this path that a dead writer left is in the way and is removed; two writers of one path at once are
+ * the caller's error, and one of them fails cleanly. */
 static nnopt_status open_temporary(nno_replace *r)
 {
 	struct stat old;
@@ -67,7 +67,8 @@ static nnopt_status open_temporary(nno_replace *r)
 	return nno_fail_errno(r->temporary, "cannot create", errno);
 }
 
-nnopt_status nno_replace_begin(nno_replace **out, const nno_io *io, const nno_alloc *alloc, const char *path, int64_t expected_size, bool keep_previous)
+nnopt_status nno_replace_begin(nno_replace **out, const nno_io *io, const nno_alloc *alloc, const char *path,
+			       int64_t expected_size, bool keep_previous)
 {
 	nno_replace *r = nno_new(alloc, sizeof *r);
 	if (r == NULL)

@@ -62,10 +62,7 @@ uint64_t nno_rng_u64(nno_rng *r)
 	return low | (uint64_t)nno_rng_u32(r) << 32;
 }
 
-float nno_rng_uniform(nno_rng *r)
-{
-	return (float)(nno_rng_u32(r) >> 8) * 0x1p-24f;
-}
+float nno_rng_uniform(nno_rng *r) { return (float)(nno_rng_u32(r) >> 8) * 0x1p-24f; }
 
 float nno_rng_normal(nno_rng *r)
 {

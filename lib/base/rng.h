@@ -8,11 +8,11 @@
 
 /* What a stream is for; part of the key, so that no two uses meet. Never renumbered: checkpoints depend on it. */
 enum {
-	NNO_RNG_INIT = 1,     /* (parameter's index in the model, 0) */
-	NNO_RNG_DROPOUT = 2,  /* (training step, node) */
-	NNO_RNG_SHUFFLE = 3,  /* (epoch, 0) */
-	NNO_RNG_AUGMENT = 4,  /* (epoch, sample) */
-	NNO_RNG_SPLIT = 5,    /* (0, 0) */
+	NNO_RNG_INIT = 1,    /* (parameter's index in the model, 0) */
+	NNO_RNG_DROPOUT = 2, /* (training step, node) */
+	NNO_RNG_SHUFFLE = 3, /* (epoch, 0) */
+	NNO_RNG_AUGMENT = 4, /* (epoch, sample) */
+	NNO_RNG_SPLIT = 5,   /* (0, 0) */
 	NNO_RNG_USER = 6
 };
 

@@ -7,25 +7,13 @@
 #include <stdint.h>
 
 /* Each returns false on overflow and then leaves *out unspecified. */
-static inline bool nno_size_mul(size_t a, size_t b, size_t *out)
-{
-	return !__builtin_mul_overflow(a, b, out);
-}
+static inline bool nno_size_mul(size_t a, size_t b, size_t *out) { return !__builtin_mul_overflow(a, b, out); }
 
-static inline bool nno_size_add(size_t a, size_t b, size_t *out)
-{
-	return !__builtin_add_overflow(a, b, out);
-}
+static inline bool nno_size_add(size_t a, size_t b, size_t *out) { return !__builtin_add_overflow(a, b, out); }
 
-static inline bool nno_i64_mul(int64_t a, int64_t b, int64_t *out)
-{
-	return !__builtin_mul_overflow(a, b, out);
-}
+static inline bool nno_i64_mul(int64_t a, int64_t b, int64_t *out) { return !__builtin_mul_overflow(a, b, out); }
 
-static inline bool nno_i64_add(int64_t a, int64_t b, int64_t *out)
-{
-	return !__builtin_add_overflow(a, b, out);
-}
+static inline bool nno_i64_add(int64_t a, int64_t b, int64_t *out) { return !__builtin_add_overflow(a, b, out); }
 
 /* Product of `n` extents, each >= 0; false on overflow or a negative extent. */
 static inline bool nno_shape_elements(const int64_t *shape, int n, int64_t *out)

@@ -6,10 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-void nno_text_start(nno_text *t, const nno_alloc *alloc)
-{
-	*t = (nno_text){ .alloc = alloc };
-}
+void nno_text_start(nno_text *t, const nno_alloc *alloc) { *t = (nno_text){ .alloc = alloc }; }
 
 void nno_text_free(nno_text *t)
 {
@@ -36,10 +33,7 @@ void nno_text_add_n(nno_text *t, const char *text, size_t n)
 	t->data[t->length] = '\0';
 }
 
-void nno_text_add(nno_text *t, const char *text)
-{
-	nno_text_add_n(t, text, strlen(text));
-}
+void nno_text_add(nno_text *t, const char *text) { nno_text_add_n(t, text, strlen(text)); }
 
 void nno_text_addf(nno_text *t, const char *format, ...)
 {
@@ -116,7 +110,8 @@ nnopt_status nno_text_give(const nno_text *t, char *dst, size_t size, size_t *ne
 	if (dst == NULL && size == 0 && needed != NULL)
 		return NNOPT_OK;
 	if (dst == NULL || size < t->length + 1)
-		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "%s: a buffer of %zu bytes, %zu wanted", what, dst == NULL ? 0 : size, t->length + 1);
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "%s: a buffer of %zu bytes, %zu wanted", what,
+				dst == NULL ? 0 : size, t->length + 1);
 	memcpy(dst, t->data != NULL ? t->data : "", t->length + 1);
 	return NNOPT_OK;
 }

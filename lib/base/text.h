@@ -11,10 +11,10 @@
 
 typedef struct nno_text {
 	const nno_alloc *alloc;
-	char *data;     /* NUL-terminated; NULL while empty */
-	size_t length;  /* without the NUL */
+	char *data;    /* NUL-terminated; NULL while empty */
+	size_t length; /* without the NUL */
 	size_t capacity;
-	bool failed;    /* out of memory: later calls do nothing */
+	bool failed; /* out of memory: later calls do nothing */
 } nno_text;
 
 void nno_text_start(nno_text *t, const nno_alloc *alloc);

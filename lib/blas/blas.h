@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 /* Row-major c[m][n] = op(a) op(b) + beta c, op(x) = x or its transpose; leading dimensions of the stored matrices. */
-void nno_blas_sgemm(int trans_a, int trans_b, int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, const float *b,
-                    int64_t ldb, float beta, float *c, int64_t ldc);
+void nno_blas_sgemm(int trans_a, int trans_b, int64_t m, int64_t n, int64_t k, const float *a, int64_t lda,
+		    const float *b, int64_t ldb, float beta, float *c, int64_t ldc);
 
 #endif

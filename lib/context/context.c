@@ -86,23 +86,29 @@ static int usable_cpus(void)
 static nnopt_status check_options(const nnopt_context_options *o)
 {
 	if (o->threads < 0 || o->threads > MAX_THREADS)
-		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "context_options: threads %d, 0 to %d wanted", o->threads, MAX_THREADS);
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "context_options: threads %d, 0 to %d wanted", o->threads,
+				MAX_THREADS);
 	if (o->isa_cap < NNOPT_ISA_BEST || o->isa_cap > NNOPT_ISA_NEON)
-		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "context_options: isa_cap %d, 0 to %d wanted", o->isa_cap, NNOPT_ISA_NEON);
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "context_options: isa_cap %d, 0 to %d wanted", o->isa_cap,
+				NNOPT_ISA_NEON);
 	if (other_architecture(o->isa_cap))
 		return nno_fail(NNOPT_ERROR_UNSUPPORTED, "context_options: isa_cap %s is of another architecture",
-		                nnopt_isa_name((nnopt_isa)o->isa_cap));
+				nnopt_isa_name((nnopt_isa)o->isa_cap));
 	if ((o->alloc == NULL) != (o->free == NULL))
-		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "context_options: alloc and free are given together or not at all");
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT,
+				"context_options: alloc and free are given together or not at all");
 	if (o->log_level < NNOPT_LOG_ERROR || o->log_level > NNOPT_LOG_DEBUG)
-		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "context_options: log_level %d, 0 to 3 wanted", o->log_level);
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "context_options: log_level %d, 0 to 3 wanted",
+				o->log_level);
 	if (o->device != NULL && strcmp(o->device, "cpu") != 0)
 		return nno_fail(NNOPT_ERROR_UNSUPPORTED, "context_options: device '%.40s', \"cpu\" wanted", o->device);
 	return NNOPT_OK;
 }
 
 static const nnopt_context_options option_defaults = {
-	.struct_size = sizeof(nnopt_context_options), .deterministic = 1, .log_level = NNOPT_LOG_WARNING,
+	.struct_size = sizeof(nnopt_context_options),
+	.deterministic = 1,
+	.log_level = NNOPT_LOG_WARNING,
 };
 
 nnopt_status nnopt_context_options_init(nnopt_context_options *options, size_t size)
@@ -133,7 +139,8 @@ nnopt_status nnopt_context_create(nnopt_context **out, const nnopt_context_optio
 	context->log_level = o.log_level;
 	context->log = o.log;
 	context->log_user = o.log_user;
-	nnopt_status status = nno_pool_create(&context->pool, &context->alloc, context->threads, o.parallel, o.parallel_user);
+	nnopt_status status =
+	    nno_pool_create(&context->pool, &context->alloc, context->threads, o.parallel, o.parallel_user);
 	if (status != NNOPT_OK) {
 		nno_delete(&alloc, context);
 		return status;
@@ -148,15 +155,9 @@ void nnopt_context_destroy(nnopt_context *context)
 		nno_context_drop(context);
 }
 
-int32_t nnopt_context_threads(const nnopt_context *context)
-{
-	return context == NULL ? 0 : context->threads;
-}
+int32_t nnopt_context_threads(const nnopt_context *context) { return context == NULL ? 0 : context->threads; }
 
-uint64_t nnopt_context_seed(const nnopt_context *context)
-{
-	return context == NULL ? 0 : context->seed;
-}
+uint64_t nnopt_context_seed(const nnopt_context *context) { return context == NULL ? 0 : context->seed; }
 
 nnopt_isa nnopt_context_isa(const nnopt_context *context)
 {

@@ -13,7 +13,7 @@
 struct nnopt_context {
 	nno_ref ref;
 	nno_alloc alloc;
-	const nno_io *io;              /* nno_io_posix; tests put a failing one here */
+	const nno_io *io; /* nno_io_posix; tests put a failing one here */
 	const nno_kernels *kernels;
 	nno_pool *pool;
 	uint64_t seed;

@@ -24,15 +24,9 @@
 #define PNG_DECODER "stb_image"
 #endif
 
-int32_t nnopt_version(void)
-{
-	return NNOPT_VERSION;
-}
+int32_t nnopt_version(void) { return NNOPT_VERSION; }
 
-const char *nnopt_version_string(void)
-{
-	return VERSION_TEXT;
-}
+const char *nnopt_version_string(void) { return VERSION_TEXT; }
 
 const char *nnopt_build_info(void)
 {

@@ -1,5 +1,5 @@
-/* cache.c - decoded pictures within a budget. Entries are written once and never moved or dropped, so a found picture is read
- * without a lock; which ones are kept changes the time of an epoch, never its batches. */
+/* cache.c - decoded pictures within a budget. Entries are written once and never moved or dropped, so a found picture
+ * is read without a lock; which ones are kept changes the time of an epoch, never its batches. */
 #include "data/loader.h"
 
 #include <stdatomic.h>
@@ -66,7 +66,8 @@ void nno_cache_add(nno_cache *cache, int64_t index, const nno_picture *picture, 
 	*e = (entry){ .h = picture->h, .w = picture->w, .label = label, .c = picture->c };
 	memcpy(e->pixels, picture->pixels, pixels);
 	/* Another worker may have decoded the same sample for an epoch restarted at once. */
-	if (!atomic_compare_exchange_strong_explicit(&cache->entries[index], &none, e, memory_order_release, memory_order_relaxed)) {
+	if (!atomic_compare_exchange_strong_explicit(&cache->entries[index], &none, e, memory_order_release,
+						     memory_order_relaxed)) {
 		nno_delete(cache->alloc, e);
 		atomic_fetch_add(&cache->left, bytes);
 	}

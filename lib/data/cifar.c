@@ -1,4 +1,5 @@
-/* cifar.c - the binary versions of CIFAR-10 and CIFAR-100: records of one or two label bytes and 3072 pixels in planes. */
+/* cifar.c - the binary versions of CIFAR-10 and CIFAR-100: records of one or two label bytes and 3072 pixels in planes.
+ */
 #include "data/data.h"
 
 #include "base/io.h"
@@ -10,7 +11,8 @@
 #define PLANE 1024
 #define PIXELS (3 * PLANE)
 
-static const char *const names10[] = { "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck" };
+static const char *const names10[] = { "airplane", "automobile", "bird",  "cat",  "deer",
+				       "dog",      "frog",       "horse", "ship", "truck" };
 
 typedef struct reading {
 	nnopt_context *context;
@@ -29,7 +31,8 @@ static nnopt_status read_file(reading *r, const char *path)
 	int64_t record = r->header + PIXELS, n = (int64_t)size / record;
 	nnopt_status status = NNOPT_OK;
 	if (n == 0 || (int64_t)size % record != 0) {
-		status = nno_fail(NNOPT_ERROR_FORMAT, "%s: offset %lld: %zu bytes, a multiple of %lld wanted", path, (long long)(n * record), size, (long long)record);
+		status = nno_fail(NNOPT_ERROR_FORMAT, "%s: offset %lld: %zu bytes, a multiple of %lld wanted", path,
+				  (long long)(n * record), size, (long long)record);
 		goto out;
 	}
 	uint8_t *pixels = nno_grow(a, r->pixels, (size_t)(r->count + n) * PIXELS);
@@ -46,7 +49,8 @@ static nnopt_status read_file(reading *r, const char *path)
 		const unsigned char *from = (const unsigned char *)data + i * record;
 		if (from[r->label_at] >= r->classes) {
 			status = nno_fail(NNOPT_ERROR_FORMAT, "%s: offset %lld: label %d, 0 to %lld wanted", path,
-			                  (long long)(i * record + r->label_at), from[r->label_at], (long long)r->classes - 1);
+					  (long long)(i * record + r->label_at), from[r->label_at],
+					  (long long)r->classes - 1);
 			goto out;
 		}
 		labels[r->count + i] = from[r->label_at];
@@ -66,13 +70,15 @@ static nnopt_status read_files(reading *r, const char *directory, const char *co
 	for (int i = 0; i < n; i++) {
 		char path[4200];
 		if (snprintf(path, sizeof path, "%s/%s", directory, files[i]) >= (int)sizeof path)
-			return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "cifar: the directory's path is longer than 4096 bytes");
+			return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT,
+					"cifar: the directory's path is longer than 4096 bytes");
 		NNO_TRY(read_file(r, path));
 	}
 	return NNOPT_OK;
 }
 
-static nnopt_status open_files(nnopt_dataset **out, reading *r, const char *directory, const char *const *files, int n, const char *const *names)
+static nnopt_status open_files(nnopt_dataset **out, reading *r, const char *directory, const char *const *files, int n,
+			       const char *const *names)
 {
 	nnopt_status status = read_files(r, directory, files, n);
 	if (status == NNOPT_OK)
@@ -82,7 +88,8 @@ static nnopt_status open_files(nnopt_dataset **out, reading *r, const char *dire
 	return status;
 }
 
-static nnopt_status check(const char *what, nnopt_dataset **out, nnopt_context *context, const char *directory, nnopt_split split)
+static nnopt_status check(const char *what, nnopt_dataset **out, nnopt_context *context, const char *directory,
+			  nnopt_split split)
 {
 	if (out == NULL || context == NULL || directory == NULL)
 		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "%s: an argument is NULL", what);
@@ -93,7 +100,8 @@ static nnopt_status check(const char *what, nnopt_dataset **out, nnopt_context *
 
 nnopt_status nnopt_cifar10_open(nnopt_dataset **out, nnopt_context *context, const char *directory, nnopt_split split)
 {
-	static const char *const train[] = { "data_batch_1.bin", "data_batch_2.bin", "data_batch_3.bin", "data_batch_4.bin", "data_batch_5.bin" };
+	static const char *const train[] = { "data_batch_1.bin", "data_batch_2.bin", "data_batch_3.bin",
+					     "data_batch_4.bin", "data_batch_5.bin" };
 	static const char *const test[] = { "test_batch.bin" };
 	NNO_TRY(check("cifar10_open", out, context, directory, split));
 	reading r = { .context = context, .header = 1, .classes = 10 };
@@ -102,7 +110,8 @@ nnopt_status nnopt_cifar10_open(nnopt_dataset **out, nnopt_context *context, con
 	return open_files(out, &r, directory, test, 1, names10);
 }
 
-nnopt_status nnopt_cifar100_open(nnopt_dataset **out, nnopt_context *context, const char *directory, nnopt_split split, int32_t coarse)
+nnopt_status nnopt_cifar100_open(nnopt_dataset **out, nnopt_context *context, const char *directory, nnopt_split split,
+				 int32_t coarse)
 {
 	static const char *const train[] = { "train.bin" }, *const test[] = { "test.bin" };
 	NNO_TRY(check("cifar100_open", out, context, directory, split));

@@ -13,7 +13,8 @@ typedef struct nno_picture {
 	int c;
 } nno_picture;
 
-/* Memory that grows to the largest thing it had to hold; all zero but `alloc` at first. What it held is lost when it grows. */
+/* Memory that grows to the largest thing it had to hold; all zero but `alloc` at first. What it held is lost when it
+ * grows. */
 typedef struct nno_room {
 	const nno_alloc *alloc;
 	uint8_t *bytes;
@@ -26,9 +27,10 @@ void nno_room_free(nno_room *room);
 /* A source: all functions may run in many threads at once. */
 typedef struct nno_dataset_class {
 	const char *kind;
-	/* Finds pixels, h and w of a picture of picture->c channels, and the label. The pixels lie in the room or in the source
-	 * itself and are not to be written. */
-	nnopt_status (*read)(const nnopt_dataset *dataset, int64_t index, nno_room *room, nno_picture *picture, int64_t *label);
+	/* Finds pixels, h and w of a picture of picture->c channels, and the label. The pixels lie in the room or in
+	 * the source itself and are not to be written. */
+	nnopt_status (*read)(const nnopt_dataset *dataset, int64_t index, nno_room *room, nno_picture *picture,
+			     int64_t *label);
 	/* Label without reading pixels; -1 when not known. NULL: never known. */
 	int64_t (*label)(const nnopt_dataset *dataset, int64_t index);
 	/* Name of a sample or a class; NULL where there is none. Each may be NULL. */
@@ -47,16 +49,18 @@ struct nnopt_dataset {
 	void *state;         /* the source's own, state_size bytes, zeroed at creation */
 };
 
-nnopt_status nno_dataset_make(nnopt_dataset **out, nnopt_context *context, const nno_dataset_class *cls, size_t state_size);
+nnopt_status nno_dataset_make(nnopt_dataset **out, nnopt_context *context, const nno_dataset_class *cls,
+			      size_t state_size);
 nnopt_dataset *nno_dataset_take(nnopt_dataset *dataset);
 /* To be called once count and classes are set: makes the names of numbered classes. */
 nnopt_status nno_dataset_finish(nnopt_dataset *dataset);
-nnopt_status nno_dataset_read(const nnopt_dataset *dataset, int64_t index, nno_room *room, nno_picture *picture, int64_t *label);
+nnopt_status nno_dataset_read(const nnopt_dataset *dataset, int64_t index, nno_room *room, nno_picture *picture,
+			      int64_t *label);
 
-/* A source whose pictures lie in memory, all of one size: count * h * w * c bytes and a label each, both taken over (and
- * freed on failure). `names`: NULL or one constant text a class. */
-nnopt_status nno_packed_make(nnopt_dataset **out, nnopt_context *context, uint8_t *pixels, int32_t *labels, int64_t count,
-                             int64_t h, int64_t w, int64_t c, int64_t classes, const char *const *names);
+/* A source whose pictures lie in memory, all of one size: count * h * w * c bytes and a label each, both taken over
+ * (and freed on failure). `names`: NULL or one constant text a class. */
+nnopt_status nno_packed_make(nnopt_dataset **out, nnopt_context *context, uint8_t *pixels, int32_t *labels,
+			     int64_t count, int64_t h, int64_t w, int64_t c, int64_t classes, const char *const *names);
 
 /* One entry of a transform list. */
 typedef struct nno_transform nno_transform;
@@ -64,8 +68,8 @@ typedef struct nno_transform_class {
 	const char *name;
 	/* Size after it, from the size before; false when the picture is too small for it. */
 	bool (*size)(const nno_transform *t, int64_t *h, int64_t *w);
-	/* dst = t(src); dst comes with src's size and room for what `size` says. The stream is the transform's own for this
-	 * sample. */
+	/* dst = t(src); dst comes with src's size and room for what `size` says. The stream is the transform's own for
+	 * this sample. */
 	void (*apply)(const nno_transform *t, nno_picture *dst, const nno_picture *src, nno_rng *r, void *workspace);
 	/* Bytes of workspace for a picture of that size; NULL: none. */
 	size_t (*workspace)(const nno_transform *t, int64_t h, int64_t w, int c);
@@ -74,9 +78,9 @@ typedef struct nno_transform_class {
 struct nno_transform {
 	const nno_transform_class *cls;
 	double probability;
-	int64_t h, w;     /* target size */
+	int64_t h, w; /* target size */
 	int64_t pad;
-	int32_t mode;     /* nnopt_pad_mode, or bilinear */
+	int32_t mode; /* nnopt_pad_mode, or bilinear */
 	int32_t reserved;
 	double degrees;
 };
@@ -89,14 +93,15 @@ struct nnopt_transforms {
 	nno_transform list[NNO_MAX_TRANSFORMS];
 	int count;
 	bool normalised;
-	int channels;        /* of the normalisation; 0: any */
+	int channels; /* of the normalisation; 0: any */
 	float mean[4], std[4];
 };
 
 /* Size after the whole list; FORMAT when a picture is too small for one of them. */
 nnopt_status nno_transforms_size(const nnopt_transforms *t, int64_t *h, int64_t *w);
 /* Runs the list on `picture`, which is not written; the result lies where it lay or in the room. */
-nnopt_status nno_transforms_run(const nnopt_transforms *t, nno_picture *picture, nno_room *room, uint64_t seed, int64_t epoch, int64_t sample);
+nnopt_status nno_transforms_run(const nnopt_transforms *t, nno_picture *picture, nno_room *room, uint64_t seed,
+				int64_t epoch, int64_t sample);
 
 /* The two that are more than moving pixels. Both give the bits that Pillow gives. */
 void nno_rotate(nno_picture *dst, const nno_picture *src, double degrees, bool bilinear);
@@ -109,12 +114,17 @@ void nno_z_free(void *alloc, void *ptr);
 
 /* Picture files. The format is known by the content. picture->c is the number of channels wanted (1, 3 or 4): grey as
  * Pillow's convert("L"), alpha dropped or 255. The pixels lie in the room. `name` is the file's, for errors. */
-nnopt_status nno_image_decode(nno_picture *picture, nno_room *room, const uint8_t *bytes, size_t size, uint64_t max_pixels, const char *name);
+nnopt_status nno_image_decode(nno_picture *picture, nno_room *room, const uint8_t *bytes, size_t size,
+			      uint64_t max_pixels, const char *name);
 /* One format each, in the channels it has, of which at most `channels` fit; they set picture->c. */
-nnopt_status nno_jpeg_decode(nno_picture *picture, nno_room *room, const uint8_t *bytes, size_t size, uint64_t max_pixels, const char *name);
-nnopt_status nno_png_decode(nno_picture *picture, nno_room *room, const uint8_t *bytes, size_t size, uint64_t max_pixels, const char *name);
-nnopt_status nno_stb_decode(nno_picture *picture, nno_room *room, const uint8_t *bytes, size_t size, uint64_t max_pixels, const char *name);
+nnopt_status nno_jpeg_decode(nno_picture *picture, nno_room *room, const uint8_t *bytes, size_t size,
+			     uint64_t max_pixels, const char *name);
+nnopt_status nno_png_decode(nno_picture *picture, nno_room *room, const uint8_t *bytes, size_t size,
+			    uint64_t max_pixels, const char *name);
+nnopt_status nno_stb_decode(nno_picture *picture, nno_room *room, const uint8_t *bytes, size_t size,
+			    uint64_t max_pixels, const char *name);
 /* Room for a picture of that size in up to four channels; refuses one of more than max_pixels. */
-nnopt_status nno_picture_fit(nno_picture *picture, nno_room *room, int64_t h, int64_t w, uint64_t max_pixels, const char *name);
+nnopt_status nno_picture_fit(nno_picture *picture, nno_room *room, int64_t h, int64_t w, uint64_t max_pixels,
+			     const char *name);
 
 #endif

@@ -7,7 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
-nnopt_status nno_dataset_make(nnopt_dataset **out, nnopt_context *context, const nno_dataset_class *cls, size_t state_size)
+nnopt_status nno_dataset_make(nnopt_dataset **out, nnopt_context *context, const nno_dataset_class *cls,
+			      size_t state_size)
 {
 	nnopt_dataset *d = nno_new(&context->alloc, sizeof *d);
 	if (d == NULL)
@@ -61,13 +62,15 @@ void nno_room_free(nno_room *room)
 	room->size = 0;
 }
 
-nnopt_status nno_dataset_read(const nnopt_dataset *dataset, int64_t index, nno_room *room, nno_picture *picture, int64_t *label)
+nnopt_status nno_dataset_read(const nnopt_dataset *dataset, int64_t index, nno_room *room, nno_picture *picture,
+			      int64_t *label)
 {
 	picture->c = (int)dataset->channels;
 	NNO_TRY(dataset->cls->read(dataset, index, room, picture, label));
 	if (*label < 0 || *label >= dataset->classes)
-		return nno_fail(NNOPT_ERROR_FORMAT, "%s: sample %lld has label %lld, 0 to %lld wanted", dataset->cls->kind,
-		                (long long)index, (long long)*label, (long long)dataset->classes - 1);
+		return nno_fail(NNOPT_ERROR_FORMAT, "%s: sample %lld has label %lld, 0 to %lld wanted",
+				dataset->cls->kind, (long long)index, (long long)*label,
+				(long long)dataset->classes - 1);
 	return NNOPT_OK;
 }
 
@@ -84,15 +87,9 @@ void nnopt_dataset_destroy(nnopt_dataset *dataset)
 	nno_context_drop(context);
 }
 
-int64_t nnopt_dataset_count(const nnopt_dataset *dataset)
-{
-	return dataset == NULL ? 0 : dataset->count;
-}
+int64_t nnopt_dataset_count(const nnopt_dataset *dataset) { return dataset == NULL ? 0 : dataset->count; }
 
-int64_t nnopt_dataset_classes(const nnopt_dataset *dataset)
-{
-	return dataset == NULL ? 0 : dataset->classes;
-}
+int64_t nnopt_dataset_classes(const nnopt_dataset *dataset) { return dataset == NULL ? 0 : dataset->classes; }
 
 const char *nnopt_dataset_class_name(const nnopt_dataset *dataset, int64_t index)
 {
@@ -118,9 +115,11 @@ const char *nnopt_dataset_sample_name(const nnopt_dataset *dataset, int64_t inde
 nnopt_status nnopt_dataset_get(nnopt_dataset *dataset, int64_t index, nnopt_tensor **image, int64_t *label)
 {
 	if (dataset == NULL || image == NULL)
-		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "dataset_get: %s is NULL", dataset == NULL ? "dataset" : "image");
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "dataset_get: %s is NULL",
+				dataset == NULL ? "dataset" : "image");
 	if (index < 0 || index >= dataset->count)
-		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "dataset_get: index %lld, 0 to %lld wanted", (long long)index, (long long)dataset->count - 1);
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "dataset_get: index %lld, 0 to %lld wanted",
+				(long long)index, (long long)dataset->count - 1);
 	nno_room room = { .alloc = &dataset->context->alloc };
 	nno_picture picture;
 	int64_t found = 0;
@@ -143,7 +142,8 @@ nnopt_status nnopt_dataset_fit_normalisation(nnopt_dataset *dataset, int32_t cha
 	if (dataset == NULL || mean == NULL || std == NULL)
 		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "fit_normalisation: an argument is NULL");
 	if (channels != dataset->channels)
-		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "fit_normalisation: %d channels, %lld wanted", channels, (long long)dataset->channels);
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "fit_normalisation: %d channels, %lld wanted", channels,
+				(long long)dataset->channels);
 	nno_room room = { .alloc = &dataset->context->alloc };
 	nno_picture picture;
 	/* Sums of bytes and of their squares are exact in 64 bits up to 2^48 pixels. */

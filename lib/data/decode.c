@@ -10,12 +10,13 @@
 #define MAX_FILE ((size_t)1 << 28)
 #define MAX_PIXELS ((uint64_t)64 << 20)
 
-nnopt_status nno_picture_fit(nno_picture *picture, nno_room *room, int64_t h, int64_t w, uint64_t max_pixels, const char *name)
+nnopt_status nno_picture_fit(nno_picture *picture, nno_room *room, int64_t h, int64_t w, uint64_t max_pixels,
+			     const char *name)
 {
 	int64_t pixels;
 	if (h < 1 || w < 1 || !nno_i64_mul(h, w, &pixels) || (uint64_t)pixels > max_pixels || pixels > INT64_MAX / 8)
-		return nno_fail(NNOPT_ERROR_FORMAT, "%s: a picture of %lldx%lld pixels, 1 to %llu wanted", name, (long long)h, (long long)w,
-		                (unsigned long long)max_pixels);
+		return nno_fail(NNOPT_ERROR_FORMAT, "%s: a picture of %lldx%lld pixels, 1 to %llu wanted", name,
+				(long long)h, (long long)w, (unsigned long long)max_pixels);
 	NNO_TRY(nno_room_fit(room, 4 * (size_t)pixels, name));
 	picture->pixels = room->bytes;
 	picture->h = h;
@@ -24,10 +25,7 @@ nnopt_status nno_picture_fit(nno_picture *picture, nno_room *room, int64_t h, in
 }
 
 /* Pillow's convert("L"): ITU-R 601-2 luma in 16 bits. */
-static uint8_t grey(const uint8_t *p)
-{
-	return (uint8_t)((p[0] * 19595 + p[1] * 38470 + p[2] * 7471 + 0x8000) >> 16);
-}
+static uint8_t grey(const uint8_t *p) { return (uint8_t)((p[0] * 19595 + p[1] * 38470 + p[2] * 7471 + 0x8000) >> 16); }
 
 /* In place, where there is room for four channels: shrinking goes forwards, growing backwards. */
 static void convert_channels(nno_picture *p, int wanted)
@@ -54,10 +52,12 @@ static bool begins(const uint8_t *bytes, size_t size, const char *signature, siz
 	return size >= n && memcmp(bytes, signature, n) == 0;
 }
 
-nnopt_status nno_image_decode(nno_picture *picture, nno_room *room, const uint8_t *bytes, size_t size, uint64_t max_pixels, const char *name)
+nnopt_status nno_image_decode(nno_picture *picture, nno_room *room, const uint8_t *bytes, size_t size,
+			      uint64_t max_pixels, const char *name)
 {
 	int wanted = picture->c;
-	nnopt_status (*decode)(nno_picture *, nno_room *, const uint8_t *, size_t, uint64_t, const char *) = nno_stb_decode;
+	nnopt_status (*decode)(nno_picture *, nno_room *, const uint8_t *, size_t, uint64_t, const char *) =
+	    nno_stb_decode;
 	if (begins(bytes, size, "\377\330\377", 3)) {
 #ifdef NNO_HAVE_JPEG
 		decode = nno_jpeg_decode;
@@ -78,8 +78,8 @@ nnopt_status nno_image_decode(nno_picture *picture, nno_room *room, const uint8_
 static nnopt_status check_channels(int32_t channels, const char *what)
 {
 	return channels == 1 || channels == 3 || channels == 4
-	               ? NNOPT_OK
-	               : nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "%s: channels %d, 1, 3 or 4 wanted", what, channels);
+		   ? NNOPT_OK
+		   : nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "%s: channels %d, 1, 3 or 4 wanted", what, channels);
 }
 
 nnopt_status nnopt_image_read(nnopt_tensor **out, nnopt_context *context, const char *path, int32_t channels)

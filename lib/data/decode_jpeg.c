@@ -1,5 +1,5 @@
-/* decode_jpeg.c - JPEG through libjpeg-turbo. Its errors come by longjmp, its warnings are counted: those that mean lost
- * picture data fail, the others (stray bytes between markers) are what many cameras write. */
+/* decode_jpeg.c - JPEG through libjpeg-turbo. Its errors come by longjmp, its warnings are counted: those that mean
+ * lost picture data fail, the others (stray bytes between markers) are what many cameras write. */
 #include "data/data.h"
 
 #ifdef NNO_HAVE_JPEG
@@ -28,15 +28,12 @@ static _Noreturn void give_up(j_common_ptr info)
 static void note(j_common_ptr info, int level)
 {
 	int code = info->err->msg_code;
-	if (level < 0 && (code == JWRN_HIT_MARKER || code == JWRN_JPEG_EOF || code == JWRN_HUFF_BAD_CODE || code == JWRN_ARITH_BAD_CODE ||
-	                  code == JWRN_MUST_RESYNC))
+	if (level < 0 && (code == JWRN_HIT_MARKER || code == JWRN_JPEG_EOF || code == JWRN_HUFF_BAD_CODE ||
+			  code == JWRN_ARITH_BAD_CODE || code == JWRN_MUST_RESYNC))
 		give_up(info);
 }
 
-static void say_nothing(j_common_ptr info)
-{
-	(void)info;
-}
+static void say_nothing(j_common_ptr info) { (void)info; }
 
 /* Each scan of a progressive file, however short, costs a walk over the whole picture: a small file could take days. */
 static void count_scans(j_common_ptr info)
@@ -48,7 +45,8 @@ static void count_scans(j_common_ptr info)
 	longjmp(f->back, 1);
 }
 
-nnopt_status nno_jpeg_decode(nno_picture *picture, nno_room *room, const uint8_t *bytes, size_t size, uint64_t max_pixels, const char *name)
+nnopt_status nno_jpeg_decode(nno_picture *picture, nno_room *room, const uint8_t *bytes, size_t size,
+			     uint64_t max_pixels, const char *name)
 {
 	struct jpeg_decompress_struct info;
 	struct jpeg_progress_mgr progress = { .progress_monitor = count_scans };
@@ -62,7 +60,8 @@ nnopt_status nno_jpeg_decode(nno_picture *picture, nno_room *room, const uint8_t
 		jpeg_destroy_decompress(&info);
 		if (f.base.msg_code == JERR_OUT_OF_MEMORY)
 			return nno_fail(NNOPT_ERROR_OUT_OF_MEMORY, "%s: out of memory", name);
-		return nno_fail(NNOPT_ERROR_FORMAT, "%s: offset %zu: %s", name, left <= size ? size - left : size, f.text);
+		return nno_fail(NNOPT_ERROR_FORMAT, "%s: offset %zu: %s", name, left <= size ? size - left : size,
+				f.text);
 	}
 	info.src = NULL;
 	jpeg_create_decompress(&info);
@@ -71,15 +70,18 @@ nnopt_status nno_jpeg_decode(nno_picture *picture, nno_room *room, const uint8_t
 	(void)jpeg_read_header(&info, TRUE);
 	nnopt_status status = NNOPT_OK;
 	if (info.num_components != 1 && info.num_components != 3)
-		status = nno_fail(NNOPT_ERROR_UNSUPPORTED, "%s: JPEG of %d components, 1 or 3 wanted", name, info.num_components);
+		status = nno_fail(NNOPT_ERROR_UNSUPPORTED, "%s: JPEG of %d components, 1 or 3 wanted", name,
+				  info.num_components);
 	else
-		status = nno_picture_fit(picture, room, (int64_t)info.image_height, (int64_t)info.image_width, max_pixels, name);
+		status = nno_picture_fit(picture, room, (int64_t)info.image_height, (int64_t)info.image_width,
+					 max_pixels, name);
 	if (status == NNOPT_OK) {
 		info.out_color_space = info.num_components == 1 ? JCS_GRAYSCALE : JCS_RGB;
 		(void)jpeg_start_decompress(&info);
 		picture->c = info.output_components;
 		while (info.output_scanline < info.output_height) {
-			JSAMPROW row = picture->pixels + (size_t)info.output_scanline * info.output_width * (size_t)info.output_components;
+			JSAMPROW row = picture->pixels + (size_t)info.output_scanline * info.output_width *
+							     (size_t)info.output_components;
 			(void)jpeg_read_scanlines(&info, &row, 1);
 		}
 		(void)jpeg_finish_decompress(&info);

@@ -1,5 +1,5 @@
-/* decode_png.c - PNG through libpng, in the channels the file has: grey, grey and alpha, RGB, RGBA. Samples of 16 bits keep
- * their high byte; gamma and colour profiles are not applied, as Pillow does. */
+/* decode_png.c - PNG through libpng, in the channels the file has: grey, grey and alpha, RGB, RGBA. Samples of 16 bits
+ * keep their high byte; gamma and colour profiles are not applied, as Pillow does. */
 #include "data/data.h"
 
 #ifdef NNO_HAVE_PNG
@@ -75,7 +75,7 @@ static nnopt_status decode(source *s, nno_picture *picture, nno_room *room, uint
 {
 	if (setjmp(png_jmpbuf(s->png)))
 		return s->out_of_memory ? nno_fail(NNOPT_ERROR_OUT_OF_MEMORY, "%s: out of memory", name)
-		                        : nno_fail(NNOPT_ERROR_FORMAT, "%s: offset %zu: %s", name, s->at, s->text);
+					: nno_fail(NNOPT_ERROR_FORMAT, "%s: offset %zu: %s", name, s->at, s->text);
 	png_set_read_fn(s->png, s, give);
 	png_set_user_limits(s->png, 1 << 24, 1 << 24);
 	png_set_chunk_cache_max(s->png, 128);
@@ -99,12 +99,14 @@ static nnopt_status decode(source *s, nno_picture *picture, nno_room *room, uint
 	return NNOPT_OK;
 }
 
-nnopt_status nno_png_decode(nno_picture *picture, nno_room *room, const uint8_t *bytes, size_t size, uint64_t max_pixels, const char *name)
+nnopt_status nno_png_decode(nno_picture *picture, nno_room *room, const uint8_t *bytes, size_t size,
+			    uint64_t max_pixels, const char *name)
 {
 	source s = { .bytes = bytes, .size = size, .alloc = room->alloc };
 	s.png = png_create_read_struct_2(PNG_LIBPNG_VER_STRING, &s, give_up, say_nothing, &s, take, drop);
 	s.info = s.png != NULL ? png_create_info_struct(s.png) : NULL;
-	nnopt_status status = s.info != NULL ? decode(&s, picture, room, max_pixels, name) : nno_fail_memory(name, 1024);
+	nnopt_status status =
+	    s.info != NULL ? decode(&s, picture, room, max_pixels, name) : nno_fail_memory(name, 1024);
 	nno_delete(s.alloc, s.rows);
 	png_destroy_read_struct(s.png != NULL ? &s.png : NULL, s.info != NULL ? &s.info : NULL, NULL);
 	return status;

@@ -1,4 +1,5 @@
-/* decode_stb.c - stb_image, compiled privately: BMP, and PNG and JPEG where the build has no libpng or libjpeg. Its allocations go through the context's allocator, which a thread-local pointer names for the time of a call. */
+/* decode_stb.c - stb_image, compiled privately: BMP, and PNG and JPEG where the build has no libpng or libjpeg. Its
+ * allocations go through the context's allocator, which a thread-local pointer names for the time of a call. */
 #include "data/data.h"
 
 #include <stdlib.h>
@@ -29,8 +30,8 @@ static void *noted(void *ptr)
 #define STB_IMAGE_IMPLEMENTATION
 #include <stb_image.h>
 
-/* stb_image before 2.29 writes past its table when a Huffman table has more than 256 codes. Every place where a DHT marker can
- * be is looked at, whatever way the decoder may come there. */
+/* stb_image before 2.29 writes past its table when a Huffman table has more than 256 codes. Every place where a DHT
+ * marker can be is looked at, whatever way the decoder may come there. */
 static bool has_sound_tables(const uint8_t *b, size_t size)
 {
 	for (size_t i = 0; i + 4 < size; i++) {
@@ -50,22 +51,20 @@ static bool has_sound_tables(const uint8_t *b, size_t size)
 	return true;
 }
 
-static uint64_t little(const uint8_t *b, int n)
-{
-	return n == 0 ? 0 : b[0] | little(b + 1, n - 1) << 8;
-}
+static uint64_t little(const uint8_t *b, int n) { return n == 0 ? 0 : b[0] | little(b + 1, n - 1) << 8; }
 
-/* stb_image takes zeros for what a file lacks. The walk over the chunks of a PNG must reach its IEND, a BMP's header says how
- * many bytes its rows take, and a JPEG has an end marker. */
+/* stb_image takes zeros for what a file lacks. The walk over the chunks of a PNG must reach its IEND, a BMP's header
+ * says how many bytes its rows take, and a JPEG has an end marker. */
 static bool is_whole(const uint8_t *b, size_t size)
 {
 	if (b[0] == 'B') {
 		if (size < 34)
 			return false;
 		bool old = little(b + 14, 4) == 12; /* OS/2: sizes of 16 bits */
-		uint64_t w = old ? little(b + 18, 2) : little(b + 18, 4), bits = old ? little(b + 24, 2) : little(b + 28, 2);
+		uint64_t w = old ? little(b + 18, 2) : little(b + 18, 4),
+			 bits = old ? little(b + 24, 2) : little(b + 28, 2);
 		int32_t h = (int32_t)(old ? little(b + 20, 2) : little(b + 22, 4));
-		uint64_t rows = h < 0 ? (uint64_t)-(int64_t)h : (uint64_t)h, stride = (w * bits + 31) / 32 * 4;
+		uint64_t rows = h < 0 ? (uint64_t) - (int64_t)h : (uint64_t)h, stride = (w * bits + 31) / 32 * 4;
 		return little(b + 10, 4) <= size && (stride == 0 || rows <= (size - little(b + 10, 4)) / stride);
 	}
 	if (b[0] == 0xff) {
@@ -88,23 +87,27 @@ static bool is_whole(const uint8_t *b, size_t size)
 static nnopt_status failure(const char *name)
 {
 	return out_of_memory ? nno_fail(NNOPT_ERROR_OUT_OF_MEMORY, "%s: out of memory", name)
-	                     : nno_fail(NNOPT_ERROR_FORMAT, "%s: %s", name, stbi_failure_reason());
+			     : nno_fail(NNOPT_ERROR_FORMAT, "%s: %s", name, stbi_failure_reason());
 }
 
-nnopt_status nno_stb_decode(nno_picture *picture, nno_room *room, const uint8_t *bytes, size_t size, uint64_t max_pixels, const char *name)
+nnopt_status nno_stb_decode(nno_picture *picture, nno_room *room, const uint8_t *bytes, size_t size,
+			    uint64_t max_pixels, const char *name)
 {
 	int w, h, c;
 	if (size > INT32_MAX)
 		return nno_fail(NNOPT_ERROR_FORMAT, "%s: %zu bytes, at most %d wanted", name, size, INT32_MAX);
-	if (size >= 34 && bytes[0] == 'B' && little(bytes + 14, 4) >= 40 && little(bytes + 30, 4) != 0 && little(bytes + 30, 4) != 3)
-		return nno_fail(NNOPT_ERROR_UNSUPPORTED, "%s: offset 30: BMP compression %u, 0 or 3 wanted", name, (unsigned)little(bytes + 30, 4));
+	if (size >= 34 && bytes[0] == 'B' && little(bytes + 14, 4) >= 40 && little(bytes + 30, 4) != 0 &&
+	    little(bytes + 30, 4) != 3)
+		return nno_fail(NNOPT_ERROR_UNSUPPORTED, "%s: offset 30: BMP compression %u, 0 or 3 wanted", name,
+				(unsigned)little(bytes + 30, 4));
 	if (size < 8 || !is_whole(bytes, size))
 		return nno_fail(NNOPT_ERROR_FORMAT, "%s: offset %zu: the file ends early or is damaged", name, size);
 	current = room->alloc;
 	out_of_memory = false;
 	if (!stbi_info_from_memory(bytes, (int)size, &w, &h, &c))
 		return failure(name);
-	NNO_TRY(nno_picture_fit(picture, room, llabs((long long)h), w, max_pixels, name)); /* a BMP from top to bottom has h < 0 */
+	NNO_TRY(nno_picture_fit(picture, room, llabs((long long)h), w, max_pixels,
+				name)); /* a BMP from top to bottom has h < 0 */
 	uint8_t *pixels = stbi_load_from_memory(bytes, (int)size, &w, &h, &c, 0);
 	if (pixels == NULL)
 		return failure(name);

@@ -1,5 +1,5 @@
-/* encode_png.c - PNG writing over zlib: one IHDR, one IDAT of rows that each hold differences to the pixel on the left, IEND.
- * (libpng is optional and stb_image_write does not survive a failing allocation.) */
+/* encode_png.c - PNG writing over zlib: one IHDR, one IDAT of rows that each hold differences to the pixel on the left,
+ * IEND. (libpng is optional and stb_image_write does not survive a failing allocation.) */
 #include "data/data.h"
 
 #include "base/io.h"
@@ -61,7 +61,8 @@ static void filter_rows(uint8_t *to, const nnopt_tensor *image, int64_t h, int64
 	}
 }
 
-static nnopt_status write_file(nnopt_context *context, const char *path, int64_t h, int64_t w, int64_t c, const uint8_t *packed, size_t n)
+static nnopt_status write_file(nnopt_context *context, const char *path, int64_t h, int64_t w, int64_t c,
+			       const uint8_t *packed, size_t n)
 {
 	uint8_t header[13] = { [8] = 8, [9] = c == 1 ? 0 : 2 };
 	put32(header, (uint64_t)w);
@@ -84,16 +85,20 @@ static nnopt_status write_file(nnopt_context *context, const char *path, int64_t
 nnopt_status nnopt_image_write_png(const nnopt_tensor *image, const char *path)
 {
 	if (image == NULL || path == NULL)
-		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "image_write_png: %s is NULL", image == NULL ? "image" : "path");
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "image_write_png: %s is NULL",
+				image == NULL ? "image" : "path");
 	int extra = image->rank == 4;
 	int64_t c = image->rank >= 3 ? image->shape[extra] : 0;
-	if (image->dtype != NNOPT_U8 || (image->rank != 3 && image->rank != 4) || (extra && image->shape[0] != 1) || (c != 1 && c != 3))
-		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "image_write_png: %s of rank %d, u8 (1, C, H, W) or (C, H, W) with C of 1 or 3 wanted",
-		                nnopt_dtype_name(image->dtype), image->rank);
+	if (image->dtype != NNOPT_U8 || (image->rank != 3 && image->rank != 4) || (extra && image->shape[0] != 1) ||
+	    (c != 1 && c != 3))
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT,
+				"image_write_png: %s of rank %d, u8 (1, C, H, W) or (C, H, W) with C of 1 or 3 wanted",
+				nnopt_dtype_name(image->dtype), image->rank);
 	int64_t h = image->shape[extra + 1], w = image->shape[extra + 2];
 	if (h < 1 || w < 1 || h > 1 << 15 || w > 1 << 15 || h * w > (int64_t)1 << 28)
-		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "image_write_png: %lldx%lld, 1x1 to 32768x32768 and 2^28 pixels wanted",
-		                (long long)h, (long long)w);
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT,
+				"image_write_png: %lldx%lld, 1x1 to 32768x32768 and 2^28 pixels wanted", (long long)h,
+				(long long)w);
 	nno_alloc *a = &image->context->alloc;
 	size_t bytes = (size_t)(h * (w * c + 1)), n = 0;
 	uint8_t *rows = nno_new_raw(a, bytes), *packed = NULL;

@@ -1,5 +1,5 @@
-/* idx.c - IDX files (MNIST, Fashion-MNIST), plain or gzip, through zlib's reader of both. The header's sizes bound what is
- * read and allocated: a file that holds less or more is refused. */
+/* idx.c - IDX files (MNIST, Fashion-MNIST), plain or gzip, through zlib's reader of both. The header's sizes bound what
+ * is read and allocated: a file that holds less or more is refused. */
 #include "data/data.h"
 
 #include "base/io.h"
@@ -20,15 +20,9 @@ typedef struct stream {
 	size_t at; /* bytes delivered */
 } stream;
 
-void *nno_z_alloc(void *user, unsigned count, unsigned size)
-{
-	return nno_new_array(user, count, size);
-}
+void *nno_z_alloc(void *user, unsigned count, unsigned size) { return nno_new_array(user, count, size); }
 
-void nno_z_free(void *user, void *ptr)
-{
-	nno_delete(user, ptr);
-}
+void nno_z_free(void *user, void *ptr) { nno_delete(user, ptr); }
 
 static nnopt_status open_stream(stream *s, nnopt_context *context, const char *path)
 {
@@ -58,7 +52,8 @@ static void close_stream(stream *s, nnopt_context *context)
 
 static nnopt_status ends_early(const stream *s, size_t missing)
 {
-	return nno_fail(NNOPT_ERROR_FORMAT, "%s: offset %zu: the data ends or is damaged here, %zu more bytes wanted", s->path, s->at, missing);
+	return nno_fail(NNOPT_ERROR_FORMAT, "%s: offset %zu: the data ends or is damaged here, %zu more bytes wanted",
+			s->path, s->at, missing);
 }
 
 static nnopt_status take(stream *s, void *dst, size_t n)
@@ -94,7 +89,8 @@ static nnopt_status expect_end(stream *s)
 		ended = inflate(&s->z, Z_FINISH) == Z_STREAM_END && s->z.avail_out == 1;
 	}
 	if (!ended)
-		return nno_fail(NNOPT_ERROR_FORMAT, "%s: offset %zu: the end wanted, or its checksum is wrong", s->path, s->at);
+		return nno_fail(NNOPT_ERROR_FORMAT, "%s: offset %zu: the end wanted, or its checksum is wrong", s->path,
+				s->at);
 	return NNOPT_OK;
 }
 
@@ -104,8 +100,8 @@ static nnopt_status take_header(stream *s, int min_rank, int max_rank, int64_t *
 	unsigned char magic[4], raw[4];
 	NNO_TRY(take(s, magic, sizeof magic));
 	if (magic[0] != 0 || magic[1] != 0 || magic[2] != 0x08 || magic[3] < min_rank || magic[3] > max_rank)
-		return nno_fail(NNOPT_ERROR_FORMAT, "%s: offset 0: magic %02x%02x%02x%02x, 0000080%d wanted", s->path, magic[0], magic[1],
-		                magic[2], magic[3], min_rank);
+		return nno_fail(NNOPT_ERROR_FORMAT, "%s: offset 0: magic %02x%02x%02x%02x, 0000080%d wanted", s->path,
+				magic[0], magic[1], magic[2], magic[3], min_rank);
 	*rank = magic[3];
 	for (int i = 0; i < *rank; i++) {
 		NNO_TRY(take(s, raw, sizeof raw));
@@ -126,8 +122,10 @@ static nnopt_status read_images(stream *s, nnopt_context *context, int64_t exten
 	if (rank == 3)
 		extents[3] = 1;
 	if (extents[0] < 1 || extents[1] < 1 || extents[2] < 1 || extents[3] < 1 || extents[3] > 4)
-		return nno_fail(NNOPT_ERROR_FORMAT, "%s: offset 4: %lld pictures of %lldx%lldx%lld, at least one of 1 to 4 channels wanted", s->path,
-		                (long long)extents[0], (long long)extents[1], (long long)extents[2], (long long)extents[3]);
+		return nno_fail(NNOPT_ERROR_FORMAT,
+				"%s: offset 4: %lld pictures of %lldx%lldx%lld, at least one of 1 to 4 channels wanted",
+				s->path, (long long)extents[0], (long long)extents[1], (long long)extents[2],
+				(long long)extents[3]);
 	*pixels = nno_new_raw(&context->alloc, (size_t)bytes);
 	if (*pixels == NULL)
 		return nno_fail_memory(s->path, (size_t)bytes);
@@ -141,7 +139,8 @@ static nnopt_status read_labels(stream *s, nnopt_context *context, int64_t wante
 	int64_t count, bytes;
 	NNO_TRY(take_header(s, 1, 1, &count, &rank, &bytes));
 	if (count != wanted)
-		return nno_fail(NNOPT_ERROR_FORMAT, "%s: offset 4: %lld labels for %lld pictures", s->path, (long long)count, (long long)wanted);
+		return nno_fail(NNOPT_ERROR_FORMAT, "%s: offset 4: %lld labels for %lld pictures", s->path,
+				(long long)count, (long long)wanted);
 	*labels = nno_new_array(&context->alloc, (size_t)count, sizeof **labels);
 	if (*labels == NULL)
 		return nno_fail_memory(s->path, (size_t)count * sizeof **labels);
@@ -157,7 +156,8 @@ static nnopt_status read_labels(stream *s, nnopt_context *context, int64_t wante
 	return expect_end(s);
 }
 
-nnopt_status nnopt_idx_open(nnopt_dataset **out, nnopt_context *context, const char *images_path, const char *labels_path)
+nnopt_status nnopt_idx_open(nnopt_dataset **out, nnopt_context *context, const char *images_path,
+			    const char *labels_path)
 {
 	if (out == NULL || context == NULL || images_path == NULL || labels_path == NULL)
 		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "idx_open: an argument is NULL");
@@ -170,7 +170,8 @@ nnopt_status nnopt_idx_open(nnopt_dataset **out, nnopt_context *context, const c
 	NNO_TRY_OUT(read_images(&images, context, extents, &pixels));
 	NNO_TRY_OUT(open_stream(&labels, context, labels_path));
 	NNO_TRY_OUT(read_labels(&labels, context, extents[0], &ids, &classes));
-	status = nno_packed_make(out, context, pixels, ids, extents[0], extents[1], extents[2], extents[3], classes, NULL);
+	status =
+	    nno_packed_make(out, context, pixels, ids, extents[0], extents[1], extents[2], extents[3], classes, NULL);
 	pixels = NULL;
 	ids = NULL;
 out:

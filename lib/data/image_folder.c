@@ -1,4 +1,5 @@
-/* image_folder.c - DIR/CLASS/... with picture files. Opening lists names only; a sample is read and decoded when asked for. */
+/* image_folder.c - DIR/CLASS/... with picture files. Opening lists names only; a sample is read and decoded when asked
+ * for. */
 #include "data/data.h"
 
 #include "base/io.h"
@@ -19,10 +20,10 @@ typedef struct sample {
 } sample;
 
 typedef struct folder {
-	nno_text names;   /* all texts, one after the other */
-	char **classes;   /* into class_names */
+	nno_text names; /* all texts, one after the other */
+	char **classes; /* into class_names */
 	nno_text class_names;
-	bool *here;       /* which classes this directory has; NULL: all, the list is its own */
+	bool *here; /* which classes this directory has; NULL: all, the list is its own */
 	sample *samples;
 	uint64_t max_pixels;
 } folder;
@@ -31,10 +32,10 @@ typedef struct folder {
 typedef struct walk {
 	nnopt_context *context;
 	bool follow;
-	nno_text *text;      /* paths or class names, each with its NUL */
+	nno_text *text; /* paths or class names, each with its NUL */
 	sample *samples;
 	int64_t count, room, label;
-	const char *path;    /* of the directory being listed */
+	const char *path; /* of the directory being listed */
 	int depth;
 	nnopt_status status;
 } walk;
@@ -114,10 +115,7 @@ static int note_sample(const char *name, nno_entry_kind kind, void *user)
 	return w->status != NNOPT_OK;
 }
 
-static int by_name(const void *a, const void *b)
-{
-	return strcmp(*(char *const *)a, *(char *const *)b);
-}
+static int by_name(const void *a, const void *b) { return strcmp(*(char *const *)a, *(char *const *)b); }
 
 static int by_path(const void *a, const void *b)
 {
@@ -160,7 +158,8 @@ static nnopt_status find_classes(folder *f, nnopt_dataset *d, const char *direct
 	for (int64_t i = 0; status == NNOPT_OK && i < w.count; i++, at += strlen(at) + 1) {
 		char **found = bsearch(&at, f->classes, (size_t)d->classes, sizeof *f->classes, by_name);
 		if (found == NULL)
-			status = nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "%s: class \"%s\" is not one of %s", directory, at, from);
+			status = nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "%s: class \"%s\" is not one of %s", directory,
+					  at, from);
 		else
 			f->here[found - f->classes] = true;
 	}
@@ -188,7 +187,8 @@ static nnopt_status read_samples(folder *f, nnopt_dataset *d, const char *direct
 	f->samples = w.samples;
 	d->count = w.count;
 	if (status == NNOPT_OK && w.count == 0)
-		status = nno_fail(NNOPT_ERROR_NOT_FOUND, "%s: no PNG, JPEG or BMP file in %lld classes", directory, (long long)d->classes);
+		status = nno_fail(NNOPT_ERROR_NOT_FOUND, "%s: no PNG, JPEG or BMP file in %lld classes", directory,
+				  (long long)d->classes);
 	if (status != NNOPT_OK)
 		return status;
 	for (int64_t i = 0; i < w.count; i++)
@@ -197,7 +197,8 @@ static nnopt_status read_samples(folder *f, nnopt_dataset *d, const char *direct
 	return NNOPT_OK;
 }
 
-static nnopt_status read_sample(const nnopt_dataset *d, int64_t index, nno_room *room, nno_picture *picture, int64_t *label)
+static nnopt_status read_sample(const nnopt_dataset *d, int64_t index, nno_room *room, nno_picture *picture,
+				int64_t *label)
 {
 	const folder *f = d->state;
 	const sample *s = &f->samples[index];
@@ -236,12 +237,19 @@ static void destroy(nnopt_dataset *d)
 }
 
 static const nno_dataset_class folder_class = {
-	.kind = "image folder", .read = read_sample, .label = label_of, .sample_name = sample_name, .class_name = class_name,
+	.kind = "image folder",
+	.read = read_sample,
+	.label = label_of,
+	.sample_name = sample_name,
+	.class_name = class_name,
 	.destroy = destroy,
 };
 
 static const nnopt_image_folder_options option_defaults = {
-	.struct_size = sizeof(nnopt_image_folder_options), .channels = 3, .follow_links = 1, .max_pixels = (uint64_t)64 << 20,
+	.struct_size = sizeof(nnopt_image_folder_options),
+	.channels = 3,
+	.follow_links = 1,
+	.max_pixels = (uint64_t)64 << 20,
 };
 
 nnopt_status nnopt_image_folder_options_init(nnopt_image_folder_options *options, size_t size)
@@ -250,14 +258,15 @@ nnopt_status nnopt_image_folder_options_init(nnopt_image_folder_options *options
 }
 
 nnopt_status nnopt_image_folder_open(nnopt_dataset **out, nnopt_context *context, const char *directory,
-                                     const nnopt_image_folder_options *options)
+				     const nnopt_image_folder_options *options)
 {
 	if (out == NULL || context == NULL || directory == NULL)
 		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "image_folder_open: an argument is NULL");
 	nnopt_image_folder_options o = option_defaults;
 	NNO_TRY(nnopt_options_read(&o, sizeof o, options, "image_folder_options"));
 	if (o.channels != 1 && o.channels != 3 && o.channels != 4)
-		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "image_folder_options: channels %d, 1, 3 or 4 wanted", o.channels);
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "image_folder_options: channels %d, 1, 3 or 4 wanted",
+				o.channels);
 	nnopt_dataset *d = NULL;
 	NNO_TRY(nno_dataset_make(&d, context, &folder_class, sizeof(folder)));
 	folder *f = d->state;

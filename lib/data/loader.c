@@ -1,5 +1,5 @@
-/* loader.c - samples to batches. Worker threads prepare whole batches ahead of the consumer in a ring; what a batch holds is
- * a function of (seed, epoch, batch number) alone, so workers change nothing but the time it takes. */
+/* loader.c - samples to batches. Worker threads prepare whole batches ahead of the consumer in a ring; what a batch
+ * holds is a function of (seed, epoch, batch number) alone, so workers change nothing but the time it takes. */
 #include "data/loader.h"
 
 #include "base/size.h"
@@ -49,8 +49,11 @@ static nnopt_status fill_sample(nnopt_loader *l, nno_worker_scratch *s, int64_t 
 	int64_t h = picture.h, w = picture.w;
 	NNO_TRY(name_sample(l, index, nno_transforms_size(l->transforms, &h, &w)));
 	if (h != l->h || w != l->w)
-		return name_sample(l, index, nno_fail(NNOPT_ERROR_FORMAT, "loader: a picture of %lldx%lld after the transforms, %lldx%lld wanted: "
-		                                      "add a crop or a resize", (long long)h, (long long)w, (long long)l->h, (long long)l->w));
+		return name_sample(l, index,
+				   nno_fail(NNOPT_ERROR_FORMAT,
+					    "loader: a picture of %lldx%lld after the transforms, %lldx%lld wanted: "
+					    "add a crop or a resize",
+					    (long long)h, (long long)w, (long long)l->h, (long long)l->w));
 	NNO_TRY(nno_transforms_run(l->transforms, &picture, &s->transforms, l->seed, l->epoch, index));
 	normalise(l, dst, &picture);
 	*label = (int32_t)found;
@@ -59,7 +62,8 @@ static nnopt_status fill_sample(nnopt_loader *l, nno_worker_scratch *s, int64_t 
 
 static void fill_batch(nnopt_loader *l, nno_slot *slot, nno_worker_scratch *s, int64_t number)
 {
-	int64_t from = number * l->o.batch, to = nno_i64_min(from + l->o.batch, l->dataset->count), each = l->h * l->w * l->c;
+	int64_t from = number * l->o.batch, to = nno_i64_min(from + l->o.batch, l->dataset->count),
+		each = l->h * l->w * l->c;
 	float *images = nnopt_tensor_data(slot->images);
 	int32_t *labels = nnopt_tensor_data(slot->labels);
 	slot->count = slot->bad_count = 0;
@@ -85,7 +89,8 @@ static void *work(void *user)
 	nnopt_loader *l = w->loader;
 	pthread_mutex_lock(&l->lock);
 	for (;;) {
-		while (!l->stop && (l->pause || l->next_fill >= l->batches || l->next_fill >= l->next_give + l->ring - 1))
+		while (!l->stop &&
+		       (l->pause || l->next_fill >= l->batches || l->next_fill >= l->next_give + l->ring - 1))
 			pthread_cond_wait(&l->work, &l->lock);
 		if (l->stop)
 			break;
@@ -130,7 +135,8 @@ static void stop_workers(nnopt_loader *l)
 static nnopt_status make_slot(nnopt_loader *l, nno_slot *slot)
 {
 	int64_t n = l->o.batch;
-	NNO_TRY(nnopt_tensor_create(&slot->images, l->context, NNOPT_F32, 4, (int64_t[]){ n, l->c, l->h, l->w }, NNOPT_NHWC));
+	NNO_TRY(nnopt_tensor_create(&slot->images, l->context, NNOPT_F32, 4, (int64_t[]){ n, l->c, l->h, l->w },
+				    NNOPT_NHWC));
 	NNO_TRY(nnopt_tensor_create(&slot->labels, l->context, NNOPT_I32, 1, &n, NNOPT_NCHW));
 	slot->indices = nno_new_array(&l->context->alloc, (size_t)n, sizeof *slot->indices);
 	slot->bad = nno_new_array(&l->context->alloc, (size_t)n, sizeof *slot->bad);
@@ -169,15 +175,19 @@ static void make_tables(nnopt_loader *l)
 static nnopt_status check_options(const nnopt_loader_options *o)
 {
 	if (o->batch < 1 || o->batch > 1 << 20)
-		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "loader_options: batch %lld, 1 to %d wanted", (long long)o->batch, 1 << 20);
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "loader_options: batch %lld, 1 to %d wanted",
+				(long long)o->batch, 1 << 20);
 	if (o->workers < 0 || o->workers > 64)
 		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "loader_options: workers %d, 0 to 64 wanted", o->workers);
 	if (o->prefetch < 1 || o->prefetch > 1024)
-		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "loader_options: prefetch %d, 1 to 1024 wanted", o->prefetch);
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "loader_options: prefetch %d, 1 to 1024 wanted",
+				o->prefetch);
 	if (o->on_bad_sample != NNOPT_BAD_SAMPLE_SKIP && o->on_bad_sample != NNOPT_BAD_SAMPLE_FAIL)
-		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "loader_options: on_bad_sample %d, 0 or 1 wanted", o->on_bad_sample);
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "loader_options: on_bad_sample %d, 0 or 1 wanted",
+				o->on_bad_sample);
 	if (!(o->max_bad_fraction >= 0.0 && o->max_bad_fraction <= 1.0))
-		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "loader_options: max_bad_fraction %g, 0 to 1 wanted", o->max_bad_fraction);
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "loader_options: max_bad_fraction %g, 0 to 1 wanted",
+				o->max_bad_fraction);
 	return NNOPT_OK;
 }
 
@@ -187,8 +197,9 @@ static nnopt_status set_up(nnopt_loader *l)
 	if (l->dataset->count < 1)
 		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "loader_create: the dataset is empty");
 	if (l->transforms->channels != 0 && l->transforms->channels != l->c)
-		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "loader_create: normalisation of %d channels for pictures of %lld",
-		                l->transforms->channels, (long long)l->c);
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT,
+				"loader_create: normalisation of %d channels for pictures of %lld",
+				l->transforms->channels, (long long)l->c);
 	l->batches = l->o.drop_last ? l->dataset->count / l->o.batch : nno_i64_ceil_div(l->dataset->count, l->o.batch);
 	l->ring = l->o.prefetch + 1;
 	int scratches = l->o.workers > 0 ? l->o.workers : 1;
@@ -211,7 +222,11 @@ static nnopt_status set_up(nnopt_loader *l)
 }
 
 static const nnopt_loader_options option_defaults = {
-	.struct_size = sizeof(nnopt_loader_options), .batch = 64, .workers = 1, .prefetch = 2, .cache_bytes = (uint64_t)1 << 30,
+	.struct_size = sizeof(nnopt_loader_options),
+	.batch = 64,
+	.workers = 1,
+	.prefetch = 2,
+	.cache_bytes = (uint64_t)1 << 30,
 	.max_bad_fraction = 0.05,
 };
 
@@ -220,10 +235,12 @@ nnopt_status nnopt_loader_options_init(nnopt_loader_options *options, size_t siz
 	return nnopt_options_init(options, size, &option_defaults, sizeof option_defaults, "loader_options");
 }
 
-nnopt_status nnopt_loader_create(nnopt_loader **out, nnopt_dataset *dataset, nnopt_transforms *transforms, const nnopt_loader_options *options)
+nnopt_status nnopt_loader_create(nnopt_loader **out, nnopt_dataset *dataset, nnopt_transforms *transforms,
+				 const nnopt_loader_options *options)
 {
 	if (out == NULL || dataset == NULL)
-		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "loader_create: %s is NULL", out == NULL ? "out" : "dataset");
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "loader_create: %s is NULL",
+				out == NULL ? "out" : "dataset");
 	nnopt_loader_options o = option_defaults;
 	NNO_TRY(nnopt_options_read(&o, sizeof o, options, "loader_options"));
 	NNO_TRY(check_options(&o));
@@ -298,8 +315,9 @@ nnopt_status nnopt_loader_start(nnopt_loader *l, int64_t epoch, int64_t first_ba
 	if (l == NULL)
 		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "loader_start: loader is NULL");
 	if (epoch < 0 || first_batch < 0 || first_batch > l->batches)
-		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "loader_start: epoch %lld batch %lld, >= 0 and 0 to %lld wanted",
-		                (long long)epoch, (long long)first_batch, (long long)l->batches);
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT,
+				"loader_start: epoch %lld batch %lld, >= 0 and 0 to %lld wanted", (long long)epoch,
+				(long long)first_batch, (long long)l->batches);
 	pthread_mutex_lock(&l->lock);
 	l->pause = true;
 	while (l->filling > 0)
@@ -348,7 +366,8 @@ static nnopt_status report_bad(nnopt_loader *l, const nno_slot *slot)
 {
 	for (int64_t i = 0; i < slot->bad_count; i++) {
 		const nno_bad_sample *bad = &slot->bad[i];
-		/* A sample there was no memory for is not a bad one: leaving it out would change the training unseen. */
+		/* A sample there was no memory for is not a bad one: leaving it out would change the training unseen.
+		 */
 		if (l->o.on_bad_sample == NNOPT_BAD_SAMPLE_FAIL || bad->status == NNOPT_ERROR_OUT_OF_MEMORY)
 			return nno_fail(bad->status, "loader: sample %lld: %s", (long long)bad->index, bad->error);
 		if (!known_bad(l, bad->index))
@@ -356,16 +375,18 @@ static nnopt_status report_bad(nnopt_loader *l, const nno_slot *slot)
 	}
 	l->bad_in_epoch += slot->bad_count;
 	if ((double)l->bad_in_epoch > l->o.max_bad_fraction * (double)l->dataset->count)
-		return nno_fail(NNOPT_ERROR_FORMAT, "loader: %lld bad samples of %lld, at most a fraction of %g wanted; the last: %s",
-		                (long long)l->bad_in_epoch, (long long)l->dataset->count, l->o.max_bad_fraction,
-		                slot->bad_count > 0 ? slot->bad[slot->bad_count - 1].error : "");
+		return nno_fail(NNOPT_ERROR_FORMAT,
+				"loader: %lld bad samples of %lld, at most a fraction of %g wanted; the last: %s",
+				(long long)l->bad_in_epoch, (long long)l->dataset->count, l->o.max_bad_fraction,
+				slot->bad_count > 0 ? slot->bad[slot->bad_count - 1].error : "");
 	return NNOPT_OK;
 }
 
 nnopt_status nnopt_loader_next(nnopt_loader *l, const nnopt_batch **batch)
 {
 	if (l == NULL || batch == NULL)
-		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "loader_next: %s is NULL", l == NULL ? "loader" : "batch");
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "loader_next: %s is NULL",
+				l == NULL ? "loader" : "batch");
 	if (!l->running)
 		return nno_fail(NNOPT_ERROR_STATE, "loader_next: no epoch was started");
 	nno_slot *slot;
@@ -410,7 +431,8 @@ int64_t nnopt_loader_bad_count(const nnopt_loader *l) { return l == NULL ? 0 : l
 nnopt_status nnopt_loader_sample_shape(nnopt_loader *l, int64_t shape[3])
 {
 	if (l == NULL || shape == NULL)
-		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "loader_sample_shape: %s is NULL", l == NULL ? "loader" : "shape");
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "loader_sample_shape: %s is NULL",
+				l == NULL ? "loader" : "shape");
 	shape[0] = l->c;
 	shape[1] = l->h;
 	shape[2] = l->w;
@@ -422,7 +444,8 @@ nnopt_status nnopt_loader_bad_sample(const nnopt_loader *l, int64_t which, int64
 	if (l == NULL || index == NULL || error == NULL)
 		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "loader_bad_sample: an argument is NULL");
 	if (which < 0 || which >= l->bad_count)
-		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "loader_bad_sample: %lld, 0 to %lld wanted", (long long)which, (long long)l->bad_count - 1);
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "loader_bad_sample: %lld, 0 to %lld wanted",
+				(long long)which, (long long)l->bad_count - 1);
 	*index = l->bad[which].index;
 	*error = l->bad[which].error;
 	return NNOPT_OK;
@@ -436,10 +459,7 @@ static uint64_t mix(uint64_t hash, const void *data, size_t n)
 	return hash;
 }
 
-static uint64_t mix_i64(uint64_t hash, int64_t value)
-{
-	return mix(hash, &value, sizeof value);
-}
+static uint64_t mix_i64(uint64_t hash, int64_t value) { return mix(hash, &value, sizeof value); }
 
 uint64_t nnopt_loader_fingerprint(const nnopt_loader *l)
 {
@@ -447,7 +467,8 @@ uint64_t nnopt_loader_fingerprint(const nnopt_loader *l)
 		return 0;
 	uint64_t hash = 0xcbf29ce484222325u;
 	const nnopt_dataset *d = l->dataset;
-	int64_t numbers[] = { d->count, d->classes, l->c, l->h, l->w, l->o.batch, l->o.shuffle, l->o.drop_last, (int64_t)l->seed };
+	int64_t numbers[] = { d->count,       d->classes,      l->c, l->h, l->w, l->o.batch, l->o.shuffle,
+			      l->o.drop_last, (int64_t)l->seed };
 	hash = mix(hash, numbers, sizeof numbers);
 	for (int64_t i = 0; i < d->count; i++) {
 		const char *name = nnopt_dataset_sample_name(d, i);

@@ -14,7 +14,7 @@ typedef struct nno_bad_sample {
 } nno_bad_sample;
 
 typedef struct nno_slot {
-	int64_t number;          /* of the batch it holds ready, or -1 */
+	int64_t number; /* of the batch it holds ready, or -1 */
 	nnopt_tensor *images, *labels;
 	int64_t *indices;
 	int64_t count;
@@ -48,15 +48,15 @@ struct nnopt_loader {
 	nnopt_transforms *transforms; /* a copy */
 	nnopt_loader_options o;
 	uint64_t seed;
-	int64_t batches, c, h, w;     /* sample shape after the transforms */
-	int ring;                     /* slots: prefetch and the one the consumer holds */
-	float table[4][256];          /* normalised value of each pixel value */
-	nno_cache *cache;             /* NULL: none */
+	int64_t batches, c, h, w; /* sample shape after the transforms */
+	int ring;                 /* slots: prefetch and the one the consumer holds */
+	float table[4][256];      /* normalised value of each pixel value */
+	nno_cache *cache;         /* NULL: none */
 	nno_worker *workers;
 	int started;
 	bool tried, running;
 	nno_slot *slots;
-	nnopt_batch batch;            /* what the consumer was given */
+	nnopt_batch batch; /* what the consumer was given */
 	nno_bad_sample *bad;
 	int64_t bad_count, bad_room, bad_in_epoch;
 	/* Under the lock; `order` and `epoch` change only while nothing is being filled. */

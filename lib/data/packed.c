@@ -13,7 +13,8 @@ typedef struct packed {
 	const char *const *names;
 } packed;
 
-static nnopt_status read_sample(const nnopt_dataset *d, int64_t index, nno_room *room, nno_picture *picture, int64_t *label)
+static nnopt_status read_sample(const nnopt_dataset *d, int64_t index, nno_room *room, nno_picture *picture,
+				int64_t *label)
 {
 	(void)room;
 	const packed *s = d->state;
@@ -24,10 +25,7 @@ static nnopt_status read_sample(const nnopt_dataset *d, int64_t index, nno_room 
 	return NNOPT_OK;
 }
 
-static int64_t label_of(const nnopt_dataset *d, int64_t index)
-{
-	return ((const packed *)d->state)->labels[index];
-}
+static int64_t label_of(const nnopt_dataset *d, int64_t index) { return ((const packed *)d->state)->labels[index]; }
 
 static const char *class_name(const nnopt_dataset *d, int64_t index)
 {
@@ -43,11 +41,15 @@ static void destroy(nnopt_dataset *d)
 }
 
 static const nno_dataset_class packed_class = {
-	.kind = "packed pictures", .read = read_sample, .label = label_of, .class_name = class_name, .destroy = destroy,
+	.kind = "packed pictures",
+	.read = read_sample,
+	.label = label_of,
+	.class_name = class_name,
+	.destroy = destroy,
 };
 
-nnopt_status nno_packed_make(nnopt_dataset **out, nnopt_context *context, uint8_t *pixels, int32_t *labels, int64_t count,
-                             int64_t h, int64_t w, int64_t c, int64_t classes, const char *const *names)
+nnopt_status nno_packed_make(nnopt_dataset **out, nnopt_context *context, uint8_t *pixels, int32_t *labels,
+			     int64_t count, int64_t h, int64_t w, int64_t c, int64_t classes, const char *const *names)
 {
 	nnopt_dataset *d = NULL;
 	nnopt_status status = nno_dataset_make(&d, context, &packed_class, sizeof(packed));
@@ -70,16 +72,21 @@ nnopt_status nno_packed_make(nnopt_dataset **out, nnopt_context *context, uint8_
 
 static nnopt_status check_tensors(const nnopt_tensor *images, const nnopt_tensor *labels)
 {
-	if (images->dtype != NNOPT_U8 || images->rank != 4 || images->shape[1] < 1 || images->shape[1] > 4 || images->shape[2] < 1 || images->shape[3] < 1)
-		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "dataset_from_tensors: images of type %s and rank %d, u8 (N, 1 to 4, H, W) wanted",
-		                nnopt_dtype_name(images->dtype), images->rank);
-	if ((labels->dtype != NNOPT_I32 && labels->dtype != NNOPT_I64) || labels->rank != 1 || labels->shape[0] != images->shape[0])
-		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "dataset_from_tensors: labels of type %s, i32 or i64 (N) with N = %lld wanted",
-		                nnopt_dtype_name(labels->dtype), (long long)images->shape[0]);
+	if (images->dtype != NNOPT_U8 || images->rank != 4 || images->shape[1] < 1 || images->shape[1] > 4 ||
+	    images->shape[2] < 1 || images->shape[3] < 1)
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT,
+				"dataset_from_tensors: images of type %s and rank %d, u8 (N, 1 to 4, H, W) wanted",
+				nnopt_dtype_name(images->dtype), images->rank);
+	if ((labels->dtype != NNOPT_I32 && labels->dtype != NNOPT_I64) || labels->rank != 1 ||
+	    labels->shape[0] != images->shape[0])
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT,
+				"dataset_from_tensors: labels of type %s, i32 or i64 (N) with N = %lld wanted",
+				nnopt_dtype_name(labels->dtype), (long long)images->shape[0]);
 	return NNOPT_OK;
 }
 
-nnopt_status nnopt_dataset_from_tensors(nnopt_dataset **out, nnopt_context *context, nnopt_tensor *images, nnopt_tensor *labels)
+nnopt_status nnopt_dataset_from_tensors(nnopt_dataset **out, nnopt_context *context, nnopt_tensor *images,
+					nnopt_tensor *labels)
 {
 	if (out == NULL || context == NULL || images == NULL || labels == NULL)
 		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "dataset_from_tensors: an argument is NULL");
@@ -96,7 +103,9 @@ nnopt_status nnopt_dataset_from_tensors(nnopt_dataset **out, nnopt_context *cont
 		status = nnopt_tensor_copy_out(labels, ids, (size_t)count * sizeof *ids, NNOPT_I32, NNOPT_NCHW);
 	for (int64_t i = 0; i < count && status == NNOPT_OK; i++) {
 		if (ids[i] < 0)
-			status = nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "dataset_from_tensors: labels[%lld] is %d, >= 0 wanted", (long long)i, ids[i]);
+			status =
+			    nno_fail(NNOPT_ERROR_INVALID_ARGUMENT,
+				     "dataset_from_tensors: labels[%lld] is %d, >= 0 wanted", (long long)i, ids[i]);
 		classes = nno_i64_max(classes, (int64_t)ids[i] + 1);
 	}
 	if (status != NNOPT_OK) {
@@ -104,5 +113,6 @@ nnopt_status nnopt_dataset_from_tensors(nnopt_dataset **out, nnopt_context *cont
 		nno_delete(&context->alloc, ids);
 		return status;
 	}
-	return nno_packed_make(out, context, pixels, ids, count, images->shape[2], images->shape[3], images->shape[1], classes, NULL);
+	return nno_packed_make(out, context, pixels, ids, count, images->shape[2], images->shape[3], images->shape[1],
+			       classes, NULL);
 }

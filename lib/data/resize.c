@@ -1,7 +1,7 @@
-/* resize.c - bilinear resizing, antialiased when shrinking: a triangle filter as wide as the scale, within rows first, then
- * across them, with weights in 10.22 fixed point. Pillow's Image.resize(BILINEAR) to the bit, up to version 12 (13 takes
- * the other order for some sizes, and so rounds otherwise). Channels are on their own, alpha too, where Pillow weighs colours
- * by alpha: a fourth channel need not be one. */
+/* resize.c - bilinear resizing, antialiased when shrinking: a triangle filter as wide as the scale, within rows first,
+ * then across them, with weights in 10.22 fixed point. Pillow's Image.resize(BILINEAR) to the bit, up to version 12 (13
+ * takes the other order for some sizes, and so rounds otherwise). Channels are on their own, alpha too, where Pillow
+ * weighs colours by alpha: a fourth channel need not be one. */
 #include "data/data.h"
 
 #include "base/size.h"
@@ -24,10 +24,7 @@ static double scale_of(int64_t from, int64_t to)
 }
 
 /* Most taps that one target pixel can have. */
-static int64_t most_taps(int64_t from, int64_t to)
-{
-	return (int64_t)ceil(scale_of(from, to)) * 2 + 1;
-}
+static int64_t most_taps(int64_t from, int64_t to) { return (int64_t)ceil(scale_of(from, to)) * 2 + 1; }
 
 static uint8_t clip8(int32_t v)
 {
@@ -38,8 +35,10 @@ static uint8_t clip8(int32_t v)
 /* The taps of target pixel `at`; weights[] are doubles first, for their sum, then fixed point in place of them. */
 static taps find_taps(int64_t at, int64_t from, int64_t to, double *real, int32_t *weights)
 {
-	double scale = (double)from / (double)to, width = scale_of(from, to), centre = ((double)at + 0.5) * scale, sum = 0.0;
-	int64_t first = nno_i64_max((int64_t)(centre - width + 0.5), 0), end = nno_i64_min((int64_t)(centre + width + 0.5), from);
+	double scale = (double)from / (double)to, width = scale_of(from, to), centre = ((double)at + 0.5) * scale,
+	       sum = 0.0;
+	int64_t first = nno_i64_max((int64_t)(centre - width + 0.5), 0),
+		end = nno_i64_min((int64_t)(centre + width + 0.5), from);
 	for (int64_t i = 0; i < end - first; i++) {
 		double distance = fabs(((double)(i + first) - centre + 0.5) * (1.0 / width));
 		real[i] = distance < 1.0 ? 1.0 - distance : 0.0;
@@ -53,7 +52,8 @@ static taps find_taps(int64_t at, int64_t from, int64_t to, double *real, int32_
 }
 
 /* A row to its new width; `most` weights a pixel. */
-static void resize_row(uint8_t *to, const uint8_t *from, int64_t to_w, int c, const taps *t, const int32_t *weights, int64_t most)
+static void resize_row(uint8_t *to, const uint8_t *from, int64_t to_w, int c, const taps *t, const int32_t *weights,
+		       int64_t most)
 {
 	for (int64_t x = 0; x < to_w; x++, to += c, weights += most)
 		for (int i = 0; i < c; i++) {
@@ -66,7 +66,8 @@ static void resize_row(uint8_t *to, const uint8_t *from, int64_t to_w, int c, co
 }
 
 /* The same for three channels, whose sums stay in registers: the pictures that there are most of. */
-static void resize_row_rgb(uint8_t *to, const uint8_t *from, int64_t to_w, const taps *t, const int32_t *weights, int64_t most)
+static void resize_row_rgb(uint8_t *to, const uint8_t *from, int64_t to_w, const taps *t, const int32_t *weights,
+			   int64_t most)
 {
 	for (int64_t x = 0; x < to_w; x++, to += 3, weights += most) {
 		const uint8_t *at = from + (int64_t)t[x].first * 3;
@@ -104,8 +105,8 @@ static void mix_rows(uint8_t *to, const uint8_t *const *rows, const int32_t *wei
 	}
 }
 
-/* Where things lie in the workspace; the bytes it takes. The rows are a ring as high as the most rows that one target row is
- * made of: each source row is resized once, and a tall picture takes no more than that. */
+/* Where things lie in the workspace; the bytes it takes. The rows are a ring as high as the most rows that one target
+ * row is made of: each source row is resized once, and a tall picture takes no more than that. */
 typedef struct parts {
 	double *real;
 	taps *columns;
@@ -120,9 +121,12 @@ static size_t lay_out(parts *p, void *workspace, int64_t from_h, int64_t from_w,
 	p->most_w = most_taps(from_w, to_w);
 	p->most_h = most_taps(from_h, to_h);
 	size_t bytes[] = {
-		(size_t)nno_i64_max(p->most_w, p->most_h) * sizeof *p->real, (size_t)to_w * sizeof *p->columns,
-		(size_t)(to_w * p->most_w) * sizeof *p->column_weights, (size_t)p->most_h * sizeof *p->row_weights,
-		(size_t)p->most_h * sizeof *p->lines, (size_t)(p->most_h * to_w * c),
+		(size_t)nno_i64_max(p->most_w, p->most_h) * sizeof *p->real,
+		(size_t)to_w * sizeof *p->columns,
+		(size_t)(to_w * p->most_w) * sizeof *p->column_weights,
+		(size_t)p->most_h * sizeof *p->row_weights,
+		(size_t)p->most_h * sizeof *p->lines,
+		(size_t)(p->most_h * to_w * c),
 	};
 	size_t at[7] = { 0 };
 	for (int i = 0; i < 6; i++)

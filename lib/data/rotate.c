@@ -1,5 +1,6 @@
-/* rotate.c - rotation about the picture's centre, outside is 0. Pillow's steps, so that augmentation equals torchvision's on
- * PIL pictures to the bit: nearest walks in 16.16 fixed point from pixel centre to pixel centre; bilinear in doubles. */
+/* rotate.c - rotation about the picture's centre, outside is 0. Pillow's steps, so that augmentation equals
+ * torchvision's on PIL pictures to the bit: nearest walks in 16.16 fixed point from pixel centre to pixel centre;
+ * bilinear in doubles. */
 #include "data/data.h"
 
 #include <math.h>
@@ -12,7 +13,8 @@ static double round15(double v)
 	return (below + (rest > 0.5 ? 1.0 : 0.0)) / 1e15;
 }
 
-/* from = m[0] x + m[1] y + m[2], m[3] x + m[4] y + m[5]. The angle is brought to 0..360 first, which rounds a negative one. */
+/* from = m[0] x + m[1] y + m[2], m[3] x + m[4] y + m[5]. The angle is brought to 0..360 first, which rounds a negative
+ * one. */
 static void matrix_of(double m[6], double degrees, int64_t h, int64_t w)
 {
 	double turn = fmod(degrees, 360.0), cx = (double)w / 2.0, cy = (double)h / 2.0;
@@ -24,10 +26,7 @@ static void matrix_of(double m[6], double degrees, int64_t h, int64_t w)
 	m[5] = m[3] * -cx + m[4] * -cy + cy;
 }
 
-static int64_t fixed(double v)
-{
-	return (int64_t)floor(v * 65536.0 + 0.5);
-}
+static int64_t fixed(double v) { return (int64_t)floor(v * 65536.0 + 0.5); }
 
 static void nearest(nno_picture *dst, const nno_picture *src, const double m[6])
 {
@@ -47,10 +46,7 @@ static void nearest(nno_picture *dst, const nno_picture *src, const double m[6])
 	}
 }
 
-static int64_t clip(int64_t v, int64_t n)
-{
-	return v < 0 ? 0 : v >= n ? n - 1 : v;
-}
+static int64_t clip(int64_t v, int64_t n) { return v < 0 ? 0 : v >= n ? n - 1 : v; }
 
 static void bilinear_at(uint8_t *to, const nno_picture *src, double from_x, double from_y)
 {
@@ -70,7 +66,8 @@ static void bilinear_at(uint8_t *to, const nno_picture *src, double from_x, doub
 	}
 }
 
-/* Each place by its own products: sums that grow along a row round otherwise, and the bytes are cut off, not rounded. */
+/* Each place by its own products: sums that grow along a row round otherwise, and the bytes are cut off, not rounded.
+ */
 static void bilinear_rotation(nno_picture *dst, const nno_picture *src, const double m[6])
 {
 	for (int64_t y = 0; y < dst->h; y++)

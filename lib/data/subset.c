@@ -11,7 +11,8 @@ typedef struct subset {
 	int64_t *indices;
 } subset;
 
-static nnopt_status read_sample(const nnopt_dataset *d, int64_t index, nno_room *room, nno_picture *picture, int64_t *label)
+static nnopt_status read_sample(const nnopt_dataset *d, int64_t index, nno_room *room, nno_picture *picture,
+				int64_t *label)
 {
 	const subset *s = d->state;
 	return nno_dataset_read(s->base, s->indices[index], room, picture, label);
@@ -42,7 +43,11 @@ static void destroy(nnopt_dataset *d)
 }
 
 static const nno_dataset_class subset_class = {
-	.kind = "subset", .read = read_sample, .label = label_of, .sample_name = sample_name, .class_name = class_name,
+	.kind = "subset",
+	.read = read_sample,
+	.label = label_of,
+	.sample_name = sample_name,
+	.class_name = class_name,
 	.destroy = destroy,
 };
 
@@ -51,11 +56,13 @@ nnopt_status nnopt_dataset_subset(nnopt_dataset **out, nnopt_dataset *base, cons
 	if (out == NULL || base == NULL || (indices == NULL && count > 0))
 		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "dataset_subset: an argument is NULL");
 	if (count < 0)
-		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "dataset_subset: count %lld, >= 0 wanted", (long long)count);
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "dataset_subset: count %lld, >= 0 wanted",
+				(long long)count);
 	for (int64_t i = 0; i < count; i++)
 		if (indices[i] < 0 || indices[i] >= base->count)
-			return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "dataset_subset: indices[%lld] is %lld, 0 to %lld wanted", (long long)i,
-			                (long long)indices[i], (long long)base->count - 1);
+			return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT,
+					"dataset_subset: indices[%lld] is %lld, 0 to %lld wanted", (long long)i,
+					(long long)indices[i], (long long)base->count - 1);
 	int64_t *copy = nno_new_array(&base->context->alloc, (size_t)count, sizeof *copy);
 	if (copy == NULL)
 		return nno_fail_memory("dataset_subset", (size_t)count * sizeof *copy);
@@ -93,7 +100,8 @@ static void choose(const nnopt_dataset *base, double fraction, int64_t *shuffled
 	}
 }
 
-nnopt_status nnopt_dataset_split(nnopt_dataset **first, nnopt_dataset **second, nnopt_dataset *base, double fraction, uint64_t seed)
+nnopt_status nnopt_dataset_split(nnopt_dataset **first, nnopt_dataset **second, nnopt_dataset *base, double fraction,
+				 uint64_t seed)
 {
 	if (first == NULL || second == NULL || base == NULL)
 		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "dataset_split: an argument is NULL");

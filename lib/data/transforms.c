@@ -57,10 +57,7 @@ static void cut(nno_picture *dst, const nno_picture *src, int64_t top, int64_t l
 }
 
 /* n / 2 as Python rounds it, and so torchvision's centre crop. */
-static int64_t round_half_even(int64_t n)
-{
-	return n / 2 + (n % 4 == 3);
-}
+static int64_t round_half_even(int64_t n) { return n / 2 + (n % 4 == 3); }
 
 static void center_crop(const nno_transform *t, nno_picture *dst, const nno_picture *src, nno_rng *r, void *workspace)
 {
@@ -76,7 +73,8 @@ static void random_crop(const nno_transform *t, nno_picture *dst, const nno_pict
 	(void)workspace;
 	dst->h = t->h;
 	dst->w = t->w;
-	int64_t top = (int64_t)nno_rng_below(r, (uint64_t)(src->h - t->h + 1)), left = (int64_t)nno_rng_below(r, (uint64_t)(src->w - t->w + 1));
+	int64_t top = (int64_t)nno_rng_below(r, (uint64_t)(src->h - t->h + 1)),
+		left = (int64_t)nno_rng_below(r, (uint64_t)(src->w - t->w + 1));
 	cut(dst, src, top, left, NNOPT_PAD_ZERO);
 }
 
@@ -88,14 +86,16 @@ static void pad_crop(const nno_transform *t, nno_picture *dst, const nno_picture
 	cut(dst, src, top, left, t->mode);
 }
 
-static void horizontal_flip(const nno_transform *t, nno_picture *dst, const nno_picture *src, nno_rng *r, void *workspace)
+static void horizontal_flip(const nno_transform *t, nno_picture *dst, const nno_picture *src, nno_rng *r,
+			    void *workspace)
 {
 	(void)workspace;
 	(void)t;
 	(void)r;
 	for (int64_t y = 0; y < src->h; y++)
 		for (int64_t x = 0; x < src->w; x++)
-			memcpy(dst->pixels + (y * src->w + x) * src->c, src->pixels + (y * src->w + src->w - 1 - x) * src->c, (size_t)src->c);
+			memcpy(dst->pixels + (y * src->w + x) * src->c,
+			       src->pixels + (y * src->w + src->w - 1 - x) * src->c, (size_t)src->c);
 }
 
 static void vertical_flip(const nno_transform *t, nno_picture *dst, const nno_picture *src, nno_rng *r, void *workspace)
@@ -147,8 +147,8 @@ nnopt_status nno_transforms_size(const nnopt_transforms *t, int64_t *h, int64_t 
 	for (int i = 0; i < t->count; i++) {
 		int64_t before_h = *h, before_w = *w;
 		if (!t->list[i].cls->size(&t->list[i], h, w))
-			return nno_fail(NNOPT_ERROR_FORMAT, "%s: a picture of %lldx%lld is too small for it", t->list[i].cls->name,
-			                (long long)before_h, (long long)before_w);
+			return nno_fail(NNOPT_ERROR_FORMAT, "%s: a picture of %lldx%lld is too small for it",
+					t->list[i].cls->name, (long long)before_h, (long long)before_w);
 	}
 	return NNOPT_OK;
 }
@@ -168,7 +168,8 @@ static void measure(const nnopt_transforms *t, const nno_picture *p, size_t *pic
 	}
 }
 
-nnopt_status nno_transforms_run(const nnopt_transforms *t, nno_picture *picture, nno_room *room, uint64_t seed, int64_t epoch, int64_t sample)
+nnopt_status nno_transforms_run(const nnopt_transforms *t, nno_picture *picture, nno_room *room, uint64_t seed,
+				int64_t epoch, int64_t sample)
 {
 	size_t bytes, workspace;
 	measure(t, picture, &bytes, &workspace);
@@ -179,7 +180,10 @@ nnopt_status nno_transforms_run(const nnopt_transforms *t, nno_picture *picture,
 		nno_rng_start(&r, seed ^ (uint64_t)(i + 1) << 56, NNO_RNG_AUGMENT, (uint64_t)epoch, (uint64_t)sample);
 		if (t->list[i].probability < 1.0 && (double)nno_rng_uniform(&r) >= t->list[i].probability)
 			continue;
-		nno_picture next = { .pixels = picture->pixels == scratch[0] ? scratch[1] : scratch[0], .h = picture->h, .w = picture->w, .c = picture->c };
+		nno_picture next = { .pixels = picture->pixels == scratch[0] ? scratch[1] : scratch[0],
+				     .h = picture->h,
+				     .w = picture->w,
+				     .c = picture->c };
 		t->list[i].cls->apply(&t->list[i], &next, picture, &r, room->bytes + 2 * bytes);
 		*picture = next;
 	}
@@ -191,7 +195,8 @@ nnopt_status nno_transforms_run(const nnopt_transforms *t, nno_picture *picture,
 nnopt_status nnopt_transforms_create(nnopt_transforms **out, nnopt_context *context)
 {
 	if (out == NULL || context == NULL)
-		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "transforms_create: %s is NULL", out == NULL ? "out" : "context");
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "transforms_create: %s is NULL",
+				out == NULL ? "out" : "context");
 	nnopt_transforms *t = nno_new(&context->alloc, sizeof *t);
 	if (t == NULL)
 		return nno_fail_memory("transforms_create", sizeof *t);
@@ -219,17 +224,21 @@ static nnopt_status append(nnopt_transforms *t, nno_transform item)
 	if (t->normalised)
 		return nno_fail(NNOPT_ERROR_STATE, "%s: the list ends with its normalisation", item.cls->name);
 	if (t->count == NNO_MAX_TRANSFORMS)
-		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "%s: more than %d transforms", item.cls->name, NNO_MAX_TRANSFORMS);
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "%s: more than %d transforms", item.cls->name,
+				NNO_MAX_TRANSFORMS);
 	if (!(item.probability >= 0.0 && item.probability <= 1.0))
-		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "%s: probability %g, 0 to 1 wanted", item.cls->name, item.probability);
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "%s: probability %g, 0 to 1 wanted", item.cls->name,
+				item.probability);
 	t->list[t->count++] = item;
 	return NNOPT_OK;
 }
 
-static nnopt_status append_sized(nnopt_transforms *t, const nno_transform_class *cls, int64_t h, int64_t w, double probability)
+static nnopt_status append_sized(nnopt_transforms *t, const nno_transform_class *cls, int64_t h, int64_t w,
+				 double probability)
 {
 	if (h < 1 || w < 1 || h > 1 << 16 || w > 1 << 16)
-		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "%s: %lldx%lld, 1x1 to 65536x65536 wanted", cls->name, (long long)h, (long long)w);
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "%s: %lldx%lld, 1x1 to 65536x65536 wanted", cls->name,
+				(long long)h, (long long)w);
 	return append(t, (nno_transform){ .cls = cls, .probability = probability, .h = h, .w = w });
 }
 
@@ -247,15 +256,18 @@ nnopt_status nnopt_transforms_add_random_crop(nnopt_transforms *t, int64_t heigh
 {
 	/* Left out, the crop would leave another size: a centre crop has it then. Hence it is always applied. */
 	if (probability != 1.0)
-		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "random_crop: probability %g, 1 wanted: it changes the size", probability);
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT,
+				"random_crop: probability %g, 1 wanted: it changes the size", probability);
 	return append_sized(t, &random_crop_class, height, width, probability);
 }
 
 nnopt_status nnopt_transforms_add_pad_crop(nnopt_transforms *t, int64_t pad, nnopt_pad_mode mode, double probability)
 {
 	if (pad < 0 || pad > 1 << 12 || mode < NNOPT_PAD_ZERO || mode > NNOPT_PAD_EDGE)
-		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "pad_crop: pad %lld mode %d, 0 to 4096 and 0 to 2 wanted", (long long)pad, (int)mode);
-	return append(t, (nno_transform){ .cls = &pad_crop_class, .probability = probability, .pad = pad, .mode = (int32_t)mode });
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "pad_crop: pad %lld mode %d, 0 to 4096 and 0 to 2 wanted",
+				(long long)pad, (int)mode);
+	return append(t, (nno_transform){
+			     .cls = &pad_crop_class, .probability = probability, .pad = pad, .mode = (int32_t)mode });
 }
 
 nnopt_status nnopt_transforms_add_horizontal_flip(nnopt_transforms *t, double probability)
@@ -272,7 +284,9 @@ nnopt_status nnopt_transforms_add_rotation(nnopt_transforms *t, double degrees, 
 {
 	if (!(degrees >= 0.0 && degrees <= 360.0))
 		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "rotation: %g degrees, 0 to 360 wanted", degrees);
-	return append(t, (nno_transform){ .cls = &rotation_class, .probability = probability, .mode = bilinear != 0, .degrees = degrees });
+	return append(
+	    t, (nno_transform){
+		   .cls = &rotation_class, .probability = probability, .mode = bilinear != 0, .degrees = degrees });
 }
 
 nnopt_status nnopt_transforms_add_normalise(nnopt_transforms *t, const float *mean, const float *std, int32_t channels)
@@ -282,11 +296,13 @@ nnopt_status nnopt_transforms_add_normalise(nnopt_transforms *t, const float *me
 	if (t->normalised)
 		return nno_fail(NNOPT_ERROR_STATE, "normalise: the list has one already");
 	if ((mean == NULL) != (std == NULL) || (mean != NULL && (channels < 1 || channels > 4)))
-		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "normalise: %d channels, 1 to 4 with both mean and std wanted", channels);
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT,
+				"normalise: %d channels, 1 to 4 with both mean and std wanted", channels);
 	for (int c = 0; mean != NULL && c < channels; c++)
 		if (!isfinite(mean[c]) || !(std[c] > 0.0f) || !isfinite(std[c]))
-			return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "normalise: mean %g std %g of channel %d, finite and std > 0 wanted",
-			                (double)mean[c], (double)std[c], c);
+			return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT,
+					"normalise: mean %g std %g of channel %d, finite and std > 0 wanted",
+					(double)mean[c], (double)std[c], c);
 	if (mean != NULL) {
 		memcpy(t->mean, mean, (size_t)channels * sizeof *mean);
 		memcpy(t->std, std, (size_t)channels * sizeof *std);

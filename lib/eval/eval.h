@@ -5,10 +5,7 @@
 #include "nnopt/eval.h"
 
 /* Whether score a is above score b; a NaN is below every number. */
-static inline int nno_score_above(float a, float b)
-{
-	return a > b || (a == a && b != b);
-}
+static inline int nno_score_above(float a, float b) { return a > b || (a == a && b != b); }
 
 /* The class of the highest score, the lowest of equals. */
 static inline int64_t nno_best_class(const float *scores, int64_t classes)

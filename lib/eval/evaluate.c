@@ -16,7 +16,8 @@ static int64_t count_hits(const nnopt_tensor *scores, const nnopt_tensor *labels
 	return hits;
 }
 
-static nnopt_status run_batch(nnopt_plan *plan, const nnopt_batch *batch, nnopt_loss *loss, nnopt_metrics *metrics, totals *t)
+static nnopt_status run_batch(nnopt_plan *plan, const nnopt_batch *batch, nnopt_loss *loss, nnopt_metrics *metrics,
+			      totals *t)
 {
 	const nnopt_tensor *scores = NULL;
 	nnopt_status status = nnopt_plan_forward(plan, batch->images, &scores);
@@ -45,8 +46,8 @@ static nnopt_status make_plan(nnopt_model *model, nnopt_loader *loader, nnopt_pl
 	return status == NNOPT_OK ? nnopt_plan_create(plan, model, &o) : status;
 }
 
-nnopt_status nnopt_evaluate(nnopt_model *model, nnopt_plan *plan, nnopt_loader *loader, nnopt_loss *loss, nnopt_metrics *metrics,
-                            nnopt_evaluation *out)
+nnopt_status nnopt_evaluate(nnopt_model *model, nnopt_plan *plan, nnopt_loader *loader, nnopt_loss *loss,
+			    nnopt_metrics *metrics, nnopt_evaluation *out)
 {
 	if (model == NULL || loader == NULL)
 		return nnopt_fail(NNOPT_ERROR_INVALID_ARGUMENT, "evaluate: model or loader is NULL");
@@ -67,8 +68,10 @@ nnopt_status nnopt_evaluate(nnopt_model *model, nnopt_plan *plan, nnopt_loader *
 	}
 	nnopt_plan_destroy(own);
 	if (status == NNOPT_OK && out != NULL) {
-		nnopt_evaluation r = { .struct_size = sizeof r, .loss = t.weight > 0.0 ? t.loss / t.weight : 0.0,
-			               .accuracy = t.count > 0 ? (double)t.hits / (double)t.count : 0.0, .count = t.count };
+		nnopt_evaluation r = { .struct_size = sizeof r,
+				       .loss = t.weight > 0.0 ? t.loss / t.weight : 0.0,
+				       .accuracy = t.count > 0 ? (double)t.hits / (double)t.count : 0.0,
+				       .count = t.count };
 		nnopt_result_give(out, &r, sizeof r);
 	}
 	return status;

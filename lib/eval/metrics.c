@@ -17,7 +17,8 @@ nnopt_status nnopt_metrics_create(nnopt_metrics **out, nnopt_context *context, i
 	if (out == NULL || context == NULL)
 		return nnopt_fail(NNOPT_ERROR_INVALID_ARGUMENT, "metrics_create: out or context is NULL");
 	if (classes < 1 || classes > 1 << 15)
-		return nnopt_fail(NNOPT_ERROR_INVALID_ARGUMENT, "metrics_create: classes out of range, 1 to 32768 wanted");
+		return nnopt_fail(NNOPT_ERROR_INVALID_ARGUMENT,
+				  "metrics_create: classes out of range, 1 to 32768 wanted");
 	nnopt_metrics *m = nnopt_context_alloc(context, sizeof *m);
 	if (m == NULL)
 		return nnopt_fail(NNOPT_ERROR_OUT_OF_MEMORY, "metrics_create: out of memory");
@@ -67,18 +68,21 @@ static nnopt_status check_batch(const nnopt_metrics *m, const nnopt_tensor *scor
 	if (m == NULL || scores == NULL || labels == NULL)
 		return nnopt_fail(NNOPT_ERROR_INVALID_ARGUMENT, "metrics_add: an argument is NULL");
 	nnopt_dtype dtype = nnopt_tensor_dtype(labels);
-	if (nnopt_tensor_dtype(scores) != NNOPT_F32 || nnopt_tensor_rank(scores) != 2 || nnopt_tensor_extent(scores, 1) != m->classes) {
+	if (nnopt_tensor_dtype(scores) != NNOPT_F32 || nnopt_tensor_rank(scores) != 2 ||
+	    nnopt_tensor_extent(scores, 1) != m->classes) {
 		snprintf(text, sizeof text, "metrics_add: scores of type %s and %lld columns, f32 (N, %lld) wanted",
-		         nnopt_dtype_name(nnopt_tensor_dtype(scores)), (long long)nnopt_tensor_extent(scores, 1), (long long)m->classes);
+			 nnopt_dtype_name(nnopt_tensor_dtype(scores)), (long long)nnopt_tensor_extent(scores, 1),
+			 (long long)m->classes);
 		return nnopt_fail(NNOPT_ERROR_INVALID_ARGUMENT, text);
 	}
 	if ((dtype != NNOPT_I32 && dtype != NNOPT_I64) || nnopt_tensor_rank(labels) != 1 ||
 	    nnopt_tensor_extent(labels, 0) != nnopt_tensor_extent(scores, 0))
-		return nnopt_fail(NNOPT_ERROR_INVALID_ARGUMENT, "metrics_add: labels are not i32 or i64 (N) with the N of the scores");
+		return nnopt_fail(NNOPT_ERROR_INVALID_ARGUMENT,
+				  "metrics_add: labels are not i32 or i64 (N) with the N of the scores");
 	for (int64_t i = 0; i < nnopt_tensor_count(labels); i++)
 		if (label_at(labels, i) < 0 || label_at(labels, i) >= m->classes) {
-			snprintf(text, sizeof text, "metrics_add: label %lld of sample %lld, 0 to %lld wanted", (long long)label_at(labels, i),
-			         (long long)i, (long long)m->classes - 1);
+			snprintf(text, sizeof text, "metrics_add: label %lld of sample %lld, 0 to %lld wanted",
+				 (long long)label_at(labels, i), (long long)i, (long long)m->classes - 1);
 			return nnopt_fail(NNOPT_ERROR_INVALID_ARGUMENT, text);
 		}
 	return NNOPT_OK;
@@ -94,7 +98,8 @@ nnopt_status nnopt_metrics_add(nnopt_metrics *m, const nnopt_tensor *scores, con
 	for (int64_t i = 0; i < n; i++, row += m->classes) {
 		int64_t label = label_at(labels, i), above = 0;
 		for (int64_t c = 0; c < m->classes; c++)
-			above += nno_score_above(row[c], row[label]) || (c < label && !nno_score_above(row[label], row[c]));
+			above +=
+			    nno_score_above(row[c], row[label]) || (c < label && !nno_score_above(row[label], row[c]));
 		m->confusion[label * m->classes + nno_best_class(row, m->classes)]++;
 		m->ranks[above]++;
 	}
@@ -102,15 +107,9 @@ nnopt_status nnopt_metrics_add(nnopt_metrics *m, const nnopt_tensor *scores, con
 	return NNOPT_OK;
 }
 
-int64_t nnopt_metrics_count(const nnopt_metrics *m)
-{
-	return m == NULL ? 0 : m->count;
-}
+int64_t nnopt_metrics_count(const nnopt_metrics *m) { return m == NULL ? 0 : m->count; }
 
-int64_t nnopt_metrics_classes(const nnopt_metrics *m)
-{
-	return m == NULL ? 0 : m->classes;
-}
+int64_t nnopt_metrics_classes(const nnopt_metrics *m) { return m == NULL ? 0 : m->classes; }
 
 double nnopt_metrics_top_k(const nnopt_metrics *m, int32_t k)
 {
@@ -135,7 +134,8 @@ double nnopt_metrics_accuracy(const nnopt_metrics *m)
 	return m == NULL || m->count == 0 ? 0.0 : (double)hits_of(m) / (double)m->count;
 }
 
-/* Inverse of the standard normal distribution function by bisection on erfc: monotone, so it ends at neighbouring doubles. */
+/* Inverse of the standard normal distribution function by bisection on erfc: monotone, so it ends at neighbouring
+ * doubles. */
 static double normal_quantile(double p)
 {
 	double low = -40.0, high = 40.0;
@@ -167,7 +167,8 @@ nnopt_status nnopt_metrics_accuracy_interval(const nnopt_metrics *m, double conf
 	if (m == NULL || low == NULL || high == NULL)
 		return nnopt_fail(NNOPT_ERROR_INVALID_ARGUMENT, "metrics_accuracy_interval: an argument is NULL");
 	if (!(confidence > 0.0 && confidence < 1.0))
-		return nnopt_fail(NNOPT_ERROR_INVALID_ARGUMENT, "metrics_accuracy_interval: confidence out of range, 0 < confidence < 1 wanted");
+		return nnopt_fail(NNOPT_ERROR_INVALID_ARGUMENT,
+				  "metrics_accuracy_interval: confidence out of range, 0 < confidence < 1 wanted");
 	wilson(hits_of(m), m->count, confidence, low, high);
 	return NNOPT_OK;
 }
@@ -179,10 +180,7 @@ int64_t nnopt_metrics_confusion(const nnopt_metrics *m, int64_t actual, int64_t 
 	return m->confusion[actual * m->classes + predicted];
 }
 
-static double ratio(int64_t a, int64_t b)
-{
-	return b > 0 ? (double)a / (double)b : 0.0;
-}
+static double ratio(int64_t a, int64_t b) { return b > 0 ? (double)a / (double)b : 0.0; }
 
 nnopt_status nnopt_metrics_class(const nnopt_metrics *m, int64_t index, nnopt_class_metrics *out)
 {

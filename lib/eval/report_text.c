@@ -17,7 +17,8 @@ typedef struct writer {
 #if defined(__GNUC__)
 __attribute__((format(printf, 2, 3)))
 #endif
-static void add(writer *w, const char *format, ...)
+static void
+add(writer *w, const char *format, ...)
 {
 	va_list args;
 	va_start(args, format);
@@ -107,7 +108,8 @@ static void add_confusions(writer *w, const nnopt_metrics *m, int64_t classes, c
 
 static void add_table(writer *w, const nnopt_metrics *m, int64_t classes, const char *const *names)
 {
-	add(w, "\n%-*s %7s  %-28s %-28s %8s\n", NAME_WIDTH, "class", "support", "precision [95 %]", "recall [95 %]", "F1");
+	add(w, "\n%-*s %7s  %-28s %-28s %8s\n", NAME_WIDTH, "class", "support", "precision [95 %]", "recall [95 %]",
+	    "F1");
 	for (int64_t c = 0; c < classes; c++) {
 		nnopt_class_metrics one = { .struct_size = sizeof one };
 		(void)nnopt_metrics_class(m, c, &one);
@@ -147,7 +149,8 @@ static void write_report(writer *w, const nnopt_metrics *m, const char *const *n
 	add(w, " of %lld samples\n", (long long)nnopt_metrics_count(m));
 }
 
-nnopt_status nnopt_metrics_report(const nnopt_metrics *m, const char *const *class_names, char *text, size_t size, size_t *needed)
+nnopt_status nnopt_metrics_report(const nnopt_metrics *m, const char *const *class_names, char *text, size_t size,
+				  size_t *needed)
 {
 	if (m == NULL)
 		return nnopt_fail(NNOPT_ERROR_INVALID_ARGUMENT, "metrics_report: metrics is NULL");
@@ -159,7 +162,8 @@ nnopt_status nnopt_metrics_report(const nnopt_metrics *m, const char *const *cla
 		return NNOPT_OK;
 	if (text == NULL || size < count.used + 1) {
 		char reason[96];
-		snprintf(reason, sizeof reason, "metrics_report: a buffer of %zu bytes, %zu wanted", text == NULL ? (size_t)0 : size, count.used + 1);
+		snprintf(reason, sizeof reason, "metrics_report: a buffer of %zu bytes, %zu wanted",
+			 text == NULL ? (size_t)0 : size, count.used + 1);
 		return nnopt_fail(NNOPT_ERROR_INVALID_ARGUMENT, reason);
 	}
 	writer w = { text, size, 0 };

@@ -6,8 +6,8 @@
 
 typedef struct nno_file_dtype {
 	const char *name;
-	int size;    /* bytes */
-	int dtype;   /* nnopt_dtype, or -1 where the library has none */
+	int size;  /* bytes */
+	int dtype; /* nnopt_dtype, or -1 where the library has none */
 } nno_file_dtype;
 
 /* NULL-terminated by name. */

@@ -1,5 +1,5 @@
-/* npy.c - NumPy's .npy files (numpy.lib.format): a magic, a version, a Python dict of three entries, then the elements. The
- * dict is read by a small parser of just its grammar, which takes the keys in any order and nothing else. */
+/* npy.c - NumPy's .npy files (numpy.lib.format): a magic, a version, a Python dict of three entries, then the elements.
+ * The dict is read by a small parser of just its grammar, which takes the keys in any order and nothing else. */
 #include "base/io.h"
 #include "base/size.h"
 #include "base/text.h"
@@ -22,7 +22,7 @@ typedef struct cursor {
 	const char *text; /* NUL-terminated */
 	size_t at;
 	const char *path;
-	size_t base;      /* offset of the text in the file */
+	size_t base; /* offset of the text in the file */
 } cursor;
 
 static nnopt_status bad(const cursor *c, const char *wanted)
@@ -85,7 +85,8 @@ static nnopt_status read_descr(cursor *c, header *h)
 	char d[16];
 	NNO_TRY(read_string(c, d, sizeof d));
 	if (strlen(d) != 3 || strchr("<>|=", d[0]) == NULL || strchr("fui", d[1]) == NULL || d[2] < '1' || d[2] > '8')
-		return nno_fail(NNOPT_ERROR_UNSUPPORTED, "%s: element type '%s', one of f2 f4 f8 u1 i4 i8 wanted", c->path, d);
+		return nno_fail(NNOPT_ERROR_UNSUPPORTED, "%s: element type '%s', one of f2 f4 f8 u1 i4 i8 wanted",
+				c->path, d);
 	h->order = d[0];
 	h->kind = d[1];
 	h->size = d[2] - '0';
@@ -102,7 +103,10 @@ static nnopt_status read_dict(cursor *c, header *h)
 		NNO_TRY(read_string(c, key, sizeof key));
 		if (!accept(c, ":"))
 			return bad(c, "':'");
-		unsigned which = strcmp(key, "descr") == 0 ? 1 : strcmp(key, "fortran_order") == 0 ? 2 : strcmp(key, "shape") == 0 ? 4 : 0;
+		unsigned which = strcmp(key, "descr") == 0           ? 1
+				 : strcmp(key, "fortran_order") == 0 ? 2
+				 : strcmp(key, "shape") == 0         ? 4
+								     : 0;
 		if (which == 0 || (seen & which))
 			return bad(c, "the keys descr, fortran_order and shape, once each");
 		seen |= which;
@@ -128,14 +132,16 @@ static nnopt_status read_header(const nno_file *file, const nno_alloc *alloc, he
 	if (memcmp(head, "\223NUMPY", 6) != 0)
 		return nno_fail(NNOPT_ERROR_FORMAT, "%s: offset 0: not a .npy file", file->path);
 	if (head[6] < 1 || head[6] > 3)
-		return nno_fail(NNOPT_ERROR_UNSUPPORTED, "%s: .npy version %d.%d, 1.0 to 3.0 wanted", file->path, head[6], head[7]);
+		return nno_fail(NNOPT_ERROR_UNSUPPORTED, "%s: .npy version %d.%d, 1.0 to 3.0 wanted", file->path,
+				head[6], head[7]);
 	size_t first = head[6] == 1 ? 10 : 12, length = head[8] | (size_t)head[9] << 8;
 	if (head[6] > 1) {
 		NNO_TRY(nno_file_read(file, head + 10, 2, 10));
 		length |= (size_t)head[10] << 16 | (size_t)head[11] << 24;
 	}
 	if (length > MAX_HEADER)
-		return nno_fail(NNOPT_ERROR_FORMAT, "%s: offset 8: a header of %zu bytes, at most %d wanted", file->path, length, MAX_HEADER);
+		return nno_fail(NNOPT_ERROR_FORMAT, "%s: offset 8: a header of %zu bytes, at most %d wanted",
+				file->path, length, MAX_HEADER);
 	char *text = nno_new(alloc, length + 1);
 	if (text == NULL)
 		return nno_fail_memory(file->path, length + 1);
@@ -163,13 +169,15 @@ static nnopt_status find_dtype(const header *h, const char *path, nnopt_dtype *d
 	static const struct {
 		char kind, size;
 		nnopt_dtype dtype;
-	} known[] = { { 'f', 2, NNOPT_F16 }, { 'f', 4, NNOPT_F32 }, { 'f', 8, NNOPT_F32 }, { 'u', 1, NNOPT_U8 }, { 'i', 4, NNOPT_I32 }, { 'i', 8, NNOPT_I64 } };
+	} known[] = { { 'f', 2, NNOPT_F16 }, { 'f', 4, NNOPT_F32 }, { 'f', 8, NNOPT_F32 },
+		      { 'u', 1, NNOPT_U8 },  { 'i', 4, NNOPT_I32 }, { 'i', 8, NNOPT_I64 } };
 	for (size_t i = 0; i < NNO_COUNT(known); i++)
 		if (known[i].kind == h->kind && known[i].size == h->size) {
 			*dtype = known[i].dtype;
 			return NNOPT_OK;
 		}
-	return nno_fail(NNOPT_ERROR_UNSUPPORTED, "%s: element type %c%d, one of f2 f4 f8 u1 i4 i8 wanted", path, h->kind, h->size);
+	return nno_fail(NNOPT_ERROR_UNSUPPORTED, "%s: element type %c%d, one of f2 f4 f8 u1 i4 i8 wanted", path,
+			h->kind, h->size);
 }
 
 static bool is_foreign(const header *h)
@@ -209,9 +217,11 @@ static nnopt_status load(nnopt_tensor **out, nnopt_context *context, const nno_f
 	NNO_TRY(find_dtype(&h, file->path, &dtype));
 	if (h.fortran)
 		return nno_fail(NNOPT_ERROR_UNSUPPORTED, "%s: Fortran order, C order wanted", file->path);
-	if (!nno_shape_elements(h.shape, h.rank, &count) || !nno_i64_mul(count, h.size, &bytes) || bytes != file->size - at)
-		return nno_fail(NNOPT_ERROR_FORMAT, "%s: offset %lld: %lld bytes of elements, the shape's %lld of %d bytes wanted", file->path,
-		                (long long)at, (long long)(file->size - at), (long long)count, h.size);
+	if (!nno_shape_elements(h.shape, h.rank, &count) || !nno_i64_mul(count, h.size, &bytes) ||
+	    bytes != file->size - at)
+		return nno_fail(NNOPT_ERROR_FORMAT,
+				"%s: offset %lld: %lld bytes of elements, the shape's %lld of %d bytes wanted",
+				file->path, (long long)at, (long long)(file->size - at), (long long)count, h.size);
 	nnopt_tensor *t = NULL;
 	NNO_TRY(nnopt_tensor_create(&t, context, dtype, h.rank, h.shape, NNOPT_NCHW));
 	nnopt_status status = read_elements(file, &h, at, count, t);
@@ -240,7 +250,11 @@ static void write_header(nno_text *t, const nnopt_tensor *tensor, nnopt_dtype dt
 	nno_text_start(&dict, t->alloc);
 	nno_text_addf(&dict, "{'descr': '%s', 'fortran_order': False, 'shape': (", descr[dtype]);
 	for (int i = 0; i < tensor->rank; i++)
-		nno_text_addf(&dict, i == 0 && tensor->rank > 1 ? "%lld" : i == 0 ? "%lld," : ", %lld", (long long)tensor->shape[i]);
+		nno_text_addf(&dict,
+			      i == 0 && tensor->rank > 1 ? "%lld"
+			      : i == 0                   ? "%lld,"
+							 : ", %lld",
+			      (long long)tensor->shape[i]);
 	nno_text_add(&dict, "), }");
 	size_t length = nno_size_round_up(10 + dict.length + 1, 64) - 10; /* elements begin at a multiple of 64 */
 	char head[10] = { '\223', 'N', 'U', 'M', 'P', 'Y', 1, 0, (char)(length & 0xff), (char)(length >> 8) };
@@ -253,10 +267,12 @@ static void write_header(nno_text *t, const nnopt_tensor *tensor, nnopt_dtype dt
 	nno_text_free(&dict);
 }
 
-static nnopt_status write_file(const nnopt_tensor *t, const nno_text *head, const void *data, size_t bytes, const char *path)
+static nnopt_status write_file(const nnopt_tensor *t, const nno_text *head, const void *data, size_t bytes,
+			       const char *path)
 {
 	nno_replace *r = NULL;
-	NNO_TRY(nno_replace_begin(&r, t->context->io, &t->context->alloc, path, (int64_t)(head->length + bytes), false));
+	NNO_TRY(
+	    nno_replace_begin(&r, t->context->io, &t->context->alloc, path, (int64_t)(head->length + bytes), false));
 	nnopt_status status = nno_replace_write(r, head->data, head->length);
 	if (status == NNOPT_OK)
 		status = nno_replace_write(r, data, bytes);
@@ -269,7 +285,8 @@ static nnopt_status write_file(const nnopt_tensor *t, const nno_text *head, cons
 nnopt_status nnopt_tensor_save_npy(const nnopt_tensor *tensor, const char *path)
 {
 	if (tensor == NULL || path == NULL)
-		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "tensor_save_npy: %s is NULL", tensor == NULL ? "tensor" : "path");
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "tensor_save_npy: %s is NULL",
+				tensor == NULL ? "tensor" : "path");
 	const nno_alloc *alloc = &tensor->context->alloc;
 	nnopt_dtype dtype = tensor->dtype == NNOPT_BF16 ? NNOPT_F32 : tensor->dtype;
 	size_t bytes = (size_t)tensor->count * nnopt_dtype_size(dtype);

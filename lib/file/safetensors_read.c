@@ -30,7 +30,7 @@ struct nnopt_safetensors {
 	char *path;
 	nno_file file;
 	bool is_open, has_crc;
-	int64_t buffer;   /* where the buffer starts in the file */
+	int64_t buffer; /* where the buffer starts in the file */
 	item *items;
 	int32_t count;
 	char **keys, **values;
@@ -47,7 +47,8 @@ static nnopt_status read_pair(const nnopt_safetensors *f, const nno_json *j, int
 	if (list < 0 || nno_json_type_of(j, list) != NNO_JSON_ARRAY || nno_json_size(j, list) != 2)
 		return bad(f, it->json_offset, "data_offsets is not a list of two");
 	int first = nno_json_first(j, list);
-	if (nno_json_i64(j, first, &it->begin) != NNOPT_OK || nno_json_i64(j, nno_json_next(j, first), &it->end) != NNOPT_OK)
+	if (nno_json_i64(j, first, &it->begin) != NNOPT_OK ||
+	    nno_json_i64(j, nno_json_next(j, first), &it->end) != NNOPT_OK)
 		return bad(f, it->json_offset, "data_offsets are not integers");
 	if (it->begin < 0 || it->end < it->begin || it->end > f->file.size - f->buffer)
 		return bad(f, it->json_offset, "data_offsets reach outside the file");
@@ -120,7 +121,8 @@ static nnopt_status check_ranges(const nnopt_safetensors *f)
 		at = f->items[i].end;
 	}
 	if (at != f->file.size - f->buffer)
-		return nno_fail(NNOPT_ERROR_FORMAT, "%s: offset %lld: bytes that belong to no tensor", f->path, (long long)(f->buffer + at));
+		return nno_fail(NNOPT_ERROR_FORMAT, "%s: offset %lld: bytes that belong to no tensor", f->path,
+				(long long)(f->buffer + at));
 	return NNOPT_OK;
 }
 
@@ -172,7 +174,7 @@ static nnopt_status read_header(nnopt_safetensors *f)
 		length = length << 8 | raw[i];
 	if (length > MAX_HEADER || length > (uint64_t)f->file.size - 8)
 		return nno_fail(NNOPT_ERROR_FORMAT, "%s: offset 0: header of %llu bytes, at most %lld wanted", f->path,
-		                (unsigned long long)length, (long long)nno_i64_min(MAX_HEADER, f->file.size - 8));
+				(unsigned long long)length, (long long)nno_i64_min(MAX_HEADER, f->file.size - 8));
 	char *text = nno_new_raw(&f->context->alloc, (size_t)length + 1);
 	if (text == NULL)
 		return nno_fail_memory(f->path, (size_t)length + 1);
@@ -196,7 +198,9 @@ nnopt_status nnopt_safetensors_open(nnopt_safetensors **out, nnopt_context *cont
 {
 	if (out == NULL || context == NULL || path == NULL)
 		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "safetensors_open: %s is NULL",
-		                out == NULL ? "out" : context == NULL ? "context" : "path");
+				out == NULL       ? "out"
+				: context == NULL ? "context"
+						  : "path");
 	nnopt_safetensors *f = nno_new(&context->alloc, sizeof *f);
 	if (f == NULL)
 		return nno_fail_memory("safetensors_open", sizeof *f);
@@ -239,10 +243,7 @@ void nnopt_safetensors_destroy(nnopt_safetensors *file)
 	nno_context_drop(context);
 }
 
-int32_t nnopt_safetensors_count(const nnopt_safetensors *file)
-{
-	return file == NULL ? 0 : file->count;
-}
+int32_t nnopt_safetensors_count(const nnopt_safetensors *file) { return file == NULL ? 0 : file->count; }
 
 const char *nnopt_safetensors_name(const nnopt_safetensors *file, int32_t index)
 {
@@ -253,7 +254,9 @@ nnopt_status nnopt_safetensors_find(const nnopt_safetensors *file, const char *n
 {
 	if (file == NULL || name == NULL || index == NULL)
 		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "safetensors_find: %s is NULL",
-		                file == NULL ? "file" : name == NULL ? "name" : "index");
+				file == NULL   ? "file"
+				: name == NULL ? "name"
+					       : "index");
 	for (int32_t i = 0; i < file->count; i++)
 		if (strcmp(file->items[i].name, name) == 0) {
 			*index = i;
@@ -287,15 +290,19 @@ static nnopt_status read_doubles(const nnopt_safetensors *f, const item *it, flo
 nnopt_status nnopt_safetensors_read(nnopt_safetensors *file, int32_t index, nnopt_tensor **out)
 {
 	if (file == NULL || out == NULL)
-		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "safetensors_read: %s is NULL", file == NULL ? "file" : "out");
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "safetensors_read: %s is NULL",
+				file == NULL ? "file" : "out");
 	if (index < 0 || index >= file->count)
-		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "safetensors_read: index %d, 0 to %d wanted", index, file->count - 1);
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "safetensors_read: index %d, 0 to %d wanted", index,
+				file->count - 1);
 	const item *it = &file->items[index];
 	bool doubles = strcmp(it->dtype->name, "F64") == 0;
 	if (it->dtype->dtype < 0 && !doubles)
-		return nno_fail(NNOPT_ERROR_UNSUPPORTED, "%s: '%.100s' has dtype %s, which the library has not", file->path, it->name, it->dtype->name);
+		return nno_fail(NNOPT_ERROR_UNSUPPORTED, "%s: '%.100s' has dtype %s, which the library has not",
+				file->path, it->name, it->dtype->name);
 	nnopt_tensor *tensor = NULL;
-	NNO_TRY(nnopt_tensor_create(&tensor, file->context, doubles ? NNOPT_F32 : (nnopt_dtype)it->dtype->dtype, it->rank, it->shape, NNOPT_NCHW));
+	NNO_TRY(nnopt_tensor_create(&tensor, file->context, doubles ? NNOPT_F32 : (nnopt_dtype)it->dtype->dtype,
+				    it->rank, it->shape, NNOPT_NCHW));
 	uint32_t crc = 0;
 	nnopt_status status;
 	if (doubles) {
@@ -307,8 +314,9 @@ nnopt_status nnopt_safetensors_read(nnopt_safetensors *file, int32_t index, nnop
 			crc = nno_crc32c(0, nnopt_tensor_const_data(tensor), bytes);
 	}
 	if (status == NNOPT_OK && file->has_crc && crc != it->crc)
-		status = nno_fail(NNOPT_ERROR_FORMAT, "%s: offset %lld: the bytes of '%.100s' do not have their CRC-32C", file->path,
-		                  (long long)(file->buffer + it->begin), it->name);
+		status =
+		    nno_fail(NNOPT_ERROR_FORMAT, "%s: offset %lld: the bytes of '%.100s' do not have their CRC-32C",
+			     file->path, (long long)(file->buffer + it->begin), it->name);
 	if (status != NNOPT_OK) {
 		nnopt_tensor_destroy(tensor);
 		return status;

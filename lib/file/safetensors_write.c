@@ -12,17 +12,17 @@
 #include <string.h>
 
 const nno_file_dtype nno_file_dtypes[] = {
-	{ "F64", 8, -1 },        { "I64", 8, NNOPT_I64 }, { "U64", 8, -1 },         { "F32", 4, NNOPT_F32 },
-	{ "I32", 4, NNOPT_I32 }, { "U32", 4, -1 },        { "F16", 2, NNOPT_F16 },  { "BF16", 2, NNOPT_BF16 },
-	{ "I16", 2, -1 },        { "U16", 2, -1 },        { "U8", 1, NNOPT_U8 },    { "I8", 1, -1 },
-	{ "BOOL", 1, -1 },       { "F8_E4M3", 1, -1 },    { "F8_E5M2", 1, -1 },     { NULL, 0, -1 },
+	{ "F64", 8, -1 },        { "I64", 8, NNOPT_I64 }, { "U64", 8, -1 },        { "F32", 4, NNOPT_F32 },
+	{ "I32", 4, NNOPT_I32 }, { "U32", 4, -1 },        { "F16", 2, NNOPT_F16 }, { "BF16", 2, NNOPT_BF16 },
+	{ "I16", 2, -1 },        { "U16", 2, -1 },        { "U8", 1, NNOPT_U8 },   { "I8", 1, -1 },
+	{ "BOOL", 1, -1 },       { "F8_E4M3", 1, -1 },    { "F8_E5M2", 1, -1 },    { NULL, 0, -1 },
 };
 
 typedef struct entry {
 	const char *name;
 	const nnopt_tensor *tensor;
-	const void *data;      /* row-major bytes */
-	nnopt_tensor *planar;  /* NCHW copy of an NHWC tensor */
+	const void *data;     /* row-major bytes */
+	nnopt_tensor *planar; /* NCHW copy of an NHWC tensor */
 	uint32_t crc;
 } entry;
 
@@ -41,19 +41,23 @@ static int by_size_and_name(const void *a, const void *b)
 	return p != q ? (p < q ? 1 : -1) : strcmp(x->name, y->name);
 }
 
-static nnopt_status gather(entry *entries, nnopt_context *context, const char *const *names, const nnopt_tensor *const *tensors, int32_t count)
+static nnopt_status gather(entry *entries, nnopt_context *context, const char *const *names,
+			   const nnopt_tensor *const *tensors, int32_t count)
 {
 	for (int32_t i = 0; i < count; i++) {
 		entry *e = &entries[i];
 		if (names[i] == NULL || tensors[i] == NULL)
-			return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "safetensors_save: %s[%d] is NULL", names[i] == NULL ? "names" : "tensors", i);
+			return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "safetensors_save: %s[%d] is NULL",
+					names[i] == NULL ? "names" : "tensors", i);
 		if (strcmp(names[i], "__metadata__") == 0)
-			return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "safetensors_save: names[%d] is __metadata__, which the format reserves", i);
+			return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT,
+					"safetensors_save: names[%d] is __metadata__, which the format reserves", i);
 		e->name = names[i];
 		e->tensor = tensors[i];
 		e->data = tensors[i]->data;
 		if (tensors[i]->layout == NNOPT_NHWC) {
-			NNO_TRY(nnopt_tensor_create(&e->planar, context, tensors[i]->dtype, 4, tensors[i]->shape, NNOPT_NCHW));
+			NNO_TRY(nnopt_tensor_create(&e->planar, context, tensors[i]->dtype, 4, tensors[i]->shape,
+						    NNOPT_NCHW));
 			NNO_TRY(nnopt_tensor_copy(e->planar, tensors[i]));
 			e->data = e->planar->data;
 		}
@@ -62,11 +66,13 @@ static nnopt_status gather(entry *entries, nnopt_context *context, const char *c
 	qsort(entries, (size_t)count, sizeof *entries, by_size_and_name);
 	for (int32_t i = 1; i < count; i++)
 		if (strcmp(entries[i].name, entries[i - 1].name) == 0)
-			return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "safetensors_save: '%.100s' is there twice", entries[i].name);
+			return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "safetensors_save: '%.100s' is there twice",
+					entries[i].name);
 	return NNOPT_OK;
 }
 
-static void write_header(nno_text *t, const entry *entries, int32_t count, const char *const *keys, const char *const *values, int32_t n_keys)
+static void write_header(nno_text *t, const entry *entries, int32_t count, const char *const *keys,
+			 const char *const *values, int32_t n_keys)
 {
 	nno_text crcs;
 	nno_text_start(&crcs, t->alloc);
@@ -100,7 +106,8 @@ static void write_header(nno_text *t, const entry *entries, int32_t count, const
 	nno_text_free(&crcs);
 }
 
-static nnopt_status write_file(nnopt_context *context, const char *path, const nno_text *header, const entry *entries, int32_t count)
+static nnopt_status write_file(nnopt_context *context, const char *path, const nno_text *header, const entry *entries,
+			       int32_t count)
 {
 	nno_replace *r = NULL;
 	unsigned char length[8];
@@ -123,12 +130,14 @@ static nnopt_status write_file(nnopt_context *context, const char *path, const n
 }
 
 nnopt_status nnopt_safetensors_save(nnopt_context *context, const char *path, const char *const *names,
-                                    const nnopt_tensor *const *tensors, int32_t count, const char *const *metadata_keys,
-                                    const char *const *metadata_values, int32_t metadata_count)
+				    const nnopt_tensor *const *tensors, int32_t count, const char *const *metadata_keys,
+				    const char *const *metadata_values, int32_t metadata_count)
 {
-	if (context == NULL || path == NULL || count < 0 || metadata_count < 0 || (count > 0 && (names == NULL || tensors == NULL)) ||
+	if (context == NULL || path == NULL || count < 0 || metadata_count < 0 ||
+	    (count > 0 && (names == NULL || tensors == NULL)) ||
 	    (metadata_count > 0 && (metadata_keys == NULL || metadata_values == NULL)))
-		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "safetensors_save: an argument is NULL or a count is negative");
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT,
+				"safetensors_save: an argument is NULL or a count is negative");
 	entry *entries = nno_new_array(&context->alloc, (size_t)count, sizeof *entries);
 	if (entries == NULL)
 		return nno_fail_memory("safetensors_save", (size_t)count * sizeof *entries);

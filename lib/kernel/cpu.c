@@ -1,5 +1,5 @@
-/* cpu.c - the only reader of cpuid; compiled for the baseline and without LTO, so that it never executes what it probes.
- * The compiler's builtin asks cpuid and XGETBV, the operating system's register saving included. */
+/* cpu.c - the only reader of cpuid; compiled for the baseline and without LTO, so that it never executes what it
+ * probes. The compiler's builtin asks cpuid and XGETBV, the operating system's register saving included. */
 #include "kernel/cpu.h"
 
 #include "nnopt/context.h"

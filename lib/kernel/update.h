@@ -1,5 +1,5 @@
-/* update.h - the numbers of one optimizer step, as its kernel wants them. All kernels first turn the raw gradient g into
- *   g' = clamp(g * scale, -limit, limit) + decay * w + l1 * sign(w). */
+/* update.h - the numbers of one optimizer step, as its kernel wants them. All kernels first turn the raw gradient g
+ * into g' = clamp(g * scale, -limit, limit) + decay * w + l1 * sign(w). */
 #ifndef NNO_KERNEL_UPDATE_H
 #define NNO_KERNEL_UPDATE_H
 
@@ -22,8 +22,8 @@ typedef struct nno_sgd_step {
 typedef struct nno_adam_step {
 	nno_gradient_step gradient;
 	float one_minus_beta1, beta2, one_minus_beta2;
-	float rate;   /* lr / (1 - beta1^t) */
-	float root;   /* 1 / sqrt(1 - beta2^t) */
+	float rate; /* lr / (1 - beta1^t) */
+	float root; /* 1 / sqrt(1 - beta2^t) */
 	float epsilon;
 	float shrink; /* 1 - lr * decoupled decay */
 } nno_adam_step;

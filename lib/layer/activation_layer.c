@@ -29,7 +29,10 @@ static bool lower_to(const nnopt_layer *layer, nno_lowering *l, const nno_op_cla
 }
 
 static bool lower_relu(const nnopt_layer *layer, nno_lowering *l) { return lower_to(layer, l, &nno_op_relu); }
-static bool lower_leaky_relu(const nnopt_layer *layer, nno_lowering *l) { return lower_to(layer, l, &nno_op_leaky_relu); }
+static bool lower_leaky_relu(const nnopt_layer *layer, nno_lowering *l)
+{
+	return lower_to(layer, l, &nno_op_leaky_relu);
+}
 static bool lower_relu6(const nnopt_layer *layer, nno_lowering *l) { return lower_to(layer, l, &nno_op_relu6); }
 static bool lower_gelu(const nnopt_layer *layer, nno_lowering *l) { return lower_to(layer, l, &nno_op_gelu); }
 static bool lower_silu(const nnopt_layer *layer, nno_lowering *l) { return lower_to(layer, l, &nno_op_silu); }
@@ -39,12 +42,17 @@ static bool lower_softmax(const nnopt_layer *layer, nno_lowering *l) { return lo
 
 #define COMMON .min_inputs = 1, .max_inputs = 1, .state_size = sizeof(activation), .shape = nno_layer_same_shape
 const nno_layer_class nno_layer_relu = { .kind = "relu", COMMON, .lower = lower_relu };
-const nno_layer_class nno_layer_leaky_relu = { .kind = "leaky_relu", COMMON, .defaults = &leaky_defaults,
-	                                       .fields = leaky_fields, .field_count = NNO_COUNT(leaky_fields),
-	                                       .check = leaky_check, .lower = lower_leaky_relu };
+const nno_layer_class nno_layer_leaky_relu = { .kind = "leaky_relu",
+					       COMMON,
+					       .defaults = &leaky_defaults,
+					       .fields = leaky_fields,
+					       .field_count = NNO_COUNT(leaky_fields),
+					       .check = leaky_check,
+					       .lower = lower_leaky_relu };
 const nno_layer_class nno_layer_relu6 = { .kind = "relu6", COMMON, .lower = lower_relu6 };
-const nno_layer_class nno_layer_gelu = { .kind = "gelu", COMMON, .fields = gelu_fields,
-	                                 .field_count = NNO_COUNT(gelu_fields), .lower = lower_gelu };
+const nno_layer_class nno_layer_gelu = {
+	.kind = "gelu", COMMON, .fields = gelu_fields, .field_count = NNO_COUNT(gelu_fields), .lower = lower_gelu
+};
 const nno_layer_class nno_layer_silu = { .kind = "silu", COMMON, .lower = lower_silu };
 const nno_layer_class nno_layer_sigmoid = { .kind = "sigmoid", COMMON, .lower = lower_sigmoid };
 const nno_layer_class nno_layer_tanh = { .kind = "tanh", COMMON, .lower = lower_tanh };

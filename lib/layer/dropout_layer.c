@@ -25,8 +25,15 @@ static bool lower(const nnopt_layer *layer, nno_lowering *l)
 }
 
 const nno_layer_class nno_layer_dropout = {
-	.kind = "dropout", .min_inputs = 1, .max_inputs = 1, .state_size = sizeof(dropout), .fields = fields,
-	.field_count = NNO_COUNT(fields), .check = check, .shape = nno_layer_same_shape, .lower = lower,
+	.kind = "dropout",
+	.min_inputs = 1,
+	.max_inputs = 1,
+	.state_size = sizeof(dropout),
+	.fields = fields,
+	.field_count = NNO_COUNT(fields),
+	.check = check,
+	.shape = nno_layer_same_shape,
+	.lower = lower,
 };
 
 nnopt_status nnopt_dropout_create(nnopt_layer **out, nnopt_context *context, float p)

@@ -25,10 +25,11 @@ static nnopt_status add_shape(const nnopt_layer *layer, const nno_value *in, int
 {
 	for (int i = 1; i < n_in; i++)
 		if (!same_extent(&in[i], &in[0]) || in[i].shape.c != in[0].shape.c)
-			return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT,
-			                "add: input %d of shape (N, %lld, %lld, %lld), (N, %lld, %lld, %lld) as input 0 wanted", i,
-			                (long long)in[i].shape.c, (long long)in[i].shape.h, (long long)in[i].shape.w,
-			                (long long)in[0].shape.c, (long long)in[0].shape.h, (long long)in[0].shape.w);
+			return nno_fail(
+			    NNOPT_ERROR_INVALID_ARGUMENT,
+			    "add: input %d of shape (N, %lld, %lld, %lld), (N, %lld, %lld, %lld) as input 0 wanted", i,
+			    (long long)in[i].shape.c, (long long)in[i].shape.h, (long long)in[i].shape.w,
+			    (long long)in[0].shape.c, (long long)in[0].shape.h, (long long)in[0].shape.w);
 	return nno_layer_same_shape(layer, in, n_in, out);
 }
 
@@ -44,9 +45,10 @@ static nnopt_status concat_shape(const nnopt_layer *layer, const nno_value *in, 
 	int64_t channels = 0;
 	for (int i = 0; i < n_in; i++) {
 		if (!same_extent(&in[i], &in[0]))
-			return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "concat: input %d is %lldx%lld, %lldx%lld as input 0 wanted", i,
-			                (long long)in[i].shape.h, (long long)in[i].shape.w, (long long)in[0].shape.h,
-			                (long long)in[0].shape.w);
+			return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT,
+					"concat: input %d is %lldx%lld, %lldx%lld as input 0 wanted", i,
+					(long long)in[i].shape.h, (long long)in[i].shape.w, (long long)in[0].shape.h,
+					(long long)in[0].shape.w);
 		if (!nno_i64_add(channels, in[i].shape.c, &channels))
 			return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "concat: the sum of channels overflows");
 	}
@@ -62,13 +64,25 @@ static bool concat_lower(const nnopt_layer *layer, nno_lowering *l)
 }
 
 const nno_layer_class nno_layer_flatten = {
-	.kind = "flatten", .min_inputs = 1, .max_inputs = 1, .shape = flatten_shape, .lower = flatten_lower,
+	.kind = "flatten",
+	.min_inputs = 1,
+	.max_inputs = 1,
+	.shape = flatten_shape,
+	.lower = flatten_lower,
 };
 const nno_layer_class nno_layer_add = {
-	.kind = "add", .min_inputs = 2, .max_inputs = NNO_OP_MAX_INPUTS, .shape = add_shape, .lower = add_lower,
+	.kind = "add",
+	.min_inputs = 2,
+	.max_inputs = NNO_OP_MAX_INPUTS,
+	.shape = add_shape,
+	.lower = add_lower,
 };
 const nno_layer_class nno_layer_concat = {
-	.kind = "concat", .min_inputs = 2, .max_inputs = NNO_OP_MAX_INPUTS, .shape = concat_shape, .lower = concat_lower,
+	.kind = "concat",
+	.min_inputs = 2,
+	.max_inputs = NNO_OP_MAX_INPUTS,
+	.shape = concat_shape,
+	.lower = concat_lower,
 };
 
 nnopt_status nnopt_flatten_create(nnopt_layer **out, nnopt_context *context)

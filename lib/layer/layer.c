@@ -32,7 +32,8 @@ void *nno_emit_all(nno_lowering *l, const nno_op_class *cls, int n_param)
 nnopt_status nno_layer_make(nnopt_layer **out, nnopt_context *context, const nno_layer_class *cls, const void *state)
 {
 	if (out == NULL || context == NULL)
-		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "%s: %s is NULL", cls->kind, out == NULL ? "out" : "context");
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "%s: %s is NULL", cls->kind,
+				out == NULL ? "out" : "context");
 	if (cls->check != NULL)
 		NNO_TRY(cls->check(state));
 	nnopt_layer *layer = nno_new(&context->alloc, sizeof *layer);
@@ -61,16 +62,17 @@ nnopt_layer *nno_layer_take(nnopt_layer *layer)
 nnopt_status nno_layer_check_init(const char *kind, const char *field, int64_t init)
 {
 	if (init < NNOPT_INIT_DEFAULT || init > NNOPT_INIT_CONSTANT)
-		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "%s: %s %lld, %d to %d wanted", kind, field, (long long)init,
-		                NNOPT_INIT_DEFAULT, NNOPT_INIT_CONSTANT);
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "%s: %s %lld, %d to %d wanted", kind, field,
+				(long long)init, NNOPT_INIT_DEFAULT, NNOPT_INIT_CONSTANT);
 	return NNOPT_OK;
 }
 
 nnopt_status nno_layer_wants_rank4(const nnopt_layer *layer, const nno_value *in)
 {
 	if (in->flat)
-		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "%s: input of rank 2 (N, %lld), rank 4 (N, C, H, W) wanted",
-		                layer->cls->kind, (long long)in->shape.c);
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT,
+				"%s: input of rank 2 (N, %lld), rank 4 (N, C, H, W) wanted", layer->cls->kind,
+				(long long)in->shape.c);
 	return NNOPT_OK;
 }
 
@@ -85,28 +87,28 @@ nnopt_status nno_layer_same_shape(const nnopt_layer *layer, const nno_value *in,
 nnopt_status nnopt_layer_set_name(nnopt_layer *layer, const char *name)
 {
 	if (layer == NULL || name == NULL)
-		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "layer_set_name: %s is NULL", layer == NULL ? "layer" : "name");
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "layer_set_name: %s is NULL",
+				layer == NULL ? "layer" : "name");
 	if (layer->in_model)
-		return nno_fail(NNOPT_ERROR_STATE, "layer_set_name: '%s' is in a model, name it before it is added", layer->name);
+		return nno_fail(NNOPT_ERROR_STATE, "layer_set_name: '%s' is in a model, name it before it is added",
+				layer->name);
 	size_t n = strlen(name);
 	if (n == 0 || n >= NNO_NAME_BYTES)
-		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "layer_set_name: name of %zu bytes, 1 to %d wanted", n, NNO_NAME_BYTES - 1);
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "layer_set_name: name of %zu bytes, 1 to %d wanted", n,
+				NNO_NAME_BYTES - 1);
 	for (size_t i = 0; i < n; i++) {
 		char c = name[i];
 		bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
 		if (!letter && !(c >= '0' && c <= '9') && strchr("_-.", c) == NULL)
 			return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT,
-			                "layer_set_name: byte 0x%02x at %zu, letters, digits, '_', '-' and '.' wanted",
-			                (unsigned)(unsigned char)c, i);
+					"layer_set_name: byte 0x%02x at %zu, letters, digits, '_', '-' and '.' wanted",
+					(unsigned)(unsigned char)c, i);
 	}
 	memcpy(layer->name, name, n + 1);
 	return NNOPT_OK;
 }
 
-const char *nnopt_layer_kind(const nnopt_layer *layer)
-{
-	return layer == NULL ? "" : layer->cls->kind;
-}
+const char *nnopt_layer_kind(const nnopt_layer *layer) { return layer == NULL ? "" : layer->cls->kind; }
 
 void nnopt_layer_destroy(nnopt_layer *layer)
 {
@@ -120,10 +122,7 @@ void nnopt_layer_destroy(nnopt_layer *layer)
 	nno_context_drop(context);
 }
 
-int32_t nnopt_layer_kind_count(void)
-{
-	return (int32_t)NNO_COUNT(kinds);
-}
+int32_t nnopt_layer_kind_count(void) { return (int32_t)NNO_COUNT(kinds); }
 
 const char *nnopt_layer_kind_name(int32_t index)
 {

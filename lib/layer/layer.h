@@ -1,6 +1,6 @@
 /* layer.h - what a layer kind is. One file a kind or family: private state, its rules, the class constant, the public
- * constructor. To add one: that file, a line in kinds.inc, CMakeLists.txt, the public header, lib/nnopt.map, and its cases
- * in tests/layer/. */
+ * constructor. To add one: that file, a line in kinds.inc, CMakeLists.txt, the public header, lib/nnopt.map, and its
+ * cases in tests/layer/. */
 #ifndef NNO_LAYER_H
 #define NNO_LAYER_H
 
@@ -23,17 +23,20 @@ typedef struct nno_field {
 	bool required;       /* no default: must be in the JSON */
 } nno_field;
 
-#define NNO_FIELD(state, member, type_, required_) { #member, type_, offsetof(state, member), required_ }
+#define NNO_FIELD(state, member, type_, required_)                 \
+	{                                                          \
+#member, type_, offsetof(state, member), required_ \
+	}
 
 /* A parameter or state tensor as its layer wants it. */
 typedef struct nno_spec {
-	const char *name;  /* "weight" */
-	int role;          /* nnopt_parameter_role */
+	const char *name; /* "weight" */
+	int role;         /* nnopt_parameter_role */
 	int rank;
-	int64_t shape[4];  /* the public one, as PyTorch's */
-	int order[4];      /* storage: axis k in memory is public axis order[k] */
-	int init;          /* nnopt_init */
-	float value;       /* of NNOPT_INIT_CONSTANT */
+	int64_t shape[4]; /* the public one, as PyTorch's */
+	int order[4];     /* storage: axis k in memory is public axis order[k] */
+	int init;         /* nnopt_init */
+	float value;      /* of NNOPT_INIT_CONSTANT */
 	int64_t fan_in, fan_out;
 } nno_spec;
 
@@ -52,7 +55,8 @@ typedef struct nno_layer_class {
 	nnopt_status (*shape)(const nnopt_layer *layer, const nno_value *in, int n_in, nno_value *out);
 	/* Parameters, then state tensors, in the order in which the op wants them; their number. NULL: none.
 	 * `in` passed shape(). Negative: failure, the text is set. */
-	int (*parameters)(const nnopt_layer *layer, const nno_value *in, int n_in, nno_spec spec[NNO_OP_MAX_PARAMETERS]);
+	int (*parameters)(const nnopt_layer *layer, const nno_value *in, int n_in,
+			  nno_spec spec[NNO_OP_MAX_PARAMETERS]);
 	/* Emits op nodes; the last one emitted is the layer's output. False: out of memory. */
 	bool (*lower)(const nnopt_layer *layer, nno_lowering *l);
 	/* Frees what the state points to. NULL: nothing. */
@@ -76,13 +80,13 @@ struct nno_lowering {
 	const nno_value *in; /* the layer's inputs */
 	int n_in;
 	nno_value out;
-	bool frozen;         /* none of its tensors may change */
+	bool frozen;                                 /* none of its tensors may change */
 	const nno_spec *spec[NNO_OP_MAX_PARAMETERS]; /* of its parameters */
-	/* Adds a node: op class, inputs (0..n_in-1 are the layer's inputs, n_in + k is the output of the k-th node emitted),
-	 * output shape, and which of the layer's parameters it gets. Returns its attributes, zeroed, to be filled in (not NULL
-	 * even when there are none); NULL when out of memory. */
-	void *(*emit)(nno_lowering *l, const nno_op_class *cls, const int *inputs, int n_in, nno_shape out, int first_param,
-	              int n_param);
+	/* Adds a node: op class, inputs (0..n_in-1 are the layer's inputs, n_in + k is the output of the k-th node
+	 * emitted), output shape, and which of the layer's parameters it gets. Returns its attributes, zeroed, to be
+	 * filled in (not NULL even when there are none); NULL when out of memory. */
+	void *(*emit)(nno_lowering *l, const nno_op_class *cls, const int *inputs, int n_in, nno_shape out,
+		      int first_param, int n_param);
 };
 
 /* The common case: one op with all inputs and the first `n_param` parameters of the layer. */

@@ -1,4 +1,5 @@
-/* linear_layer.c - fully connected, semantics of torch.nn.Linear. The weight is public as (out, in), stored as (in, out). */
+/* linear_layer.c - fully connected, semantics of torch.nn.Linear. The weight is public as (out, in), stored as (in,
+ * out). */
 #include "layer/layer.h"
 
 typedef struct linear {
@@ -20,7 +21,7 @@ static nnopt_status check(const void *state)
 	const linear *s = state;
 	if (s->out_features < 1 || s->out_features > INT32_MAX)
 		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "linear: out_features %lld, 1 to %d wanted",
-		                (long long)s->out_features, INT32_MAX);
+				(long long)s->out_features, INT32_MAX);
 	NNO_TRY(nno_layer_check_init("linear", "weight_init", s->weight_init));
 	return nno_layer_check_init("linear", "bias_init", s->bias_init);
 }
@@ -31,8 +32,8 @@ static nnopt_status shape(const nnopt_layer *layer, const nno_value *in, int n_i
 	const linear *s = layer->state;
 	if (!in->flat)
 		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT,
-		                "linear: input of rank 4 (N, %lld, %lld, %lld), rank 2 wanted: put a flatten before it",
-		                (long long)in->shape.c, (long long)in->shape.h, (long long)in->shape.w);
+				"linear: input of rank 4 (N, %lld, %lld, %lld), rank 2 wanted: put a flatten before it",
+				(long long)in->shape.c, (long long)in->shape.h, (long long)in->shape.w);
 	*out = (nno_value){ .shape = { 1, 1, s->out_features }, .flat = true };
 	return NNOPT_OK;
 }
@@ -41,14 +42,25 @@ static int parameters(const nnopt_layer *layer, const nno_value *in, int n_in, n
 {
 	(void)n_in;
 	const linear *s = layer->state;
-	spec[0] = (nno_spec){ .name = "weight", .role = NNOPT_ROLE_WEIGHT, .rank = 2,
-		              .shape = { s->out_features, in->shape.c }, .order = { 1, 0 }, .init = (int)s->weight_init,
-		              .value = s->weight_value, .fan_in = in->shape.c, .fan_out = s->out_features };
+	spec[0] = (nno_spec){ .name = "weight",
+			      .role = NNOPT_ROLE_WEIGHT,
+			      .rank = 2,
+			      .shape = { s->out_features, in->shape.c },
+			      .order = { 1, 0 },
+			      .init = (int)s->weight_init,
+			      .value = s->weight_value,
+			      .fan_in = in->shape.c,
+			      .fan_out = s->out_features };
 	if (!s->use_bias)
 		return 1;
-	spec[1] = (nno_spec){ .name = "bias", .role = NNOPT_ROLE_BIAS, .rank = 1, .shape = { s->out_features },
-		              .init = (int)s->bias_init, .value = s->bias_value, .fan_in = in->shape.c,
-		              .fan_out = s->out_features };
+	spec[1] = (nno_spec){ .name = "bias",
+			      .role = NNOPT_ROLE_BIAS,
+			      .rank = 1,
+			      .shape = { s->out_features },
+			      .init = (int)s->bias_init,
+			      .value = s->bias_value,
+			      .fan_in = in->shape.c,
+			      .fan_out = s->out_features };
 	return 2;
 }
 
@@ -62,8 +74,16 @@ static bool lower(const nnopt_layer *layer, nno_lowering *l)
 }
 
 const nno_layer_class nno_layer_linear = {
-	.kind = "linear", .min_inputs = 1, .max_inputs = 1, .state_size = sizeof(linear), .defaults = &defaults,
-	.fields = fields, .field_count = NNO_COUNT(fields), .check = check, .shape = shape, .parameters = parameters,
+	.kind = "linear",
+	.min_inputs = 1,
+	.max_inputs = 1,
+	.state_size = sizeof(linear),
+	.defaults = &defaults,
+	.fields = fields,
+	.field_count = NNO_COUNT(fields),
+	.check = check,
+	.shape = shape,
+	.parameters = parameters,
 	.lower = lower,
 };
 
@@ -75,11 +95,15 @@ nnopt_status nnopt_linear_options_init(nnopt_linear_options *options, size_t siz
 }
 
 nnopt_status nnopt_linear_create(nnopt_layer **out, nnopt_context *context, int64_t out_features,
-                                 const nnopt_linear_options *options)
+				 const nnopt_linear_options *options)
 {
 	nnopt_linear_options o = option_defaults;
 	NNO_TRY(nnopt_options_read(&o, sizeof o, options, "linear_options"));
-	linear state = { .out_features = out_features, .weight_init = o.weight_init, .bias_init = o.bias_init,
-		         .use_bias = o.use_bias != 0, .weight_value = o.weight_value, .bias_value = o.bias_value };
+	linear state = { .out_features = out_features,
+			 .weight_init = o.weight_init,
+			 .bias_init = o.bias_init,
+			 .use_bias = o.use_bias != 0,
+			 .weight_value = o.weight_value,
+			 .bias_value = o.bias_value };
 	return nno_layer_make(out, context, &nno_layer_linear, &state);
 }

@@ -33,7 +33,8 @@ static nnopt_status shape(const nnopt_layer *layer, const nno_value *in, int n_i
 {
 	const own *s = layer->state;
 	if (n_in != s->o.input_count)
-		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "%s: %d inputs, %d wanted", s->kind, n_in, s->o.input_count);
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "%s: %d inputs, %d wanted", s->kind, n_in,
+				s->o.input_count);
 	if (s->o.shape == NULL)
 		return nno_layer_same_shape(layer, in, n_in, out);
 	seen view;
@@ -43,13 +44,14 @@ static nnopt_status shape(const nnopt_layer *layer, const nno_value *in, int n_i
 	if (s->o.shape(n_in, view.shapes, view.ranks, extents, &rank, s->o.user) != NNOPT_OK)
 		return nno_fail_in(NNOPT_ERROR_CALLBACK, "%s: shape function", s->kind);
 	if (rank != 1 && rank != 3)
-		return nno_fail(NNOPT_ERROR_CALLBACK, "%s: the shape function gave rank %d, 3 (C, H, W) or 1 wanted", s->kind, rank);
+		return nno_fail(NNOPT_ERROR_CALLBACK, "%s: the shape function gave rank %d, 3 (C, H, W) or 1 wanted",
+				s->kind, rank);
 	for (int i = 0; i < rank; i++)
 		if (extents[i] < 1 || extents[i] > (int64_t)1 << 24)
-			return nno_fail(NNOPT_ERROR_CALLBACK, "%s: the shape function gave extent %lld, 1 to %d wanted", s->kind,
-			                (long long)extents[i], 1 << 24);
+			return nno_fail(NNOPT_ERROR_CALLBACK, "%s: the shape function gave extent %lld, 1 to %d wanted",
+					s->kind, (long long)extents[i], 1 << 24);
 	*out = rank == 3 ? (nno_value){ .shape = { extents[1], extents[2], extents[0] } }
-	                 : (nno_value){ .shape = { 1, 1, extents[0] }, .flat = true };
+			 : (nno_value){ .shape = { 1, 1, extents[0] }, .flat = true };
 	return NNOPT_OK;
 }
 
@@ -57,7 +59,8 @@ static bool parameter_shape(const own *s, int index, const seen *view, nno_spec 
 {
 	int64_t extents[NNOPT_MAX_RANK] = { 0 };
 	int32_t rank = 0;
-	if (s->o.parameter_shape(index, s->o.input_count, view->shapes, view->ranks, extents, &rank, s->o.user) != NNOPT_OK) {
+	if (s->o.parameter_shape(index, s->o.input_count, view->shapes, view->ranks, extents, &rank, s->o.user) !=
+	    NNOPT_OK) {
 		nno_fail_in(NNOPT_ERROR_CALLBACK, "%s: parameter_shape function", s->kind);
 		return false;
 	}
@@ -65,11 +68,17 @@ static bool parameter_shape(const own *s, int index, const seen *view, nno_spec 
 	for (int i = 0; good && i < rank; i++)
 		good = extents[i] >= 1 && extents[i] <= (int64_t)1 << 24;
 	if (!good) {
-		nno_fail(NNOPT_ERROR_CALLBACK, "%s: the parameter_shape function gave rank %d or an extent out of range", s->kind, rank);
+		nno_fail(NNOPT_ERROR_CALLBACK,
+			 "%s: the parameter_shape function gave rank %d or an extent out of range", s->kind, rank);
 		return false;
 	}
-	*spec = (nno_spec){ .name = s->names[index], .role = NNOPT_ROLE_OTHER, .rank = rank, .order = { 0, 1, 2, 3 },
-		            .init = s->o.parameter_inits[index], .value = s->o.parameter_values[index], .fan_out = extents[0] };
+	*spec = (nno_spec){ .name = s->names[index],
+			    .role = NNOPT_ROLE_OTHER,
+			    .rank = rank,
+			    .order = { 0, 1, 2, 3 },
+			    .init = s->o.parameter_inits[index],
+			    .value = s->o.parameter_values[index],
+			    .fan_out = extents[0] };
 	memcpy(spec->shape, extents, sizeof spec->shape);
 	/* PyTorch's fans: axes beyond the second are a receptive field. */
 	spec->fan_in = 1;
@@ -119,33 +128,43 @@ static void destroy(void *state)
 }
 
 static const nno_layer_class own_class = {
-	.kind = "own", .min_inputs = 1, .max_inputs = NNO_OP_MAX_INPUTS, .state_size = sizeof(own), .shape = shape,
-	.parameters = parameters, .lower = lower, .destroy = destroy, .own = true,
+	.kind = "own",
+	.min_inputs = 1,
+	.max_inputs = NNO_OP_MAX_INPUTS,
+	.state_size = sizeof(own),
+	.shape = shape,
+	.parameters = parameters,
+	.lower = lower,
+	.destroy = destroy,
+	.own = true,
 };
 
-static const nnopt_own_layer_options option_defaults = { .struct_size = sizeof(nnopt_own_layer_options), .input_count = 1 };
+static const nnopt_own_layer_options option_defaults = { .struct_size = sizeof(nnopt_own_layer_options),
+							 .input_count = 1 };
 
 static nnopt_status check_options(const nnopt_own_layer_options *o)
 {
 	if (o->forward == NULL)
 		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "own_layer_options: forward is NULL");
 	if (o->input_count < 1 || o->input_count > NNO_OP_MAX_INPUTS)
-		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "own_layer_options: input_count %d, 1 to %d wanted", o->input_count,
-		                NNO_OP_MAX_INPUTS);
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "own_layer_options: input_count %d, 1 to %d wanted",
+				o->input_count, NNO_OP_MAX_INPUTS);
 	if (o->parameter_count < 0 || o->parameter_count > NNO_OP_MAX_PARAMETERS)
 		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "own_layer_options: parameter_count %d, 0 to %d wanted",
-		                o->parameter_count, NNO_OP_MAX_PARAMETERS);
+				o->parameter_count, NNO_OP_MAX_PARAMETERS);
 	if (o->parameter_count > 0 && o->parameter_shape == NULL)
-		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "own_layer_options: %d parameters and parameter_shape is NULL",
-		                o->parameter_count);
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT,
+				"own_layer_options: %d parameters and parameter_shape is NULL", o->parameter_count);
 	for (int i = 0; i < o->parameter_count; i++) {
 		NNO_TRY(nno_layer_check_init("own_layer_options", "parameter_inits", o->parameter_inits[i]));
 		if (o->parameter_names[i] != NULL && strlen(o->parameter_names[i]) >= NNO_NAME_BYTES)
-			return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "own_layer_options: parameter_names[%d] is longer than %d bytes", i,
-			                NNO_NAME_BYTES - 1);
+			return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT,
+					"own_layer_options: parameter_names[%d] is longer than %d bytes", i,
+					NNO_NAME_BYTES - 1);
 	}
 	if (o->kind != NULL && strlen(o->kind) >= NNO_NAME_BYTES)
-		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "own_layer_options: kind is longer than %d bytes", NNO_NAME_BYTES - 1);
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "own_layer_options: kind is longer than %d bytes",
+				NNO_NAME_BYTES - 1);
 	return NNOPT_OK;
 }
 

@@ -11,10 +11,14 @@ typedef struct pool2d {
 static const pool2d defaults = { .count_include_pad = 1 };
 
 static const nno_field fields[] = {
-	NNO_FIELD(pool2d, kernel_h, NNO_FIELD_I64, true),    NNO_FIELD(pool2d, kernel_w, NNO_FIELD_I64, true),
-	NNO_FIELD(pool2d, stride_h, NNO_FIELD_I64, false),   NNO_FIELD(pool2d, stride_w, NNO_FIELD_I64, false),
-	NNO_FIELD(pool2d, padding_h, NNO_FIELD_I64, false),  NNO_FIELD(pool2d, padding_w, NNO_FIELD_I64, false),
-	NNO_FIELD(pool2d, ceil_mode, NNO_FIELD_BOOL, false), NNO_FIELD(pool2d, count_include_pad, NNO_FIELD_BOOL, false),
+	NNO_FIELD(pool2d, kernel_h, NNO_FIELD_I64, true),
+	NNO_FIELD(pool2d, kernel_w, NNO_FIELD_I64, true),
+	NNO_FIELD(pool2d, stride_h, NNO_FIELD_I64, false),
+	NNO_FIELD(pool2d, stride_w, NNO_FIELD_I64, false),
+	NNO_FIELD(pool2d, padding_h, NNO_FIELD_I64, false),
+	NNO_FIELD(pool2d, padding_w, NNO_FIELD_I64, false),
+	NNO_FIELD(pool2d, ceil_mode, NNO_FIELD_BOOL, false),
+	NNO_FIELD(pool2d, count_include_pad, NNO_FIELD_BOOL, false),
 };
 
 #define EXTENT_LIMIT ((int64_t)1 << 20)
@@ -25,13 +29,14 @@ static nnopt_status check_axis(const char *axis, int64_t kernel, int64_t stride,
 {
 	if (kernel < 1 || kernel > EXTENT_LIMIT)
 		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "pool2d: kernel_%s %lld, 1 to %lld wanted", axis,
-		                (long long)kernel, (long long)EXTENT_LIMIT);
+				(long long)kernel, (long long)EXTENT_LIMIT);
 	if (stride < 0 || stride > EXTENT_LIMIT)
 		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "pool2d: stride_%s %lld, 0 to %lld wanted", axis,
-		                (long long)stride, (long long)EXTENT_LIMIT);
+				(long long)stride, (long long)EXTENT_LIMIT);
 	if (padding < 0 || padding > kernel / 2)
-		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "pool2d: padding_%s %lld, 0 to half the kernel %lld wanted", axis,
-		                (long long)padding, (long long)kernel);
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT,
+				"pool2d: padding_%s %lld, 0 to half the kernel %lld wanted", axis, (long long)padding,
+				(long long)kernel);
 	return NNOPT_OK;
 }
 
@@ -63,8 +68,9 @@ static nnopt_status shape(const nnopt_layer *layer, const nno_value *in, int n_i
 	int64_t w = windows(in->shape.w, s->kernel_w, stride_of(s->stride_w, s->kernel_w), s->padding_w, s->ceil_mode);
 	if (h < 1 || w < 1)
 		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "%s: kernel %lldx%lld larger than padded input %lldx%lld",
-		                layer->cls->kind, (long long)s->kernel_h, (long long)s->kernel_w,
-		                (long long)(in->shape.h + 2 * s->padding_h), (long long)(in->shape.w + 2 * s->padding_w));
+				layer->cls->kind, (long long)s->kernel_h, (long long)s->kernel_w,
+				(long long)(in->shape.h + 2 * s->padding_h),
+				(long long)(in->shape.w + 2 * s->padding_w));
 	*out = (nno_value){ .shape = { h, w, in->shape.c } };
 	return NNOPT_OK;
 }
@@ -74,10 +80,13 @@ static bool lower_windows(const nnopt_layer *layer, nno_lowering *l, const nno_o
 	const pool2d *s = layer->state;
 	nno_pool_attr *attr = nno_emit_all(l, cls, 0);
 	if (attr != NULL)
-		*attr = (nno_pool_attr){ .kernel_h = s->kernel_h, .kernel_w = s->kernel_w,
-			                 .stride_h = stride_of(s->stride_h, s->kernel_h),
-			                 .stride_w = stride_of(s->stride_w, s->kernel_w), .pad_h = s->padding_h,
-			                 .pad_w = s->padding_w, .count_include_pad = s->count_include_pad != 0 };
+		*attr = (nno_pool_attr){ .kernel_h = s->kernel_h,
+					 .kernel_w = s->kernel_w,
+					 .stride_h = stride_of(s->stride_h, s->kernel_h),
+					 .stride_w = stride_of(s->stride_w, s->kernel_w),
+					 .pad_h = s->padding_h,
+					 .pad_w = s->padding_w,
+					 .count_include_pad = s->count_include_pad != 0 };
 	return attr != NULL;
 }
 
@@ -100,7 +109,7 @@ static nnopt_status adaptive_check(const void *state)
 	const adaptive *s = state;
 	if (s->out_h < 1 || s->out_w < 1 || s->out_h > EXTENT_LIMIT || s->out_w > EXTENT_LIMIT)
 		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "adaptive pool: output %lldx%lld, 1 to %lld wanted",
-		                (long long)s->out_h, (long long)s->out_w, (long long)EXTENT_LIMIT);
+				(long long)s->out_h, (long long)s->out_w, (long long)EXTENT_LIMIT);
 	return NNOPT_OK;
 }
 
@@ -134,43 +143,86 @@ static bool lower_adaptive_avg(const nnopt_layer *layer, nno_lowering *l)
 }
 
 const nno_layer_class nno_layer_max_pool2d = {
-	.kind = "max_pool2d", .min_inputs = 1, .max_inputs = 1, .state_size = sizeof(pool2d), .defaults = &defaults,
-	.fields = fields, .field_count = NNO_COUNT(fields), .check = check, .shape = shape, .lower = lower_max,
+	.kind = "max_pool2d",
+	.min_inputs = 1,
+	.max_inputs = 1,
+	.state_size = sizeof(pool2d),
+	.defaults = &defaults,
+	.fields = fields,
+	.field_count = NNO_COUNT(fields),
+	.check = check,
+	.shape = shape,
+	.lower = lower_max,
 };
 const nno_layer_class nno_layer_avg_pool2d = {
-	.kind = "avg_pool2d", .min_inputs = 1, .max_inputs = 1, .state_size = sizeof(pool2d), .defaults = &defaults,
-	.fields = fields, .field_count = NNO_COUNT(fields), .check = check, .shape = shape, .lower = lower_avg,
+	.kind = "avg_pool2d",
+	.min_inputs = 1,
+	.max_inputs = 1,
+	.state_size = sizeof(pool2d),
+	.defaults = &defaults,
+	.fields = fields,
+	.field_count = NNO_COUNT(fields),
+	.check = check,
+	.shape = shape,
+	.lower = lower_avg,
 };
 const nno_layer_class nno_layer_adaptive_max_pool2d = {
-	.kind = "adaptive_max_pool2d", .min_inputs = 1, .max_inputs = 1, .state_size = sizeof(adaptive),
-	.fields = adaptive_fields, .field_count = NNO_COUNT(adaptive_fields), .check = adaptive_check,
-	.shape = adaptive_shape, .lower = lower_adaptive_max,
+	.kind = "adaptive_max_pool2d",
+	.min_inputs = 1,
+	.max_inputs = 1,
+	.state_size = sizeof(adaptive),
+	.fields = adaptive_fields,
+	.field_count = NNO_COUNT(adaptive_fields),
+	.check = adaptive_check,
+	.shape = adaptive_shape,
+	.lower = lower_adaptive_max,
 };
 const nno_layer_class nno_layer_adaptive_avg_pool2d = {
-	.kind = "adaptive_avg_pool2d", .min_inputs = 1, .max_inputs = 1, .state_size = sizeof(adaptive),
-	.fields = adaptive_fields, .field_count = NNO_COUNT(adaptive_fields), .check = adaptive_check,
-	.shape = adaptive_shape, .lower = lower_adaptive_avg,
+	.kind = "adaptive_avg_pool2d",
+	.min_inputs = 1,
+	.max_inputs = 1,
+	.state_size = sizeof(adaptive),
+	.fields = adaptive_fields,
+	.field_count = NNO_COUNT(adaptive_fields),
+	.check = adaptive_check,
+	.shape = adaptive_shape,
+	.lower = lower_adaptive_avg,
 };
 const nno_layer_class nno_layer_global_max_pool2d = {
-	.kind = "global_max_pool2d", .min_inputs = 1, .max_inputs = 1, .state_size = sizeof(adaptive), .defaults = &global,
-	.shape = adaptive_shape, .lower = lower_adaptive_max,
+	.kind = "global_max_pool2d",
+	.min_inputs = 1,
+	.max_inputs = 1,
+	.state_size = sizeof(adaptive),
+	.defaults = &global,
+	.shape = adaptive_shape,
+	.lower = lower_adaptive_max,
 };
 const nno_layer_class nno_layer_global_avg_pool2d = {
-	.kind = "global_avg_pool2d", .min_inputs = 1, .max_inputs = 1, .state_size = sizeof(adaptive), .defaults = &global,
-	.shape = adaptive_shape, .lower = lower_adaptive_avg,
+	.kind = "global_avg_pool2d",
+	.min_inputs = 1,
+	.max_inputs = 1,
+	.state_size = sizeof(adaptive),
+	.defaults = &global,
+	.shape = adaptive_shape,
+	.lower = lower_adaptive_avg,
 };
 
-static const nnopt_pool2d_options option_defaults = { .struct_size = sizeof(nnopt_pool2d_options), .count_include_pad = 1 };
+static const nnopt_pool2d_options option_defaults = { .struct_size = sizeof(nnopt_pool2d_options),
+						      .count_include_pad = 1 };
 
 static nnopt_status create(nnopt_layer **out, nnopt_context *context, const nno_layer_class *cls, int64_t kernel,
-                           const nnopt_pool2d_options *options)
+			   const nnopt_pool2d_options *options)
 {
 	nnopt_pool2d_options o = option_defaults;
 	NNO_TRY(nnopt_options_read(&o, sizeof o, options, "pool2d_options"));
 	pool2d state = { .kernel_h = o.kernel_h != 0 ? o.kernel_h : kernel,
-		         .kernel_w = o.kernel_w != 0 ? o.kernel_w : kernel, .stride_h = o.stride_h, .stride_w = o.stride_w,
-		         .padding_h = o.padding_h, .padding_w = o.padding_w, .ceil_mode = o.ceil_mode != 0,
-		         .count_include_pad = o.count_include_pad != 0 };
+			 .kernel_w = o.kernel_w != 0 ? o.kernel_w : kernel,
+			 .stride_h = o.stride_h,
+			 .stride_w = o.stride_w,
+			 .padding_h = o.padding_h,
+			 .padding_w = o.padding_w,
+			 .ceil_mode = o.ceil_mode != 0,
+			 .count_include_pad = o.count_include_pad != 0 };
 	return nno_layer_make(out, context, cls, &state);
 }
 
@@ -180,13 +232,13 @@ nnopt_status nnopt_pool2d_options_init(nnopt_pool2d_options *options, size_t siz
 }
 
 nnopt_status nnopt_max_pool2d_create(nnopt_layer **out, nnopt_context *context, int64_t kernel,
-                                     const nnopt_pool2d_options *options)
+				     const nnopt_pool2d_options *options)
 {
 	return create(out, context, &nno_layer_max_pool2d, kernel, options);
 }
 
 nnopt_status nnopt_avg_pool2d_create(nnopt_layer **out, nnopt_context *context, int64_t kernel,
-                                     const nnopt_pool2d_options *options)
+				     const nnopt_pool2d_options *options)
 {
 	return create(out, context, &nno_layer_avg_pool2d, kernel, options);
 }

@@ -1,5 +1,5 @@
-/* bce.c - binary cross-entropy on logits, as torch.nn.BCEWithLogitsLoss, in the form that never takes the exponential of
- * a positive number. */
+/* bce.c - binary cross-entropy on logits, as torch.nn.BCEWithLogitsLoss, in the form that never takes the exponential
+ * of a positive number. */
 #include "loss/loss.h"
 
 typedef struct attr {
@@ -16,8 +16,9 @@ static nnopt_status check(nno_loss_call *call)
 	NNO_TRY(nno_loss_take_target(call));
 	if (a->count > 1 && (x->rank != 2 || x->shape[1] != a->count)) {
 		char got[NNO_SHAPE_TEXT];
-		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "bce: prediction %s with %lld positive weights, (N, %lld) wanted",
-		                nno_shape_text(got, x->shape, x->rank), (long long)a->count, (long long)a->count);
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT,
+				"bce: prediction %s with %lld positive weights, (N, %lld) wanted",
+				nno_shape_text(got, x->shape, x->rank), (long long)a->count, (long long)a->count);
 	}
 	call->weight = (double)x->count;
 	call->count = call->rows;
@@ -34,15 +35,12 @@ static void run(const nno_loss_call *call, int64_t begin, int64_t end, nno_loss_
 	for (int64_t at = begin * call->columns; at < end * call->columns; at += length) {
 		double sum;
 		kernels->logit_bce_f32(call->gradient != NULL ? call->gradient + at : NULL, call->x + at, call->t + at,
-		                       by_column ? a->weights : NULL, one, (float)call->slope, length, &sum);
+				       by_column ? a->weights : NULL, one, (float)call->slope, length, &sum);
 		part->value += sum;
 	}
 }
 
-static void release(void *of, const nno_alloc *alloc)
-{
-	nno_delete(alloc, ((attr *)of)->weights);
-}
+static void release(void *of, const nno_alloc *alloc) { nno_delete(alloc, ((attr *)of)->weights); }
 
 const nno_loss_class nno_loss_bce = {
 	.name = "bce",
@@ -62,7 +60,8 @@ nnopt_status nnopt_bce_with_logits_create(nnopt_loss **out, nnopt_context *conte
 	nnopt_bce_options o = defaults;
 	attr a = { 0 };
 	NNO_TRY(nnopt_options_read(&o, sizeof o, options, "bce_options"));
-	NNO_TRY(nno_loss_copy_weights(&a.weights, context, o.positive_weights, o.positive_weight_count, "bce: positive_weights"));
+	NNO_TRY(nno_loss_copy_weights(&a.weights, context, o.positive_weights, o.positive_weight_count,
+				      "bce: positive_weights"));
 	a.count = o.positive_weight_count;
 	nnopt_status status = nno_loss_create(out, context, &nno_loss_bce, &a, o.reduction);
 	if (status != NNOPT_OK && a.weights != NULL)

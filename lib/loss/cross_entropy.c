@@ -1,8 +1,7 @@
-/* cross_entropy.c - softmax cross-entropy on logits, as torch.nn.CrossEntropyLoss. With p the softmax of a row, both kinds
- * of targets come to a loss -sum q log p and a gradient (sum q) p - q:
- *   class y:       q = (1 - s) w[y] at y, plus s / C w everywhere    (s the label smoothing, w the class weights)
- *   probabilities: q = w ((1 - s) t + s / C)
- * The mean divides by the sum of w[y] for classes, by N for probabilities. */
+/* cross_entropy.c - softmax cross-entropy on logits, as torch.nn.CrossEntropyLoss. With p the softmax of a row, both
+ * kinds of targets come to a loss -sum q log p and a gradient (sum q) p - q: class y:       q = (1 - s) w[y] at y, plus
+ * s / C w everywhere    (s the label smoothing, w the class weights) probabilities: q = w ((1 - s) t + s / C) The mean
+ * divides by the sum of w[y] for classes, by N for probabilities. */
 #include "loss/loss.h"
 
 #include <math.h>
@@ -23,7 +22,7 @@ static const nnopt_cross_entropy_options defaults = {
 static int64_t label_of(const nnopt_tensor *target, int64_t row)
 {
 	return target->dtype == NNOPT_I32 ? ((const int32_t *)(const void *)target->data)[row]
-	                                  : ((const int64_t *)(const void *)target->data)[row];
+					  : ((const int64_t *)(const void *)target->data)[row];
 }
 
 static nnopt_status check_labels(nno_loss_call *call)
@@ -33,15 +32,16 @@ static nnopt_status check_labels(nno_loss_call *call)
 	if (t->rank != 1 || t->shape[0] != call->rows) {
 		char got[NNO_SHAPE_TEXT];
 		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "cross_entropy: target %s, (%lld) class indices wanted",
-		                nno_shape_text(got, t->shape, t->rank), (long long)call->rows);
+				nno_shape_text(got, t->shape, t->rank), (long long)call->rows);
 	}
 	for (int64_t i = 0; i < call->rows; i++) {
 		int64_t label = label_of(t, i);
 		if (label == a->ignore)
 			continue;
 		if (label < 0 || label >= call->columns)
-			return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "cross_entropy: label %lld of sample %lld, 0 to %lld wanted",
-			                (long long)label, (long long)i, (long long)call->columns - 1);
+			return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT,
+					"cross_entropy: label %lld of sample %lld, 0 to %lld wanted", (long long)label,
+					(long long)i, (long long)call->columns - 1);
 		call->weight += a->weights != NULL ? (double)a->weights[label] : 1.0;
 		call->count++;
 	}
@@ -54,15 +54,17 @@ static nnopt_status check(nno_loss_call *call)
 	const nnopt_tensor *x = call->prediction, *t = call->target;
 	if (x->rank != 2 || x->shape[1] < 1 || (a->weights != NULL && x->shape[1] != a->count)) {
 		char got[NNO_SHAPE_TEXT];
-		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "cross_entropy: prediction %s with %lld class weights, (N, classes) wanted",
-		                nno_shape_text(got, x->shape, x->rank), (long long)a->count);
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT,
+				"cross_entropy: prediction %s with %lld class weights, (N, classes) wanted",
+				nno_shape_text(got, x->shape, x->rank), (long long)a->count);
 	}
 	call->columns = x->shape[1];
 	if (t->dtype == NNOPT_I32 || t->dtype == NNOPT_I64)
 		return check_labels(call);
 	if (t->dtype != NNOPT_F32)
-		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "cross_entropy: target %s, i32 or i64 classes or f32 probabilities wanted",
-		                nnopt_dtype_name(t->dtype));
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT,
+				"cross_entropy: target %s, i32 or i64 classes or f32 probabilities wanted",
+				nnopt_dtype_name(t->dtype));
 	NNO_TRY(nno_loss_take_target(call));
 	call->weight = (double)call->rows;
 	call->count = call->rows;
@@ -90,7 +92,8 @@ static bool is_first(const float *x, int64_t at, float top)
 }
 
 /* Class y; `g` holds the exponentials. */
-static void run_class(const nno_loss_call *call, const float *x, float *g, const float sums[2], int64_t y, nno_loss_part *part)
+static void run_class(const nno_loss_call *call, const float *x, float *g, const float sums[2], int64_t y,
+		      nno_loss_part *part)
 {
 	const attr *a = call->loss->attr;
 	const nno_kernels *kernels = call->loss->context->kernels;
@@ -109,7 +112,8 @@ static void run_class(const nno_loss_call *call, const float *x, float *g, const
 		return;
 	double k = call->slope * (at_label + mass) / (double)sums[1];
 	if (a->smoothing > 0.0f)
-		kernels->target_gradient_f32(g, (float)k, a->weights, NULL, 0.0f, (float)(call->slope * everywhere), call->columns);
+		kernels->target_gradient_f32(g, (float)k, a->weights, NULL, 0.0f, (float)(call->slope * everywhere),
+					     call->columns);
 	else
 		kernels->scale_f32(g, g, (float)k, call->columns);
 	g[y] -= (float)(call->slope * at_label);
@@ -117,7 +121,7 @@ static void run_class(const nno_loss_call *call, const float *x, float *g, const
 
 /* Probabilities t. */
 static void run_soft(const nno_loss_call *call, const float *x, const float *t, float *g, const float sums[2],
-                     nno_loss_part *part)
+		     nno_loss_part *part)
 {
 	const attr *a = call->loss->attr;
 	const nno_kernels *kernels = call->loss->context->kernels;
@@ -128,7 +132,8 @@ static void run_soft(const nno_loss_call *call, const float *x, const float *t, 
 	part->correct += !isnan(sums[1]) && is_first(x, arg_max(t, call->columns), sums[0]);
 	if (g != NULL)
 		kernels->target_gradient_f32(g, (float)(call->slope * (double)q[0] / (double)sums[1]), a->weights, t,
-		                             (float)(call->slope * keep), (float)(call->slope * everywhere), call->columns);
+					     (float)(call->slope * keep), (float)(call->slope * everywhere),
+					     call->columns);
 }
 
 static void run(const nno_loss_call *call, int64_t begin, int64_t end, nno_loss_part *part)
@@ -153,10 +158,7 @@ static void run(const nno_loss_call *call, int64_t begin, int64_t end, nno_loss_
 	}
 }
 
-static void release(void *of, const nno_alloc *alloc)
-{
-	nno_delete(alloc, ((attr *)of)->weights);
-}
+static void release(void *of, const nno_alloc *alloc) { nno_delete(alloc, ((attr *)of)->weights); }
 
 const nno_loss_class nno_loss_cross_entropy = {
 	.name = "cross_entropy",
@@ -171,15 +173,18 @@ nnopt_status nnopt_cross_entropy_options_init(nnopt_cross_entropy_options *optio
 	return nnopt_options_init(options, size, &defaults, sizeof defaults, "cross_entropy_options");
 }
 
-nnopt_status nnopt_cross_entropy_create(nnopt_loss **out, nnopt_context *context, const nnopt_cross_entropy_options *options)
+nnopt_status nnopt_cross_entropy_create(nnopt_loss **out, nnopt_context *context,
+					const nnopt_cross_entropy_options *options)
 {
 	nnopt_cross_entropy_options o = defaults;
 	attr a = { 0 };
 	NNO_TRY(nnopt_options_read(&o, sizeof o, options, "cross_entropy_options"));
 	if (!(o.label_smoothing >= 0.0f && o.label_smoothing < 1.0f))
-		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "cross_entropy: label_smoothing %g, at least 0 and below 1 wanted",
-		                (double)o.label_smoothing);
-	NNO_TRY(nno_loss_copy_weights(&a.weights, context, o.class_weights, o.class_weight_count, "cross_entropy: class_weights"));
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT,
+				"cross_entropy: label_smoothing %g, at least 0 and below 1 wanted",
+				(double)o.label_smoothing);
+	NNO_TRY(nno_loss_copy_weights(&a.weights, context, o.class_weights, o.class_weight_count,
+				      "cross_entropy: class_weights"));
 	a.count = o.class_weight_count;
 	a.ignore = o.ignore_index;
 	a.smoothing = o.label_smoothing;

@@ -7,12 +7,14 @@
 #include <string.h>
 
 nnopt_status nno_loss_create(nnopt_loss **out, nnopt_context *context, const nno_loss_class *cls, const void *attr,
-                             int32_t reduction)
+			     int32_t reduction)
 {
 	if (out == NULL || context == NULL)
-		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "%s_create: %s is NULL", cls->name, out == NULL ? "out" : "context");
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "%s_create: %s is NULL", cls->name,
+				out == NULL ? "out" : "context");
 	if (reduction != NNOPT_REDUCTION_MEAN && reduction != NNOPT_REDUCTION_SUM)
-		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "%s: reduction %d, mean (0) or sum (1) wanted", cls->name, (int)reduction);
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "%s: reduction %d, mean (0) or sum (1) wanted", cls->name,
+				(int)reduction);
 	const nno_alloc *alloc = &context->alloc;
 	nnopt_loss *loss = nno_new(alloc, sizeof *loss);
 	if (loss == NULL)
@@ -45,7 +47,8 @@ void nnopt_loss_destroy(nnopt_loss *loss)
 	nno_context_drop(context);
 }
 
-nnopt_status nno_loss_copy_weights(float **out, nnopt_context *context, const float *weights, int64_t count, const char *what)
+nnopt_status nno_loss_copy_weights(float **out, nnopt_context *context, const float *weights, int64_t count,
+				   const char *what)
 {
 	*out = NULL;
 	if (weights == NULL && count == 0)
@@ -53,12 +56,13 @@ nnopt_status nno_loss_copy_weights(float **out, nnopt_context *context, const fl
 	if (context == NULL)
 		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "%s: context is NULL", what);
 	if (weights == NULL || count < 1)
-		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "%s: %lld weights at %s, both or neither wanted", what, (long long)count,
-		                weights == NULL ? "NULL" : "an address");
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "%s: %lld weights at %s, both or neither wanted", what,
+				(long long)count, weights == NULL ? "NULL" : "an address");
 	for (int64_t i = 0; i < count; i++)
 		if (!(isfinite(weights[i]) && weights[i] >= 0.0f))
-			return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "%s: weight %lld is %g, finite and at least 0 wanted", what,
-			                (long long)i, (double)weights[i]);
+			return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT,
+					"%s: weight %lld is %g, finite and at least 0 wanted", what, (long long)i,
+					(double)weights[i]);
 	float *copy = nno_new_array(&context->alloc, (size_t)count, sizeof *copy);
 	if (copy == NULL)
 		return nno_fail_memory(what, (size_t)count * sizeof *copy);
@@ -78,9 +82,9 @@ nnopt_status nno_loss_take_target(nno_loss_call *call)
 	nnopt_loss *loss = call->loss;
 	if (t->dtype != NNOPT_F32 || !same_shape(x, t)) {
 		char got[NNO_SHAPE_TEXT], wanted[NNO_SHAPE_TEXT];
-		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "%s: target %s %s, f32 %s as the prediction wanted", loss->cls->name,
-		                nnopt_dtype_name(t->dtype), nno_shape_text(got, t->shape, t->rank),
-		                nno_shape_text(wanted, x->shape, x->rank));
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "%s: target %s %s, f32 %s as the prediction wanted",
+				loss->cls->name, nnopt_dtype_name(t->dtype), nno_shape_text(got, t->shape, t->rank),
+				nno_shape_text(wanted, x->shape, x->rank));
 	}
 	if (t->layout != x->layout) {
 		nnopt_tensor *turned = loss->turned;
@@ -100,15 +104,16 @@ static nnopt_status check_gradient(const nnopt_loss *loss, const nnopt_tensor *x
 {
 	if (gradient->dtype != NNOPT_F32 || !same_shape(x, gradient) || gradient->layout != x->layout) {
 		char got[NNO_SHAPE_TEXT], wanted[NNO_SHAPE_TEXT];
-		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "%s: gradient %s %s, f32 %s in the prediction's layout wanted",
-		                loss->cls->name, nnopt_dtype_name(gradient->dtype),
-		                nno_shape_text(got, gradient->shape, gradient->rank), nno_shape_text(wanted, x->shape, x->rank));
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT,
+				"%s: gradient %s %s, f32 %s in the prediction's layout wanted", loss->cls->name,
+				nnopt_dtype_name(gradient->dtype), nno_shape_text(got, gradient->shape, gradient->rank),
+				nno_shape_text(wanted, x->shape, x->rank));
 	}
 	const char *a = x->data, *b = gradient->data;
 	size_t bytes = nnopt_tensor_bytes(x);
 	if (bytes > 0 && a < b + bytes && b < a + bytes)
-		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "%s: gradient overlaps the prediction, memory of its own wanted",
-		                loss->cls->name);
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT,
+				"%s: gradient overlaps the prediction, memory of its own wanted", loss->cls->name);
 	return NNOPT_OK;
 }
 
@@ -165,15 +170,17 @@ static nnopt_status compute(nno_loss_call *call, nnopt_loss_result *result)
 }
 
 nnopt_status nnopt_loss_compute(nnopt_loss *loss, const nnopt_tensor *prediction, const nnopt_tensor *target,
-                                float gradient_scale, nnopt_tensor *gradient, nnopt_loss_result *result)
+				float gradient_scale, nnopt_tensor *gradient, nnopt_loss_result *result)
 {
 	if (loss == NULL || prediction == NULL || target == NULL)
 		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "loss_compute: %s is NULL",
-		                loss == NULL ? "loss" : prediction == NULL ? "prediction" : "target");
+				loss == NULL         ? "loss"
+				: prediction == NULL ? "prediction"
+						     : "target");
 	NNO_TRY(nnopt_result_check(result, "loss_result"));
 	if (prediction->dtype != NNOPT_F32)
 		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "%s: prediction %s, f32 wanted", loss->cls->name,
-		                nnopt_dtype_name(prediction->dtype));
+				nnopt_dtype_name(prediction->dtype));
 	if (gradient != NULL)
 		NNO_TRY(check_gradient(loss, prediction, gradient));
 	int64_t rows = prediction->rank > 0 ? prediction->shape[0] : 1;

@@ -1,5 +1,5 @@
-/* loss.h - the class of a loss. A loss cuts its work into chunks of rows by shape alone; each chunk leaves a nno_loss_part,
- * and the parts are added in order: same bits at any thread count. */
+/* loss.h - the class of a loss. A loss cuts its work into chunks of rows by shape alone; each chunk leaves a
+ * nno_loss_part, and the parts are added in order: same bits at any thread count. */
 #ifndef NNO_LOSS_H
 #define NNO_LOSS_H
 
@@ -22,15 +22,15 @@ typedef struct nno_loss_call {
 	nnopt_loss *loss;
 	const nnopt_tensor *prediction, *target;
 	const float *x;
-	float *gradient;    /* NULL: value only */
-	float scale;        /* of the gradient */
+	float *gradient; /* NULL: value only */
+	float scale;     /* of the gradient */
 	int64_t rows, columns, rows_in_chunk;
 	nno_loss_part *parts;
 	/* Filled by check(): */
-	const float *t;     /* targets of the prediction's shape, in its layout; NULL for class indices */
-	double weight;      /* nnopt_loss_result.weight */
-	int64_t count;      /* nnopt_loss_result.count */
-	double slope;       /* factor of each row's gradient: scale, over `weight` when the mean is asked for */
+	const float *t; /* targets of the prediction's shape, in its layout; NULL for class indices */
+	double weight;  /* nnopt_loss_result.weight */
+	int64_t count;  /* nnopt_loss_result.count */
+	double slope;   /* factor of each row's gradient: scale, over `weight` when the mean is asked for */
 } nno_loss_call;
 
 typedef struct nno_loss_class {
@@ -57,13 +57,14 @@ struct nnopt_loss {
 
 /* The constructor's common part: takes over what `attr` points to when it succeeds, and copies it. */
 nnopt_status nno_loss_create(nnopt_loss **out, nnopt_context *context, const nno_loss_class *cls, const void *attr,
-                             int32_t reduction);
+			     int32_t reduction);
 
 /* For check(): f32 targets of the prediction's shape; sets call->t. */
 nnopt_status nno_loss_take_target(nno_loss_call *call);
 
 /* Copies `count` weights, each finite and at least 0; *out is NULL for none. */
-nnopt_status nno_loss_copy_weights(float **out, nnopt_context *context, const float *weights, int64_t count, const char *what);
+nnopt_status nno_loss_copy_weights(float **out, nnopt_context *context, const float *weights, int64_t count,
+				   const char *what);
 
 #define NNO_LOSS(name) extern const nno_loss_class nno_loss_##name;
 #include "loss/kinds.inc"

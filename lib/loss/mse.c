@@ -12,9 +12,9 @@ static nnopt_status check(nno_loss_call *call)
 static void run(const nno_loss_call *call, int64_t begin, int64_t end, nno_loss_part *part)
 {
 	int64_t at = begin * call->columns;
-	call->loss->context->kernels->squared_error_f32(call->gradient != NULL ? call->gradient + at : NULL, call->x + at,
-	                                                call->t + at, (float)(2.0 * call->slope),
-	                                                (end - begin) * call->columns, &part->value);
+	call->loss->context->kernels->squared_error_f32(call->gradient != NULL ? call->gradient + at : NULL,
+							call->x + at, call->t + at, (float)(2.0 * call->slope),
+							(end - begin) * call->columns, &part->value);
 }
 
 const nno_loss_class nno_loss_mse = {

@@ -21,7 +21,9 @@ typedef struct blocks {
 
 static void add_block(blocks *b, size_t size, size_t *offset, int from, int to)
 {
-	b->items[b->n] = (block){ .size = nno_size_round_up(size, NNO_ALIGNMENT), .offset = offset, .from = from, .to = to, .order = b->n };
+	b->items[b->n] = (block){
+		.size = nno_size_round_up(size, NNO_ALIGNMENT), .offset = offset, .from = from, .to = to, .order = b->n
+	};
 	b->n++;
 }
 
@@ -53,7 +55,8 @@ static size_t find_place(const blocks *b, int placed, const block *item)
 
 static bool value_bytes(const nno_graph_value *v, int64_t batch, size_t *bytes)
 {
-	return nno_size_mul((size_t)nno_shape_count(v->shape) * sizeof(float), (size_t)batch, bytes) && *bytes < SIZE_MAX / 4;
+	return nno_size_mul((size_t)nno_shape_count(v->shape) * sizeof(float), (size_t)batch, bytes) &&
+	       *bytes < SIZE_MAX / 4;
 }
 
 /* An op runs in place when nobody else needs what it overwrites, forward and backward. */
@@ -68,7 +71,7 @@ static void share_in_place(nno_graph *g)
 		if (src->consumers != 1)
 			continue;
 		bool kept = (node->in_backward && nno_op_needs_src(&node->op)) ||
-		            (producer->in_backward && nno_op_needs_dst(&producer->op));
+			    (producer->in_backward && nno_op_needs_dst(&producer->op));
 		if (!kept)
 			g->values[node->output].storage = src->storage;
 		if (node->in_backward && src->wants_gradient)
@@ -129,13 +132,15 @@ static void plan_adding(nno_graph *g, int64_t batch, blocks *b)
 		for (int i = g->n_ops - 1; i >= 0; i--) {
 			nno_graph_op *node = &g->ops[i];
 			for (int k = 0; k < node->op.n_in; k++) {
-				if (node->removed || !node->in_backward || node->inputs[k] != v || !node->op.wants_dsrc[k])
+				if (node->removed || !node->in_backward || node->inputs[k] != v ||
+				    !node->op.wants_dsrc[k])
 					continue;
 				node->run.dsrc_add[k] = written && node->op.cls->can_add;
 				node->plan_adds[k] = written && !node->op.cls->can_add;
 				size_t bytes;
 				if (node->plan_adds[k] && value_bytes(&g->values[v], batch, &bytes))
-					add_block(b, bytes, &node->scratch_offset[k], 2 * g->n_ops - i, 2 * g->n_ops - i);
+					add_block(b, bytes, &node->scratch_offset[k], 2 * g->n_ops - i,
+						  2 * g->n_ops - i);
 				written = true;
 			}
 		}
@@ -157,7 +162,8 @@ static bool gather_blocks(nno_graph *g, int64_t batch, bool input_gradient, bloc
 	}
 	for (int i = 0; i < g->n_ops; i++)
 		if (!g->ops[i].removed && g->ops[i].op.saved_bytes > 0)
-			add_block(b, g->ops[i].op.saved_bytes, &g->ops[i].saved_offset, i, g->ops[i].in_backward ? 2 * g->n_ops - i : i);
+			add_block(b, g->ops[i].op.saved_bytes, &g->ops[i].saved_offset, i,
+				  g->ops[i].in_backward ? 2 * g->n_ops - i : i);
 	plan_adding(g, batch, b);
 	return true;
 }

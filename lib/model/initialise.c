@@ -1,5 +1,5 @@
-/* initialise.c - first values. Drawn in public order from a stream of (seed, parameter number), so that neither the storage
- * order nor the other parameters matter. */
+/* initialise.c - first values. Drawn in public order from a stream of (seed, parameter number), so that neither the
+ * storage order nor the other parameters matter. */
 #include "model/model.h"
 
 #include "base/rng.h"
@@ -31,9 +31,10 @@ static void subtract_rows(double *v, const double *q, int64_t n, int64_t width)
 	}
 }
 
-/* Orthonormal rows (or columns, of a tall matrix) by Gram-Schmidt, each row subtracted twice, which keeps them orthogonal
- * to working precision (Giraud et al. 2005). Random rows are independent with probability 1. */
-static nnopt_status fill_orthogonal(const nnopt_model *model, nno_rng *r, float *dst, const nno_spec *spec, int64_t count)
+/* Orthonormal rows (or columns, of a tall matrix) by Gram-Schmidt, each row subtracted twice, which keeps them
+ * orthogonal to working precision (Giraud et al. 2005). Random rows are independent with probability 1. */
+static nnopt_status fill_orthogonal(const nnopt_model *model, nno_rng *r, float *dst, const nno_spec *spec,
+				    int64_t count)
 {
 	int64_t rows = spec->shape[0];
 	int64_t columns = count / rows;

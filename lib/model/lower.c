@@ -27,7 +27,8 @@ static bool grow_graph(nno_graph *g)
 	return true;
 }
 
-static void *emit(nno_lowering *base, const nno_op_class *cls, const int *inputs, int n_in, nno_shape out, int first_param, int n_param)
+static void *emit(nno_lowering *base, const nno_op_class *cls, const int *inputs, int n_in, nno_shape out,
+		  int first_param, int n_param)
 {
 	lowering *l = (lowering *)(void *)base;
 	nno_graph *g = l->graph;
@@ -45,14 +46,16 @@ static void *emit(nno_lowering *base, const nno_op_class *cls, const int *inputs
 	node->first_param = l->node->first_param + first_param;
 	node->node = l->node_index;
 	for (int i = 0; i < n_in; i++) {
-		int value = inputs[i] < base->n_in ? l->inputs[inputs[i]] : g->ops[l->first_op + inputs[i] - base->n_in].output;
+		int value =
+		    inputs[i] < base->n_in ? l->inputs[inputs[i]] : g->ops[l->first_op + inputs[i] - base->n_in].output;
 		node->inputs[i] = value;
 		node->op.in[i] = g->values[value].shape;
 		g->values[value].consumers++;
 	}
 	node->output = g->n_values;
-	g->values[g->n_values] = (nno_graph_value){ .shape = out, .producer = g->n_ops, .storage = g->n_values,
-		                                    .gradient_storage = g->n_values };
+	g->values[g->n_values] = (nno_graph_value){
+		.shape = out, .producer = g->n_ops, .storage = g->n_values, .gradient_storage = g->n_values
+	};
 	g->n_values++;
 	g->n_ops++;
 	return node->op.attr;
@@ -91,7 +94,8 @@ static void mark_gradients(nno_graph *g, const nnopt_model *model)
 		}
 		for (int k = 0; k < node->op.n_param; k++) {
 			const nno_param *p = &model->params[node->first_param + k];
-			node->op.wants_dparam = node->op.wants_dparam || (p->spec.role != NNOPT_ROLE_STATE && !p->frozen);
+			node->op.wants_dparam =
+			    node->op.wants_dparam || (p->spec.role != NNOPT_ROLE_STATE && !p->frozen);
 		}
 		node->in_backward = g->training && (wanted || node->op.wants_dparam);
 		g->values[node->output].wants_gradient = node->in_backward;
@@ -105,7 +109,9 @@ nnopt_status nno_graph_lower(nno_graph *g, const nnopt_model *model, bool traini
 	int *value_of_node = nno_new_array(g->alloc, (size_t)model->n_nodes + 1, sizeof(int));
 	if (value_of_node == NULL)
 		return nno_fail_memory("plan", (size_t)model->n_nodes * sizeof(int));
-	g->values[0] = (nno_graph_value){ .shape = model->input.shape, .producer = -1, .wants_gradient = training && input_gradient };
+	g->values[0] = (nno_graph_value){ .shape = model->input.shape,
+					  .producer = -1,
+					  .wants_gradient = training && input_gradient };
 	g->n_values = 1;
 	nnopt_status status = NNOPT_OK;
 	for (int i = 0; i < model->n_nodes && status == NNOPT_OK; i++)

@@ -36,7 +36,8 @@ static void default_name(const nnopt_model *model, const nnopt_layer *layer, cha
 nnopt_status nnopt_model_create(nnopt_model **out, nnopt_context *context)
 {
 	if (out == NULL || context == NULL)
-		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "model_create: %s is NULL", out == NULL ? "out" : "context");
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "model_create: %s is NULL",
+				out == NULL ? "out" : "context");
 	nnopt_model *model = nno_new(&context->alloc, sizeof *model);
 	if (model == NULL)
 		return nno_fail_memory("model_create", sizeof *model);
@@ -62,10 +63,7 @@ void nnopt_model_destroy(nnopt_model *model)
 	nno_context_drop(context);
 }
 
-nnopt_context *nnopt_model_context(const nnopt_model *model)
-{
-	return model == NULL ? NULL : model->context;
-}
+nnopt_context *nnopt_model_context(const nnopt_model *model) { return model == NULL ? NULL : model->context; }
 
 nnopt_status nnopt_model_add(nnopt_model *model, nnopt_layer *layer)
 {
@@ -75,30 +73,38 @@ nnopt_status nnopt_model_add(nnopt_model *model, nnopt_layer *layer)
 	return nnopt_model_connect(model, layer, &last, 1, NULL);
 }
 
-static nnopt_status check_connect(const nnopt_model *model, const nnopt_layer *layer, const int32_t *inputs, int32_t count)
+static nnopt_status check_connect(const nnopt_model *model, const nnopt_layer *layer, const int32_t *inputs,
+				  int32_t count)
 {
 	if (model == NULL || layer == NULL || inputs == NULL)
 		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "model_connect: %s is NULL",
-		                model == NULL ? "model" : layer == NULL ? "layer" : "inputs");
+				model == NULL   ? "model"
+				: layer == NULL ? "layer"
+						: "inputs");
 	if (model->built)
 		return nno_fail(NNOPT_ERROR_STATE, "model_connect: the model is built, layers are added before");
 	if (layer->context != model->context)
-		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "model_connect: the %s layer is of another context", layer->cls->kind);
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "model_connect: the %s layer is of another context",
+				layer->cls->kind);
 	if (layer->in_model)
-		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "model_connect: the %s layer is in a model already", layer->cls->kind);
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "model_connect: the %s layer is in a model already",
+				layer->cls->kind);
 	if (count < layer->cls->min_inputs || count > layer->cls->max_inputs)
 		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "model_connect: %d inputs to %s, %d to %d wanted", count,
-		                layer->cls->kind, layer->cls->min_inputs, layer->cls->max_inputs);
+				layer->cls->kind, layer->cls->min_inputs, layer->cls->max_inputs);
 	for (int i = 0; i < count; i++)
 		if (inputs[i] < 0 || inputs[i] > model->n_nodes)
-			return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "model_connect: inputs[%d] is node %d, 0 to %d wanted", i,
-			                inputs[i], model->n_nodes);
+			return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT,
+					"model_connect: inputs[%d] is node %d, 0 to %d wanted", i, inputs[i],
+					model->n_nodes);
 	if (layer->name[0] != '\0' && name_taken(model, layer->name))
-		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "model_connect: a layer called '%s' is there already", layer->name);
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "model_connect: a layer called '%s' is there already",
+				layer->name);
 	return NNOPT_OK;
 }
 
-nnopt_status nnopt_model_connect(nnopt_model *model, nnopt_layer *layer, const int32_t *inputs, int32_t count, int32_t *out_node)
+nnopt_status nnopt_model_connect(nnopt_model *model, nnopt_layer *layer, const int32_t *inputs, int32_t count,
+				 int32_t *out_node)
 {
 	NNO_TRY(check_connect(model, layer, inputs, count));
 	size_t bytes = ((size_t)model->n_nodes + 1) * sizeof(nno_node);
@@ -141,8 +147,10 @@ static nnopt_status check_used(const nnopt_model *model)
 			for (int k = 0; k < model->nodes[j].n_in; k++)
 				used = used || model->nodes[j].inputs[k] == i + 1;
 		if (!used)
-			return nno_fail(NNOPT_ERROR_STATE, "model_build: the output of layer '%s' is used by no other, and it is not the last",
-			                model->nodes[i].name);
+			return nno_fail(
+			    NNOPT_ERROR_STATE,
+			    "model_build: the output of layer '%s' is used by no other, and it is not the last",
+			    model->nodes[i].name);
 	}
 	return NNOPT_OK;
 }
@@ -159,8 +167,10 @@ static nnopt_status infer_shapes(nnopt_model *model, const nno_value *input)
 			return nno_fail_in(status, "layer '%s'", node->name);
 		int64_t extents[3] = { node->out.shape.h, node->out.shape.w, node->out.shape.c }, count;
 		if (!nno_shape_elements(extents, 3, &count) || count == 0 || count > INT64_MAX / 64)
-			return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "layer '%s': output of %lldx%lldx%lld elements is too large or empty",
-			                node->name, (long long)extents[0], (long long)extents[1], (long long)extents[2]);
+			return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT,
+					"layer '%s': output of %lldx%lldx%lld elements is too large or empty",
+					node->name, (long long)extents[0], (long long)extents[1],
+					(long long)extents[2]);
 	}
 	return NNOPT_OK;
 }
@@ -178,9 +188,11 @@ static nnopt_status lay_out(nno_param *p, int64_t *parameters, int64_t *state)
 
 static nnopt_status collect_params(nnopt_model *model, const nno_value *input)
 {
-	model->params = nno_new_array(&model->context->alloc, (size_t)model->n_nodes * NNO_OP_MAX_PARAMETERS, sizeof(nno_param));
+	model->params =
+	    nno_new_array(&model->context->alloc, (size_t)model->n_nodes * NNO_OP_MAX_PARAMETERS, sizeof(nno_param));
 	if (model->params == NULL)
-		return nno_fail_memory("model_build", (size_t)model->n_nodes * NNO_OP_MAX_PARAMETERS * sizeof(nno_param));
+		return nno_fail_memory("model_build",
+				       (size_t)model->n_nodes * NNO_OP_MAX_PARAMETERS * sizeof(nno_param));
 	for (int i = 0; i < model->n_nodes; i++) {
 		nno_node *node = &model->nodes[i];
 		node->first_param = model->n_params;
@@ -212,7 +224,8 @@ static nnopt_status allocate_blocks(nnopt_model *model)
 	model->parameters = nno_new_array(a, (size_t)model->parameter_elements, sizeof(float));
 	model->state = nno_new_array(a, (size_t)model->state_elements, sizeof(float));
 	if (model->parameters == NULL || model->state == NULL)
-		return nno_fail_memory("model_build", (size_t)(model->parameter_elements + model->state_elements) * sizeof(float));
+		return nno_fail_memory("model_build",
+				       (size_t)(model->parameter_elements + model->state_elements) * sizeof(float));
 	for (int i = 0; i < model->n_params; i++)
 		NNO_TRY(nno_param_initialise(model, i, model->context->seed));
 	return NNOPT_OK;
@@ -233,11 +246,12 @@ static void unbuild(nnopt_model *model)
 static nnopt_status input_value(int32_t rank, const int64_t *shape, nno_value *value)
 {
 	if (shape == NULL || (rank != 1 && rank != 3))
-		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "model_build: input shape of rank %d, 3 (C, H, W) or 1 (features) wanted", rank);
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT,
+				"model_build: input shape of rank %d, 3 (C, H, W) or 1 (features) wanted", rank);
 	for (int i = 0; i < rank; i++)
 		if (shape[i] < 1 || shape[i] > (int64_t)1 << 24)
-			return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "model_build: shape[%d] is %lld, 1 to %d wanted", i,
-			                (long long)shape[i], 1 << 24);
+			return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "model_build: shape[%d] is %lld, 1 to %d wanted",
+					i, (long long)shape[i], 1 << 24);
 	if (rank == 3)
 		*value = (nno_value){ .shape = { shape[1], shape[2], shape[0] } };
 	else
@@ -253,11 +267,13 @@ nnopt_status nnopt_model_build(nnopt_model *model, int32_t rank, const int64_t *
 	NNO_TRY(input_value(rank, shape, &input));
 	if (model->built) {
 		const nno_value *v = &model->input;
-		if (v->flat == input.flat && v->shape.h == input.shape.h && v->shape.w == input.shape.w && v->shape.c == input.shape.c)
+		if (v->flat == input.flat && v->shape.h == input.shape.h && v->shape.w == input.shape.w &&
+		    v->shape.c == input.shape.c)
 			return NNOPT_OK;
-		return nno_fail(NNOPT_ERROR_STATE, "model_build: built for (%lld, %lld, %lld) already, got (%lld, %lld, %lld)",
-		                (long long)v->shape.c, (long long)v->shape.h, (long long)v->shape.w, (long long)input.shape.c,
-		                (long long)input.shape.h, (long long)input.shape.w);
+		return nno_fail(NNOPT_ERROR_STATE,
+				"model_build: built for (%lld, %lld, %lld) already, got (%lld, %lld, %lld)",
+				(long long)v->shape.c, (long long)v->shape.h, (long long)v->shape.w,
+				(long long)input.shape.c, (long long)input.shape.h, (long long)input.shape.w);
 	}
 	NNO_TRY(check_used(model));
 	NNO_TRY(infer_shapes(model, &input));
@@ -285,10 +301,7 @@ int32_t nnopt_model_input_shape(const nnopt_model *model, int64_t *shape)
 	return 3;
 }
 
-uint64_t nnopt_model_step(const nnopt_model *model)
-{
-	return model == NULL ? 0 : atomic_load(&model->step);
-}
+uint64_t nnopt_model_step(const nnopt_model *model) { return model == NULL ? 0 : atomic_load(&model->step); }
 
 nnopt_status nnopt_model_set_step(nnopt_model *model, uint64_t step)
 {

@@ -14,8 +14,8 @@ typedef struct nno_node {
 	int n_in;
 	int inputs[NNO_OP_MAX_INPUTS]; /* node numbers */
 	char name[NNO_NAME_BYTES];
-	nno_value out;                 /* once built */
-	int first_param, n_param;      /* in params[], once built */
+	nno_value out;            /* once built */
+	int first_param, n_param; /* in params[], once built */
 } nno_node;
 
 typedef struct nno_param {
@@ -44,10 +44,10 @@ struct nnopt_model {
 /* A value of the lowered graph; value 0 is the input. */
 typedef struct nno_graph_value {
 	nno_shape shape;
-	int producer;      /* op number, -1 for the input */
-	int consumers;     /* how many op inputs read it */
+	int producer;  /* op number, -1 for the input */
+	int consumers; /* how many op inputs read it */
 	bool wants_gradient;
-	int storage;       /* the value whose memory it uses: itself, or one that an in-place op overwrites */
+	int storage; /* the value whose memory it uses: itself, or one that an in-place op overwrites */
 	int gradient_storage;
 	size_t offset, gradient_offset; /* of storage owners, in the arena */
 } nno_graph_value;
@@ -56,14 +56,14 @@ typedef struct nno_graph_op {
 	nno_op op;
 	int inputs[NNO_OP_MAX_INPUTS]; /* values */
 	int output;
-	int first_param;               /* in model->params */
-	int node;                      /* index in model->nodes */
+	int first_param; /* in model->params */
+	int node;        /* index in model->nodes */
 	bool removed;
 	bool in_backward;
 	size_t saved_offset;
 	size_t scratch_offset[NNO_OP_MAX_INPUTS]; /* of gradients added by the plan, for classes without can_add */
 	bool plan_adds[NNO_OP_MAX_INPUTS];
-	char fused[64];                /* kinds fused into it, for the summary */
+	char fused[64]; /* kinds fused into it, for the summary */
 	nno_run run;
 } nno_graph_op;
 
@@ -92,7 +92,7 @@ struct nnopt_plan {
 	float *staging; /* the input in NHWC, made at the first NCHW input */
 	nnopt_tensor *output, *output_gradient, *input_gradient_tensor;
 	bool forward_done;
-	int64_t n;      /* samples of the last forward */
+	int64_t n; /* samples of the last forward */
 };
 
 nnopt_model *nno_model_take(nnopt_model *model);

@@ -32,7 +32,8 @@ static nnopt_status json_of(const nnopt_model *model, char **text)
 nnopt_status nnopt_model_save(const nnopt_model *model, const char *path)
 {
 	if (model == NULL || path == NULL)
-		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "model_save: %s is NULL", model == NULL ? "model" : "path");
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "model_save: %s is NULL",
+				model == NULL ? "model" : "path");
 	if (!model->built)
 		return nno_fail(NNOPT_ERROR_STATE, "model_save: the model is not built");
 	const nno_alloc *a = &model->context->alloc;
@@ -52,7 +53,8 @@ nnopt_status nnopt_model_save(const nnopt_model *model, const char *path)
 	}
 	const char *keys[] = { "format", JSON_KEY };
 	const char *values[] = { "pt", json };
-	status = nnopt_safetensors_save(model->context, path, names, (const nnopt_tensor *const *)tensors, (int32_t)n, keys, values, 2);
+	status = nnopt_safetensors_save(model->context, path, names, (const nnopt_tensor *const *)tensors, (int32_t)n,
+					keys, values, 2);
 out:
 	destroy_tensors(a, tensors, (int)n);
 	nno_delete(a, names);
@@ -78,8 +80,8 @@ static nnopt_status read_tensors(const nnopt_model *model, nnopt_safetensors *fi
 		if (!same) {
 			char got[NNO_SHAPE_TEXT], wanted[NNO_SHAPE_TEXT];
 			return nno_fail(NNOPT_ERROR_FORMAT, "'%s' has shape %s, the model wants %s", p->name,
-			                nno_shape_text(got, tensors[i]->shape, tensors[i]->rank),
-			                nno_shape_text(wanted, p->spec.shape, p->spec.rank));
+					nno_shape_text(got, tensors[i]->shape, tensors[i]->rank),
+					nno_shape_text(wanted, p->spec.shape, p->spec.rank));
 		}
 	}
 	return NNOPT_OK;
@@ -96,7 +98,8 @@ static nnopt_status check_no_other(const nnopt_model *model, const nnopt_safeten
 	for (int32_t i = 0; i < nnopt_safetensors_count(file); i++) {
 		const char *name = nnopt_safetensors_name(file, i);
 		int32_t index;
-		if (!ends_with(name, "num_batches_tracked") && nnopt_model_find_parameter(model, name, &index) != NNOPT_OK)
+		if (!ends_with(name, "num_batches_tracked") &&
+		    nnopt_model_find_parameter(model, name, &index) != NNOPT_OK)
 			return nno_fail(NNOPT_ERROR_FORMAT, "tensor '%.100s' is not one of the model's", name);
 	}
 	return NNOPT_OK;
@@ -117,7 +120,8 @@ static nnopt_status load_weights(nnopt_model *model, nnopt_safetensors *file, bo
 		if (tensors[i] == NULL || tensors[i]->dtype == NNOPT_F32)
 			continue;
 		nnopt_tensor *plain = NULL;
-		NNO_TRY_OUT(nnopt_tensor_create(&plain, model->context, NNOPT_F32, tensors[i]->rank, tensors[i]->shape, NNOPT_NCHW));
+		NNO_TRY_OUT(nnopt_tensor_create(&plain, model->context, NNOPT_F32, tensors[i]->rank, tensors[i]->shape,
+						NNOPT_NCHW));
 		status = nnopt_tensor_copy(plain, tensors[i]);
 		nnopt_tensor_destroy(tensors[i]);
 		tensors[i] = plain;
@@ -126,7 +130,8 @@ static nnopt_status load_weights(nnopt_model *model, nnopt_safetensors *file, bo
 	}
 	for (int i = 0; i < model->n_params; i++)
 		if (tensors[i] != NULL)
-			nno_param_to_storage(&model->params[i], nno_param_data(model, &model->params[i]), nnopt_tensor_const_data(tensors[i]));
+			nno_param_to_storage(&model->params[i], nno_param_data(model, &model->params[i]),
+					     nnopt_tensor_const_data(tensors[i]));
 out:
 	destroy_tensors(a, tensors, model->n_params);
 	return status;
@@ -135,7 +140,8 @@ out:
 nnopt_status nnopt_model_load_weights(nnopt_model *model, const char *path, int32_t strict)
 {
 	if (model == NULL || path == NULL)
-		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "load_weights: %s is NULL", model == NULL ? "model" : "path");
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "load_weights: %s is NULL",
+				model == NULL ? "model" : "path");
 	if (!model->built)
 		return nno_fail(NNOPT_ERROR_STATE, "load_weights: the model is not built");
 	nnopt_safetensors *file = NULL;
@@ -149,14 +155,18 @@ nnopt_status nnopt_model_load(nnopt_model **out, nnopt_context *context, const c
 {
 	if (out == NULL || context == NULL || path == NULL)
 		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "model_load: %s is NULL",
-		                out == NULL ? "out" : context == NULL ? "context" : "path");
+				out == NULL       ? "out"
+				: context == NULL ? "context"
+						  : "path");
 	nnopt_safetensors *file = NULL;
 	nnopt_model *model = NULL;
 	nnopt_status status;
 	NNO_TRY(nnopt_safetensors_open(&file, context, path));
 	const char *json = nnopt_safetensors_metadata(file, JSON_KEY);
 	if (json == NULL) {
-		status = nno_fail(NNOPT_ERROR_FORMAT, "no \"" JSON_KEY "\" in __metadata__: build the model and use nnopt_model_load_weights");
+		status =
+		    nno_fail(NNOPT_ERROR_FORMAT,
+			     "no \"" JSON_KEY "\" in __metadata__: build the model and use nnopt_model_load_weights");
 		goto out;
 	}
 	NNO_TRY_OUT(nnopt_model_from_json(&model, context, json, strlen(json)));

@@ -40,7 +40,8 @@ static void write_layer(nno_text *t, const nnopt_model *model, const nno_node *n
 	const nno_layer_class *cls = node->layer->cls;
 	nno_text_addf(t, "    {\"kind\": \"%s\", \"name\": \"%s\", \"inputs\": [", cls->kind, node->name);
 	for (int i = 0; i < node->n_in; i++)
-		nno_text_addf(t, "%s\"%s\"", i > 0 ? ", " : "", node->inputs[i] == 0 ? "input" : model->nodes[node->inputs[i] - 1].name);
+		nno_text_addf(t, "%s\"%s\"", i > 0 ? ", " : "",
+			      node->inputs[i] == 0 ? "input" : model->nodes[node->inputs[i] - 1].name);
 	nno_text_add(t, "]");
 	for (int i = 0; i < cls->field_count; i++)
 		write_field(t, &cls->fields[i], node->layer->state);
@@ -53,15 +54,17 @@ nnopt_status nnopt_model_to_json(const nnopt_model *model, char *text, size_t si
 		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "model_to_json: model is NULL");
 	for (int i = 0; i < model->n_nodes; i++)
 		if (model->nodes[i].layer->cls->own)
-			return nno_fail(NNOPT_ERROR_UNSUPPORTED, "model_to_json: layer '%s' is the caller's own and has no JSON form",
-			                model->nodes[i].name);
+			return nno_fail(NNOPT_ERROR_UNSUPPORTED,
+					"model_to_json: layer '%s' is the caller's own and has no JSON form",
+					model->nodes[i].name);
 	nno_text t;
 	nno_text_start(&t, &model->context->alloc);
 	nno_text_addf(&t, "{\n  \"format\": \"%s\",\n  \"version\": %d,\n", FORMAT_NAME, FORMAT_VERSION);
 	int64_t shape[NNOPT_MAX_RANK];
 	int rank = nnopt_model_input_shape(model, shape);
 	if (rank == 3)
-		nno_text_addf(&t, "  \"input\": [%lld, %lld, %lld],\n", (long long)shape[0], (long long)shape[1], (long long)shape[2]);
+		nno_text_addf(&t, "  \"input\": [%lld, %lld, %lld],\n", (long long)shape[0], (long long)shape[1],
+			      (long long)shape[2]);
 	else if (rank == 1)
 		nno_text_addf(&t, "  \"input\": [%lld],\n", (long long)shape[0]);
 	nno_text_add(&t, "  \"layers\": [\n");
@@ -118,7 +121,8 @@ static nnopt_status read_state(const nno_json *j, int object, const nno_layer_cl
 	if (cls->defaults != NULL)
 		memcpy(state, cls->defaults, cls->state_size);
 	for (int key = nno_json_first(j, object); key >= 0; key = nno_json_next(j, key)) {
-		if (nno_json_equals(j, key, "kind") || nno_json_equals(j, key, "name") || nno_json_equals(j, key, "inputs"))
+		if (nno_json_equals(j, key, "kind") || nno_json_equals(j, key, "name") ||
+		    nno_json_equals(j, key, "inputs"))
 			continue;
 		const nno_field *field = field_of(cls, j, key);
 		if (field == NULL)
@@ -127,19 +131,21 @@ static nnopt_status read_state(const nno_json *j, int object, const nno_layer_cl
 	}
 	for (int i = 0; i < cls->field_count; i++)
 		if (cls->fields[i].required && nno_json_get(j, object, cls->fields[i].name) < 0)
-			return nno_fail(NNOPT_ERROR_FORMAT, "model JSON: offset %zu: %s without \"%s\"", nno_json_offset(j, object),
-			                cls->kind, cls->fields[i].name);
+			return nno_fail(NNOPT_ERROR_FORMAT, "model JSON: offset %zu: %s without \"%s\"",
+					nno_json_offset(j, object), cls->kind, cls->fields[i].name);
 	return NNOPT_OK;
 }
 
-static nnopt_status read_inputs(const nnopt_model *model, const nno_json *j, int object, int32_t inputs[NNO_OP_MAX_INPUTS], int *n)
+static nnopt_status read_inputs(const nnopt_model *model, const nno_json *j, int object,
+				int32_t inputs[NNO_OP_MAX_INPUTS], int *n)
 {
 	int list = nno_json_get(j, object, "inputs");
 	inputs[0] = model->n_nodes;
 	*n = 1;
 	if (list < 0)
 		return NNOPT_OK;
-	if (nno_json_type_of(j, list) != NNO_JSON_ARRAY || nno_json_size(j, list) < 1 || nno_json_size(j, list) > NNO_OP_MAX_INPUTS)
+	if (nno_json_type_of(j, list) != NNO_JSON_ARRAY || nno_json_size(j, list) < 1 ||
+	    nno_json_size(j, list) > NNO_OP_MAX_INPUTS)
 		return format_error(j, list, "\"inputs\" is not a list of 1 to 8 names");
 	*n = 0;
 	for (int v = nno_json_first(j, list); v >= 0; v = nno_json_next(j, v)) {
@@ -179,7 +185,8 @@ static nnopt_status read_layer(nnopt_model *model, const nno_json *j, int object
 	NNO_TRY(nno_json_text(j, kind_value, &kind));
 	const nno_layer_class *cls = nno_layer_class_of(kind);
 	if (cls == NULL) {
-		status = nno_fail(NNOPT_ERROR_FORMAT, "model JSON: offset %zu: unknown layer kind '%.60s'", nno_json_offset(j, kind_value), kind);
+		status = nno_fail(NNOPT_ERROR_FORMAT, "model JSON: offset %zu: unknown layer kind '%.60s'",
+				  nno_json_offset(j, kind_value), kind);
 		goto out;
 	}
 	state = nno_new(a, cls->state_size);
@@ -221,7 +228,8 @@ static nnopt_status read_model(nnopt_model *model, const nno_json *j)
 {
 	if (nno_json_type_of(j, 0) != NNO_JSON_OBJECT)
 		return format_error(j, 0, "not an object");
-	int format = nno_json_get(j, 0, "format"), version = nno_json_get(j, 0, "version"), layers = nno_json_get(j, 0, "layers");
+	int format = nno_json_get(j, 0, "format"), version = nno_json_get(j, 0, "version"),
+	    layers = nno_json_get(j, 0, "layers");
 	if (format < 0 || !nno_json_equals(j, format, FORMAT_NAME))
 		return format_error(j, format < 0 ? 0 : format, "\"format\" is not \"" FORMAT_NAME "\"");
 	int64_t number = 0;
@@ -239,7 +247,9 @@ nnopt_status nnopt_model_from_json(nnopt_model **out, nnopt_context *context, co
 {
 	if (out == NULL || context == NULL || text == NULL)
 		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "model_from_json: %s is NULL",
-		                out == NULL ? "out" : context == NULL ? "context" : "text");
+				out == NULL       ? "out"
+				: context == NULL ? "context"
+						  : "text");
 	nno_json *j = NULL;
 	nnopt_model *model = NULL;
 	nnopt_status status;

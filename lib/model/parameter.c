@@ -61,11 +61,13 @@ nnopt_status nno_param_tensor(const nnopt_model *model, int index, nnopt_tensor 
 static nnopt_status check_index(const char *what, const nnopt_model *model, int32_t index, const void *tensor)
 {
 	if (model == NULL || tensor == NULL)
-		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "%s: %s is NULL", what, model == NULL ? "model" : "the second object");
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "%s: %s is NULL", what,
+				model == NULL ? "model" : "the second object");
 	if (!model->built)
 		return nno_fail(NNOPT_ERROR_STATE, "%s: the model is not built", what);
 	if (index < 0 || index >= model->n_params)
-		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "%s: index %d, 0 to %d wanted", what, index, model->n_params - 1);
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "%s: index %d, 0 to %d wanted", what, index,
+				model->n_params - 1);
 	return NNOPT_OK;
 }
 
@@ -78,7 +80,8 @@ static nnopt_status check_shape(const char *what, const nno_param *p, const nnop
 		return NNOPT_OK;
 	char got[NNO_SHAPE_TEXT], wanted[NNO_SHAPE_TEXT];
 	return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "%s: '%s' from a tensor of shape %s, %s wanted", what, p->name,
-	                nno_shape_text(got, tensor->shape, tensor->rank), nno_shape_text(wanted, p->spec.shape, p->spec.rank));
+			nno_shape_text(got, tensor->shape, tensor->rank),
+			nno_shape_text(wanted, p->spec.shape, p->spec.rank));
 }
 
 /* A f32 row-major copy of `storage` through a new tensor, converted into dst. */
@@ -92,18 +95,19 @@ static nnopt_status copy_out(const nnopt_model *model, const nno_param *p, const
 	return status;
 }
 
-int32_t nnopt_model_parameter_count(const nnopt_model *model)
-{
-	return model == NULL ? 0 : model->n_params;
-}
+int32_t nnopt_model_parameter_count(const nnopt_model *model) { return model == NULL ? 0 : model->n_params; }
 
 nnopt_status nnopt_model_parameter_info(const nnopt_model *model, int32_t index, nnopt_parameter_info *info)
 {
 	NNO_TRY(check_index("parameter_info", model, index, info));
 	const nno_param *p = &model->params[index];
 	nnopt_parameter_info full = {
-		.struct_size = sizeof full, .name = p->name, .role = p->spec.role,
-		.trainable = p->spec.role != NNOPT_ROLE_STATE && !p->frozen, .rank = p->spec.rank, .count = p->count,
+		.struct_size = sizeof full,
+		.name = p->name,
+		.role = p->spec.role,
+		.trainable = p->spec.role != NNOPT_ROLE_STATE && !p->frozen,
+		.rank = p->spec.rank,
+		.count = p->count,
 		.block_offset = p->offset,
 	};
 	memcpy(full.shape, p->spec.shape, sizeof p->spec.shape);
@@ -116,14 +120,16 @@ nnopt_status nnopt_model_find_parameter(const nnopt_model *model, const char *na
 {
 	if (model == NULL || name == NULL || index == NULL)
 		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "find_parameter: %s is NULL",
-		                model == NULL ? "model" : name == NULL ? "name" : "index");
+				model == NULL  ? "model"
+				: name == NULL ? "name"
+					       : "index");
 	for (int i = 0; i < model->n_params; i++)
 		if (strcmp(model->params[i].name, name) == 0) {
 			*index = i;
 			return NNOPT_OK;
 		}
 	return nno_fail(NNOPT_ERROR_NOT_FOUND, "find_parameter: no parameter called '%.100s'%s", name,
-	                model->built ? "" : ", the model is not built");
+			model->built ? "" : ", the model is not built");
 }
 
 nnopt_status nnopt_model_get_parameter(const nnopt_model *model, int32_t index, nnopt_tensor *dst)
@@ -153,7 +159,8 @@ nnopt_status nnopt_model_get_gradient(const nnopt_model *model, int32_t index, n
 	NNO_TRY(check_index("get_gradient", model, index, dst));
 	const nno_param *p = &model->params[index];
 	if (p->spec.role == NNOPT_ROLE_STATE)
-		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "get_gradient: '%s' is state and has no gradient", p->name);
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "get_gradient: '%s' is state and has no gradient",
+				p->name);
 	if (model->gradients == NULL)
 		return nno_fail(NNOPT_ERROR_STATE, "get_gradient: no training plan was made");
 	NNO_TRY(check_shape("get_gradient", p, dst));
@@ -163,7 +170,8 @@ nnopt_status nnopt_model_get_gradient(const nnopt_model *model, int32_t index, n
 nnopt_status nnopt_model_set_trainable(nnopt_model *model, const char *prefix, int32_t trainable, int32_t *changed)
 {
 	if (model == NULL || prefix == NULL)
-		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "set_trainable: %s is NULL", model == NULL ? "model" : "prefix");
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "set_trainable: %s is NULL",
+				model == NULL ? "model" : "prefix");
 	if (!model->built)
 		return nno_fail(NNOPT_ERROR_STATE, "set_trainable: the model is not built");
 	int32_t count = 0;
@@ -187,12 +195,17 @@ nnopt_status nnopt_model_set_trainable(nnopt_model *model, const char *prefix, i
 nnopt_status nnopt_model_get_blocks(nnopt_model *model, nnopt_model_blocks *blocks)
 {
 	if (model == NULL || blocks == NULL)
-		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "get_blocks: %s is NULL", model == NULL ? "model" : "blocks");
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "get_blocks: %s is NULL",
+				model == NULL ? "model" : "blocks");
 	if (!model->built)
 		return nno_fail(NNOPT_ERROR_STATE, "get_blocks: the model is not built");
 	nnopt_model_blocks full = {
-		.struct_size = sizeof full, .parameters = model->parameters, .gradients = model->gradients,
-		.parameter_elements = model->parameter_elements, .state = model->state, .state_elements = model->state_elements,
+		.struct_size = sizeof full,
+		.parameters = model->parameters,
+		.gradients = model->gradients,
+		.parameter_elements = model->parameter_elements,
+		.state = model->state,
+		.state_elements = model->state_elements,
 	};
 	NNO_TRY(nnopt_result_check(blocks, "model_blocks"));
 	nnopt_result_give(blocks, &full, sizeof full);

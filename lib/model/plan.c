@@ -30,7 +30,8 @@ static float *value_data(const nnopt_plan *plan, int value)
 
 static float *gradient_data(const nnopt_plan *plan, int value)
 {
-	return (float *)(void *)(plan->arena + plan->graph.values[plan->graph.values[value].gradient_storage].gradient_offset);
+	return (float *)(void *)(plan->arena +
+				 plan->graph.values[plan->graph.values[value].gradient_storage].gradient_offset);
 }
 
 static void point_op(nnopt_plan *plan, nno_graph_op *node)
@@ -59,7 +60,7 @@ static void point_op(nnopt_plan *plan, nno_graph_op *node)
 	for (int k = 0; k < node->op.n_in; k++)
 		if (node->op.wants_dsrc[k])
 			run->dsrc[k] = node->plan_adds[k] ? (float *)(void *)(plan->arena + node->scratch_offset[k])
-			                                  : gradient_data(plan, node->inputs[k]);
+							  : gradient_data(plan, node->inputs[k]);
 }
 
 /* A tensor over memory of the plan, shaped as the model's value is for callers. */
@@ -68,7 +69,7 @@ static nnopt_status wrap_value(const nnopt_plan *plan, const nno_value *value, v
 	int64_t shape[4] = { plan->batch, value->shape.c, value->shape.h, value->shape.w };
 	size_t bytes = (size_t)(plan->batch * nno_shape_count(value->shape)) * sizeof(float);
 	return nnopt_tensor_wrap(out, plan->context, data, bytes, NNOPT_F32, value->flat ? 2 : 4, shape,
-	                         value->flat ? NNOPT_NCHW : NNOPT_NHWC);
+				 value->flat ? NNOPT_NCHW : NNOPT_NHWC);
 }
 
 static nnopt_status allocate(nnopt_plan *plan)
@@ -102,8 +103,8 @@ static nnopt_status check_budget(const nnopt_plan *plan, uint64_t max_bytes)
 {
 	uint64_t own = (uint64_t)plan->arena_bytes + plan->workspace_bytes;
 	if (max_bytes != 0 && own > max_bytes)
-		return nno_fail(NNOPT_ERROR_OUT_OF_MEMORY, "plan: %llu bytes needed, max_bytes is %llu", (unsigned long long)own,
-		                (unsigned long long)max_bytes);
+		return nno_fail(NNOPT_ERROR_OUT_OF_MEMORY, "plan: %llu bytes needed, max_bytes is %llu",
+				(unsigned long long)own, (unsigned long long)max_bytes);
 	return NNOPT_OK;
 }
 
@@ -119,9 +120,11 @@ static nnopt_status prepare(nnopt_plan *plan, const nnopt_plan_options *o)
 	if (o->fuse)
 		nno_graph_rewrite(g);
 	if (!book_ops(plan))
-		return nno_fail(NNOPT_ERROR_OUT_OF_MEMORY, "plan: the memory for batch %lld cannot be had", (long long)plan->batch);
+		return nno_fail(NNOPT_ERROR_OUT_OF_MEMORY, "plan: the memory for batch %lld cannot be had",
+				(long long)plan->batch);
 	if (!nno_graph_place(g, plan->batch, plan->input_gradient, &plan->arena_bytes))
-		return nno_fail(NNOPT_ERROR_OUT_OF_MEMORY, "plan: the activations of batch %lld cannot be placed", (long long)plan->batch);
+		return nno_fail(NNOPT_ERROR_OUT_OF_MEMORY, "plan: the activations of batch %lld cannot be placed",
+				(long long)plan->batch);
 	NNO_TRY(check_budget(plan, o->max_bytes));
 	return allocate(plan);
 }
@@ -129,15 +132,18 @@ static nnopt_status prepare(nnopt_plan *plan, const nnopt_plan_options *o)
 static nnopt_status check_options(const nnopt_plan_options *o)
 {
 	if (o->batch < 1 || o->batch > 1 << 24)
-		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "plan_options: batch %lld, 1 to %d wanted", (long long)o->batch, 1 << 24);
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "plan_options: batch %lld, 1 to %d wanted",
+				(long long)o->batch, 1 << 24);
 	if (o->mode != NNOPT_INFERENCE && o->mode != NNOPT_TRAINING)
 		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "plan_options: mode %d, 0 or 1 wanted", o->mode);
 	if (o->precision != NNOPT_PRECISION_F32)
-		return nno_fail(NNOPT_ERROR_UNSUPPORTED, "plan_options: precision %d, this version computes in f32 (0)", o->precision);
+		return nno_fail(NNOPT_ERROR_UNSUPPORTED, "plan_options: precision %d, this version computes in f32 (0)",
+				o->precision);
 	if (o->input_gradient && o->mode != NNOPT_TRAINING)
 		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "plan_options: input_gradient wants a training plan");
 	if (o->rank < 0 || o->rank > NNOPT_MAX_RANK)
-		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "plan_options: rank %d, 0 to %d wanted", o->rank, NNOPT_MAX_RANK);
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "plan_options: rank %d, 0 to %d wanted", o->rank,
+				NNOPT_MAX_RANK);
 	return NNOPT_OK;
 }
 
@@ -197,12 +203,16 @@ void nnopt_plan_destroy(nnopt_plan *plan)
 nnopt_status nnopt_plan_get_info(const nnopt_plan *plan, nnopt_plan_info *info)
 {
 	if (plan == NULL || info == NULL)
-		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "plan_get_info: %s is NULL", plan == NULL ? "plan" : "info");
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "plan_get_info: %s is NULL",
+				plan == NULL ? "plan" : "info");
 	const nnopt_model *model = plan->model;
 	const nno_value *last = &model->nodes[model->n_nodes - 1].out;
 	nnopt_plan_info full = {
-		.struct_size = sizeof full, .activation_bytes = plan->arena_bytes, .workspace_bytes = plan->workspace_bytes,
-		.rewrites = plan->graph.rewrites, .output_rank = last->flat ? 2 : 4,
+		.struct_size = sizeof full,
+		.activation_bytes = plan->arena_bytes,
+		.workspace_bytes = plan->workspace_bytes,
+		.rewrites = plan->graph.rewrites,
+		.output_rank = last->flat ? 2 : 4,
 		.output_shape = { plan->batch, last->shape.c, last->shape.h, last->shape.w },
 	};
 	if (last->flat)
@@ -219,7 +229,9 @@ nnopt_status nnopt_plan_get_info(const nnopt_plan *plan, nnopt_plan_info *info)
 			full.macs += plan->graph.ops[i].op.macs;
 			full.nodes++;
 		}
-	full.parameter_bytes = (uint64_t)(model->parameter_elements * (model->gradients != NULL ? 2 : 1) + model->state_elements) * sizeof(float);
+	full.parameter_bytes =
+	    (uint64_t)(model->parameter_elements * (model->gradients != NULL ? 2 : 1) + model->state_elements) *
+	    sizeof(float);
 	full.peak_bytes = full.activation_bytes + full.workspace_bytes + full.parameter_bytes;
 	NNO_TRY(nnopt_result_check(info, "plan_info"));
 	nnopt_result_give(info, &full, sizeof full);

@@ -1,5 +1,5 @@
-/* rewrite.c - the plan's rewrite table: pattern and condition in one function, result by the helpers. Each rewrite leaves
- * the same function computed; tests/model compares plans with and without them. */
+/* rewrite.c - the plan's rewrite table: pattern and condition in one function, result by the helpers. Each rewrite
+ * leaves the same function computed; tests/model compares plans with and without them. */
 #include "model/model.h"
 
 #include <stdio.h>

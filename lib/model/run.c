@@ -11,11 +11,13 @@ static nnopt_status check_input(const nnopt_plan *plan, const nnopt_tensor *inpu
 		same = input->shape[i] == shape[i];
 	if (!same) {
 		char got[NNO_SHAPE_TEXT], wanted[NNO_SHAPE_TEXT];
-		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "plan_forward: input of shape %s, %s (or fewer samples) wanted",
-		                nno_shape_text(got, input->shape, input->rank), nno_shape_text(wanted, shape, rank));
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT,
+				"plan_forward: input of shape %s, %s (or fewer samples) wanted",
+				nno_shape_text(got, input->shape, input->rank), nno_shape_text(wanted, shape, rank));
 	}
 	if (input->dtype != NNOPT_F32)
-		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "plan_forward: input of type %s, f32 wanted", nnopt_dtype_name(input->dtype));
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "plan_forward: input of type %s, f32 wanted",
+				nnopt_dtype_name(input->dtype));
 	return NNOPT_OK;
 }
 
@@ -47,7 +49,8 @@ static nnopt_status check_plan(const char *what, const nnopt_plan *plan)
 	if (plan == NULL)
 		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "%s: plan is NULL", what);
 	if (plan->stamp != plan->model->stamp)
-		return nno_fail(NNOPT_ERROR_STATE, "%s: parameters were frozen or freed since the plan was made, make a new one", what);
+		return nno_fail(NNOPT_ERROR_STATE,
+				"%s: parameters were frozen or freed since the plan was made, make a new one", what);
 	return NNOPT_OK;
 }
 
@@ -55,7 +58,8 @@ nnopt_status nnopt_plan_forward(nnopt_plan *plan, const nnopt_tensor *input, con
 {
 	NNO_TRY(check_plan("plan_forward", plan));
 	if (input == NULL || output == NULL)
-		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "plan_forward: %s is NULL", input == NULL ? "input" : "output");
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "plan_forward: %s is NULL",
+				input == NULL ? "input" : "output");
 	NNO_TRY(check_input(plan, input));
 	const float *pixels;
 	NNO_TRY(input_pixels(plan, input, &pixels));
@@ -86,10 +90,7 @@ nnopt_status nnopt_plan_forward(nnopt_plan *plan, const nnopt_tensor *input, con
 	return NNOPT_OK;
 }
 
-nnopt_tensor *nnopt_plan_output_gradient(nnopt_plan *plan)
-{
-	return plan == NULL ? NULL : plan->output_gradient;
-}
+nnopt_tensor *nnopt_plan_output_gradient(nnopt_plan *plan) { return plan == NULL ? NULL : plan->output_gradient; }
 
 const nnopt_tensor *nnopt_plan_input_gradient(nnopt_plan *plan)
 {
@@ -119,8 +120,10 @@ static void add_scratch(const nnopt_plan *plan, const nno_graph_op *node, int in
 {
 	const nno_graph *g = &plan->graph;
 	const nno_graph_value *v = &g->values[g->values[node->inputs[input]].gradient_storage];
-	adding a = { .kernels = node->run.kernels, .dst = (float *)(void *)(plan->arena + v->gradient_offset),
-		     .src = node->run.dsrc[input], .count = plan->n * nno_shape_count(node->op.in[input]) };
+	adding a = { .kernels = node->run.kernels,
+		     .dst = (float *)(void *)(plan->arena + v->gradient_offset),
+		     .src = node->run.dsrc[input],
+		     .count = plan->n * nno_shape_count(node->op.in[input]) };
 	nno_parallel_for(node->run.pool, (a.count + ADD_CHUNK - 1) / ADD_CHUNK, add_chunk, &a);
 }
 
@@ -128,7 +131,8 @@ nnopt_status nnopt_plan_backward(nnopt_plan *plan, int32_t accumulate)
 {
 	NNO_TRY(check_plan("plan_backward", plan));
 	if (!plan->training)
-		return nno_fail(NNOPT_ERROR_STATE, "plan_backward: an inference plan, one with mode NNOPT_TRAINING wanted");
+		return nno_fail(NNOPT_ERROR_STATE,
+				"plan_backward: an inference plan, one with mode NNOPT_TRAINING wanted");
 	if (!plan->forward_done)
 		return nno_fail(NNOPT_ERROR_STATE, "plan_backward: no forward since the last backward");
 	plan->forward_done = false;

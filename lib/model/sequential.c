@@ -10,7 +10,8 @@ static nnopt_status add_created(nnopt_model *model, nnopt_status created, nnopt_
 	return status;
 }
 
-nnopt_status nnopt_add_conv2d(nnopt_model *model, int64_t out_channels, int64_t kernel, const nnopt_conv2d_options *options)
+nnopt_status nnopt_add_conv2d(nnopt_model *model, int64_t out_channels, int64_t kernel,
+			      const nnopt_conv2d_options *options)
 {
 	nnopt_layer *layer = NULL;
 	nnopt_status created = nnopt_conv2d_create(&layer, nnopt_model_context(model), out_channels, kernel, options);

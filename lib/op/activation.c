@@ -1,5 +1,5 @@
-/* activation.c - element-wise functions and their derivatives, and softmax over channels. A task is a chunk of elements (of
- * pixels, for softmax). */
+/* activation.c - element-wise functions and their derivatives, and softmax over channels. A task is a chunk of elements
+ * (of pixels, for softmax). */
 #include "op/op.h"
 
 #include "op/parallel.h"
@@ -12,10 +12,14 @@ static const struct {
 	bool tanh_form;
 	size_t value, gradient;
 } functions[] = {
-#define FUNCTION(op, form, kernel) { &nno_op_##op, form, offsetof(nno_kernels, kernel##_f32), offsetof(nno_kernels, kernel##_gradient_f32) }
-	FUNCTION(relu, false, relu),       FUNCTION(leaky_relu, false, leaky_relu), FUNCTION(relu6, false, relu6),
-	FUNCTION(sigmoid, false, sigmoid), FUNCTION(tanh, false, tanh),             FUNCTION(silu, false, silu),
-	FUNCTION(gelu, false, gelu),       FUNCTION(gelu, true, gelu_tanh),
+#define FUNCTION(op, form, kernel)                                                                                    \
+	{                                                                                                             \
+		&nno_op_##op, form, offsetof(nno_kernels, kernel##_f32), offsetof(nno_kernels, kernel##_gradient_f32) \
+	}
+	FUNCTION(relu, false, relu),   FUNCTION(leaky_relu, false, leaky_relu),
+	FUNCTION(relu6, false, relu6), FUNCTION(sigmoid, false, sigmoid),
+	FUNCTION(tanh, false, tanh),   FUNCTION(silu, false, silu),
+	FUNCTION(gelu, false, gelu),   FUNCTION(gelu, true, gelu_tanh),
 #undef FUNCTION
 };
 
@@ -64,7 +68,8 @@ static void backward_chunk(void *user, int64_t index, int slot)
 	const act_job *j = user;
 	int64_t at = index * NNO_CHUNK;
 	const float *from = (j->op->cls->needs_src ? j->run->src[0] : j->run->dst) + at;
-	j->gradient(j->run->dsrc[0] + at, j->run->ddst + at, from, j->slope, nno_chunk_length(j->count, index), j->run->dsrc_add[0]);
+	j->gradient(j->run->dsrc[0] + at, j->run->ddst + at, from, j->slope, nno_chunk_length(j->count, index),
+		    j->run->dsrc_add[0]);
 }
 
 static void forward(const nno_op *op, nno_run *run)
@@ -86,7 +91,8 @@ static void softmax_chunk(void *user, int64_t index, int slot)
 {
 	(void)slot;
 	const act_job *j = user;
-	int64_t c = j->op->out.c, pixels = j->count / c, to = (index + 1) * PIXELS < pixels ? (index + 1) * PIXELS : pixels;
+	int64_t c = j->op->out.c, pixels = j->count / c,
+		to = (index + 1) * PIXELS < pixels ? (index + 1) * PIXELS : pixels;
 	for (int64_t p = index * PIXELS; p < to; p++) {
 		const float *x = j->run->src[0] + p * c;
 		float *y = j->run->dst + p * c;
@@ -100,7 +106,8 @@ static void softmax_back_chunk(void *user, int64_t index, int slot)
 {
 	(void)slot;
 	const act_job *j = user;
-	int64_t c = j->op->out.c, pixels = j->count / c, to = (index + 1) * PIXELS < pixels ? (index + 1) * PIXELS : pixels;
+	int64_t c = j->op->out.c, pixels = j->count / c,
+		to = (index + 1) * PIXELS < pixels ? (index + 1) * PIXELS : pixels;
 	for (int64_t p = index * PIXELS; p < to; p++) {
 		const float *y = j->run->dst + p * c, *dy = j->run->ddst + p * c;
 		float *dx = j->run->dsrc[0] + p * c;
@@ -127,7 +134,8 @@ static void softmax_backward(const nno_op *op, nno_run *run)
 		nno_parallel_for(run->pool, (j.count / op->out.c + PIXELS - 1) / PIXELS, softmax_back_chunk, &j);
 }
 
-#define COMMON .attr_size = sizeof(nno_act_attr), .can_add = true, .book = book, .forward = forward, .backward = backward
+#define COMMON \
+	.attr_size = sizeof(nno_act_attr), .can_add = true, .book = book, .forward = forward, .backward = backward
 const nno_op_class nno_op_relu = { .name = "relu", COMMON, .needs_dst = true, .inplace = true };
 const nno_op_class nno_op_leaky_relu = { .name = "leaky_relu", COMMON, .needs_src = true };
 const nno_op_class nno_op_relu6 = { .name = "relu6", COMMON, .needs_dst = true, .inplace = true };
@@ -136,6 +144,11 @@ const nno_op_class nno_op_silu = { .name = "silu", COMMON, .needs_src = true };
 const nno_op_class nno_op_sigmoid = { .name = "sigmoid", COMMON, .needs_dst = true, .inplace = true };
 const nno_op_class nno_op_tanh = { .name = "tanh", COMMON, .needs_dst = true, .inplace = true };
 const nno_op_class nno_op_softmax = {
-	.name = "softmax", .attr_size = sizeof(nno_act_attr), .can_add = true, .needs_dst = true, .book = book,
-	.forward = softmax_forward, .backward = softmax_backward,
+	.name = "softmax",
+	.attr_size = sizeof(nno_act_attr),
+	.can_add = true,
+	.needs_dst = true,
+	.book = book,
+	.forward = softmax_forward,
+	.backward = softmax_backward,
 };

@@ -1,6 +1,6 @@
-/* conv.c - convolution forward, as an implicit product: a task is a band of output rows of one image. Its input rows are
- * copied once into a zero-padded band that stays in cache, so that no tap needs a bounds check and a register tile may be
- * any pixels; weights are read where they are. */
+/* conv.c - convolution forward, as an implicit product: a task is a band of output rows of one image. Its input rows
+ * are copied once into a zero-padded band that stays in cache, so that no tap needs a bounds check and a register tile
+ * may be any pixels; weights are read where they are. */
 #include "op/conv.h"
 
 #include "base/size.h"
@@ -33,7 +33,8 @@ bool nno_conv_layout(const nno_op *op, nno_conv_plan *p)
 	p->bands = nno_i64_ceil_div(out.h, p->rows);
 	p->band_h = (p->rows - 1) * a->stride_h + reach_h;
 	/* Input column x meets output columns (x + pad) / stride - t for t = 0 .. dilation (kernel - 1) / stride. */
-	int64_t span_w = a->dilation_w * (a->kernel_w - 1) / a->stride_w, span_h = a->dilation_h * (a->kernel_h - 1) / a->stride_h;
+	int64_t span_w = a->dilation_w * (a->kernel_w - 1) / a->stride_w,
+		span_h = a->dilation_h * (a->kernel_h - 1) / a->stride_h;
 	p->grad_left = a->pad_w / a->stride_w - span_w;
 	p->grad_w = (in.w - 1 + a->pad_w) / a->stride_w - p->grad_left + 1;
 	int64_t grad_row = p->grad_w * out.c * 4;
@@ -44,7 +45,8 @@ bool nno_conv_layout(const nno_op *op, nno_conv_plan *p)
 	p->grad_h = (p->data_rows - 1) / a->stride_h + 2 + span_h;
 	p->weight_count = a->kernel_h * a->kernel_w * (in.c / a->groups) * out.c;
 	p->bias_count = out.c;
-	int64_t band, grad; /* the weight gradient reads a whole padded image, the other passes no more than that of theirs */
+	int64_t band,
+	    grad; /* the weight gradient reads a whole padded image, the other passes no more than that of theirs */
 	if (!volume(in.h + 2 * a->pad_h, p->band_w, in.c, &band) || !volume(p->grad_h, p->grad_w, out.c, &grad))
 		return false;
 	band = nno_i64_max(band, grad);
@@ -72,8 +74,8 @@ static bool book(nno_op *op, int slots)
 	       nno_size_add(op->forward_workspace, p.shared_bytes, &op->backward_workspace);
 }
 
-void nno_conv_copy_band(float *dst, int64_t h, int64_t w, const float *image, int64_t rows, int64_t columns, int64_t channels,
-                        int64_t from, int64_t left)
+void nno_conv_copy_band(float *dst, int64_t h, int64_t w, const float *image, int64_t rows, int64_t columns,
+			int64_t channels, int64_t from, int64_t left)
 {
 	int64_t first = nno_i64_max(0, -left), last = nno_i64_min(w, columns - left);
 	size_t pixel = (size_t)channels * sizeof(float);
@@ -84,7 +86,8 @@ void nno_conv_copy_band(float *dst, int64_t h, int64_t w, const float *image, in
 			continue;
 		}
 		memset(dst, 0, (size_t)first * pixel);
-		memcpy(dst + first * channels, image + (row * columns + left + first) * channels, (size_t)(last - first) * pixel);
+		memcpy(dst + first * channels, image + (row * columns + left + first) * channels,
+		       (size_t)(last - first) * pixel);
 		memset(dst + last * channels, 0, (size_t)(w - last) * pixel);
 	}
 }
@@ -129,7 +132,7 @@ static void forward_band(void *user, int64_t index, int slot)
 	int64_t *b_off = (int64_t *)(void *)((char *)a_off + j->p.tap_bytes);
 	int64_t band_h = (rows - 1) * a->stride_h + a->dilation_h * (a->kernel_h - 1) + 1;
 	nno_conv_copy_band(band, band_h, j->p.band_w, run->src[0] + image * nno_shape_count(in), in.h, in.w, in.c,
-	                   from * a->stride_h - a->pad_h, -a->pad_w);
+			   from * a->stride_h - a->pad_h, -a->pad_w);
 	float *dst = run->dst + (image * out.h + from) * out.w * out.c;
 	for (int64_t y = 0; y < rows; y++)
 		for (int64_t x = 0; x < out.w; x++) {
@@ -139,9 +142,10 @@ static void forward_band(void *user, int64_t index, int slot)
 	int64_t k, taps = list_taps(op, j->p.band_w, a_off, b_off, &k);
 	int64_t group_in = in.c / a->groups, group_out = out.c / a->groups;
 	for (int64_t g = 0; g < a->groups; g++) {
-		run->kernels->gemm_rows_f32(rows * out.w, group_out, k, taps, pixel, a_off, run->param[0] + g * group_out, b_off, out.c,
-		                            result, g * group_out, a->bias ? run->param[1] + g * group_out : NULL,
-		                            a->activation == NNO_ACT_RELU ? NNO_GEMM_RELU : 0);
+		run->kernels->gemm_rows_f32(rows * out.w, group_out, k, taps, pixel, a_off,
+					    run->param[0] + g * group_out, b_off, out.c, result, g * group_out,
+					    a->bias ? run->param[1] + g * group_out : NULL,
+					    a->activation == NNO_ACT_RELU ? NNO_GEMM_RELU : 0);
 		for (int64_t t = 0; t < taps; t++)
 			a_off[t] += group_in;
 	}
@@ -166,6 +170,11 @@ static void backward(const nno_op *op, nno_run *run)
 }
 
 const nno_op_class nno_op_conv = {
-	.name = "conv", .attr_size = sizeof(nno_conv_attr), .needs_src = true, .can_add = true, .book = book, .forward = forward,
+	.name = "conv",
+	.attr_size = sizeof(nno_conv_attr),
+	.needs_src = true,
+	.can_add = true,
+	.book = book,
+	.forward = forward,
 	.backward = backward,
 };

@@ -1,6 +1,6 @@
-/* conv_data.c - gradient of a convolution's input. Input pixel (y, x) meets output (y + pad - ky dilation) / stride where
- * that divides. Pixels of one phase ((y + pad) mod stride, (x + pad) mod stride) share their taps, so each phase is a
- * product of the same form as forward, on transposed weights. */
+/* conv_data.c - gradient of a convolution's input. Input pixel (y, x) meets output (y + pad - ky dilation) / stride
+ * where that divides. Pixels of one phase ((y + pad) mod stride, (x + pad) mod stride) share their taps, so each phase
+ * is a product of the same form as forward, on transposed weights. */
 #include "op/conv.h"
 
 #include "base/size.h"
@@ -30,7 +30,7 @@ static void transpose_tap(void *user, int64_t tap, int slot)
 /* One task: a band of input rows of one image, all its phases. */
 typedef struct band {
 	const data_job *j;
-	float *grad;            /* padded copy of the output gradient */
+	float *grad; /* padded copy of the output gradient */
 	const float **pixel;
 	float **result;
 	int64_t *a_off, *b_off;
@@ -49,7 +49,8 @@ static int64_t list_pixels(const band *b, int64_t phase_y, int64_t phase_x)
 		for (int64_t x = 0; x < in.w; x++) {
 			if ((x + a->pad_w) % a->stride_w != phase_x)
 				continue;
-			int64_t gy = (y + a->pad_h) / a->stride_h - b->grad_from, gx = (x + a->pad_w) / a->stride_w - b->j->p.grad_left;
+			int64_t gy = (y + a->pad_h) / a->stride_h - b->grad_from,
+				gx = (x + a->pad_w) / a->stride_w - b->j->p.grad_left;
 			b->pixel[n] = b->grad + (gy * b->j->p.grad_w + gx) * op->out.c;
 			b->result[n++] = b->j->run->dsrc[0] + ((b->image * in.h + y) * in.w + x) * in.c;
 		}
@@ -86,8 +87,9 @@ static void run_phase(const band *b, int64_t phase_y, int64_t phase_x)
 	int64_t depth = op->in[0].c / a->groups, group_out = op->out.c / a->groups;
 	for (int64_t g = 0; g < a->groups && pixels > 0; g++) {
 		/* Without taps this writes the zeros that the phase has for a gradient. */
-		run->kernels->gemm_rows_f32(pixels, depth, group_out, taps, b->pixel, b->a_off, b->j->transposed + g * group_out * depth,
-		                            b->b_off, depth, b->result, g * depth, NULL, run->dsrc_add[0] ? NNO_GEMM_ADD : 0);
+		run->kernels->gemm_rows_f32(pixels, depth, group_out, taps, b->pixel, b->a_off,
+					    b->j->transposed + g * group_out * depth, b->b_off, depth, b->result,
+					    g * depth, NULL, run->dsrc_add[0] ? NNO_GEMM_ADD : 0);
 		for (int64_t t = 0; t < taps; t++)
 			b->a_off[t] += group_out;
 	}
@@ -100,7 +102,9 @@ static void data_band(void *user, int64_t index, int slot)
 	const nno_conv_attr *a = op->attr;
 	nno_shape out = op->out;
 	char *scratch = (char *)j->run->workspace + (size_t)slot * j->p.slot_bytes;
-	band b = { .j = j, .grad = (float *)(void *)scratch, .image = index / j->p.data_bands,
+	band b = { .j = j,
+		   .grad = (float *)(void *)scratch,
+		   .image = index / j->p.data_bands,
 		   .from = index % j->p.data_bands * j->p.data_rows };
 	b.pixel = (const float **)(void *)(scratch + j->p.band_bytes);
 	b.result = (float **)(void *)(scratch + j->p.band_bytes + j->p.pointer_bytes);
@@ -109,8 +113,9 @@ static void data_band(void *user, int64_t index, int slot)
 	b.rows = nno_i64_min(j->p.data_rows, op->in[0].h - b.from);
 	b.grad_from = (b.from + a->pad_h) / a->stride_h - a->dilation_h * (a->kernel_h - 1) / a->stride_h;
 	int64_t grad_to = (b.from + b.rows - 1 + a->pad_h) / a->stride_h;
-	nno_conv_copy_band(b.grad, grad_to - b.grad_from + 1, j->p.grad_w, j->run->ddst + b.image * nno_shape_count(out), out.h, out.w,
-	                   out.c, b.grad_from, j->p.grad_left);
+	nno_conv_copy_band(b.grad, grad_to - b.grad_from + 1, j->p.grad_w,
+			   j->run->ddst + b.image * nno_shape_count(out), out.h, out.w, out.c, b.grad_from,
+			   j->p.grad_left);
 	for (int64_t y = 0; y < a->stride_h; y++)
 		for (int64_t x = 0; x < a->stride_w; x++)
 			run_phase(&b, y, x);

@@ -11,11 +11,12 @@ typedef struct weights_job {
 	const nno_op *op;
 	nno_run *run;
 	nno_conv_plan p;
-	float *partial; /* chunks x (weights, bias) */
+	float *partial;         /* chunks x (weights, bias) */
 	int64_t chunks, images; /* in use, and images a chunk */
 } weights_job;
 
-static void add_image(const weights_job *j, const float *x, const float *dy, float *weights, int64_t *x_off, int64_t *y_off, bool first)
+static void add_image(const weights_job *j, const float *x, const float *dy, float *weights, int64_t *x_off,
+		      int64_t *y_off, bool first)
 {
 	const nno_op *op = j->op;
 	const nno_conv_attr *a = op->attr;
@@ -28,10 +29,14 @@ static void add_image(const weights_job *j, const float *x, const float *dy, flo
 		for (int64_t kx = 0; kx < across; kx++)
 			for (int64_t g = 0; g < a->groups; g++) {
 				for (int64_t r = 0; r < op->out.h; r++)
-					x_off[r] = ((r * a->stride_h + ky * a->dilation_h) * j->p.band_w + kx * a->dilation_w) * c + g * depth;
+					x_off[r] = ((r * a->stride_h + ky * a->dilation_h) * j->p.band_w +
+						    kx * a->dilation_w) *
+						       c +
+						   g * depth;
 				float *dst = weights + (ky * a->kernel_w + kx) * depth * o + g * group_out;
-				j->run->kernels->gemm_columns_f32(m, group_out, op->out.w, op->out.h, x, x_off, a->stride_w * c,
-				                                  dy + g * group_out, y_off, o, dst, o, first ? 0 : NNO_GEMM_ADD);
+				j->run->kernels->gemm_columns_f32(m, group_out, op->out.w, op->out.h, x, x_off,
+								  a->stride_w * c, dy + g * group_out, y_off, o, dst, o,
+								  first ? 0 : NNO_GEMM_ADD);
 			}
 }
 
@@ -50,8 +55,10 @@ static void sum_chunk(void *user, int64_t index, int slot)
 	memset(bias, 0, (size_t)j->p.bias_count * sizeof(float));
 	int64_t from = index * j->images, to = nno_i64_min(from + j->images, j->run->n);
 	for (int64_t i = from; i < to; i++) {
-		const float *image = j->run->src[0] + i * nno_shape_count(in), *dy = j->run->ddst + i * nno_shape_count(out);
-		nno_conv_copy_band(padded, in.h + 2 * a->pad_h, j->p.band_w, image, in.h, in.w, in.c, -a->pad_h, -a->pad_w);
+		const float *image = j->run->src[0] + i * nno_shape_count(in),
+			    *dy = j->run->ddst + i * nno_shape_count(out);
+		nno_conv_copy_band(padded, in.h + 2 * a->pad_h, j->p.band_w, image, in.h, in.w, in.c, -a->pad_h,
+				   -a->pad_w);
 		add_image(j, padded, dy, weights, x_off, y_off, i == from);
 		if (a->bias)
 			j->run->kernels->column_sums_f32(bias, dy, out.h * out.w, out.c);

@@ -30,15 +30,19 @@ static void drop_chunk(void *user, int64_t index, int slot)
 	const drop_job *j = user;
 	int64_t at = index * NNO_CHUNK;
 	uint32_t upper[3] = { (uint32_t)((uint64_t)(at / 4) >> 32), j->stream.counter[2], j->stream.counter[3] };
-	j->kernels->dropout_f32(j->dst + at, j->src + at, nno_chunk_length(j->count, index), j->stream.key, (uint32_t)(at / 4), upper,
-	                        j->threshold, j->scale);
+	j->kernels->dropout_f32(j->dst + at, j->src + at, nno_chunk_length(j->count, index), j->stream.key,
+				(uint32_t)(at / 4), upper, j->threshold, j->scale);
 }
 
 static void drop(const nno_op *op, nno_run *run, float *dst, const float *src)
 {
 	const nno_dropout_attr *a = op->attr;
-	drop_job j = { .kernels = run->kernels, .dst = dst, .src = src, .count = run->n * nno_shape_count(op->out),
-		       .threshold = (uint32_t)((double)a->p * 0x1p32), .scale = 1.0f / (1.0f - a->p) };
+	drop_job j = { .kernels = run->kernels,
+		       .dst = dst,
+		       .src = src,
+		       .count = run->n * nno_shape_count(op->out),
+		       .threshold = (uint32_t)((double)a->p * 0x1p32),
+		       .scale = 1.0f / (1.0f - a->p) };
 	nno_rng_start(&j.stream, run->seed, NNO_RNG_DROPOUT, run->step, (uint64_t)op->id);
 	nno_parallel_for(run->pool, nno_chunks(j.count), drop_chunk, &j);
 }
@@ -58,5 +62,10 @@ static void backward(const nno_op *op, nno_run *run)
 }
 
 const nno_op_class nno_op_dropout = {
-	.name = "dropout", .attr_size = sizeof(nno_dropout_attr), .inplace = true, .book = book, .forward = forward, .backward = backward,
+	.name = "dropout",
+	.attr_size = sizeof(nno_dropout_attr),
+	.inplace = true,
+	.book = book,
+	.forward = forward,
+	.backward = backward,
 };

@@ -104,7 +104,8 @@ static void concat_image(void *user, int64_t i, int slot)
 	for (int k = 0; k < j->op->n_in; k++) {
 		int64_t c = j->op->in[k].c;
 		for (int64_t p = 0; p < pixels; p++)
-			memcpy(j->run->dst + (i * pixels + p) * channels + at, j->run->src[k] + (i * pixels + p) * c, (size_t)c * sizeof(float));
+			memcpy(j->run->dst + (i * pixels + p) * channels + at, j->run->src[k] + (i * pixels + p) * c,
+			       (size_t)c * sizeof(float));
 		at += c;
 	}
 }
@@ -140,6 +141,12 @@ static void concat_backward(const nno_op *op, nno_run *run)
 	nno_parallel_for(run->pool, run->n, concat_back_image, &j);
 }
 
-const nno_op_class nno_op_flatten = { .name = "flatten", .can_add = true, .book = book, .forward = flatten_forward, .backward = flatten_backward };
-const nno_op_class nno_op_add = { .name = "add", .can_add = true, .book = book, .forward = add_forward, .backward = add_backward };
-const nno_op_class nno_op_concat = { .name = "concat", .can_add = true, .book = book, .forward = concat_forward, .backward = concat_backward };
+const nno_op_class nno_op_flatten = {
+	.name = "flatten", .can_add = true, .book = book, .forward = flatten_forward, .backward = flatten_backward
+};
+const nno_op_class nno_op_add = {
+	.name = "add", .can_add = true, .book = book, .forward = add_forward, .backward = add_backward
+};
+const nno_op_class nno_op_concat = {
+	.name = "concat", .can_add = true, .book = book, .forward = concat_forward, .backward = concat_backward
+};

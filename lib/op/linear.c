@@ -1,5 +1,5 @@
-/* linear.c - y = x W + b with W stored (in, out). Output columns are cut into blocks, a task each, and the reduction into
- * stretches whose part of W stays in the first-level cache while all rows of the batch pass over it. */
+/* linear.c - y = x W + b with W stored (in, out). Output columns are cut into blocks, a task each, and the reduction
+ * into stretches whose part of W stays in the first-level cache while all rows of the batch pass over it. */
 #include "op/op.h"
 
 #include "base/size.h"
@@ -15,9 +15,9 @@
 typedef struct linear_job {
 	const nno_op *op;
 	nno_run *run;
-	const float **a;  /* a row pointer a sample */
-	float **c;        /* likewise */
-	float *scratch;   /* a STRETCH x COLUMNS block a slot */
+	const float **a; /* a row pointer a sample */
+	float **c;       /* likewise */
+	float *scratch;  /* a STRETCH x COLUMNS block a slot */
 } linear_job;
 
 static size_t pointers_bytes(const nno_op *op)
@@ -60,8 +60,8 @@ static void forward_block(void *user, int64_t index, int slot)
 		bool first = k == 0, last = k + length == in;
 		int64_t b_off = k * out + column;
 		int flags = (first ? 0 : NNO_GEMM_ADD) | (last && attr->activation == NNO_ACT_RELU ? NNO_GEMM_RELU : 0);
-		j->run->kernels->gemm_rows_f32(j->run->n, n, length, 1, j->a, &k, j->run->param[0], &b_off, out, j->c, column,
-		                               first && attr->bias ? j->run->param[1] + column : NULL, flags);
+		j->run->kernels->gemm_rows_f32(j->run->n, n, length, 1, j->a, &k, j->run->param[0], &b_off, out, j->c,
+					       column, first && attr->bias ? j->run->param[1] + column : NULL, flags);
 	}
 }
 
@@ -77,7 +77,8 @@ static void blas_forward(const nno_op *op, nno_run *run)
 	int64_t in = op->in[0].c, out = op->out.c;
 	for (int64_t i = 0; attr->bias && i < run->n; i++)
 		memcpy(run->dst + i * out, run->param[1], (size_t)out * sizeof(float));
-	nno_blas_sgemm(0, 0, run->n, out, in, run->src[0], in, run->param[0], out, attr->bias ? 1.0f : 0.0f, run->dst, out);
+	nno_blas_sgemm(0, 0, run->n, out, in, run->src[0], in, run->param[0], out, attr->bias ? 1.0f : 0.0f, run->dst,
+		       out);
 	if (attr->activation == NNO_ACT_RELU)
 		run->kernels->relu_f32(run->dst, run->dst, 0.0f, run->n * out);
 }
@@ -108,7 +109,8 @@ static void data_block(void *user, int64_t index, int slot)
 				block[o * COLUMNS + i] = row[o];
 		}
 		int flags = k > 0 || j->run->dsrc_add[0] ? NNO_GEMM_ADD : 0;
-		j->run->kernels->gemm_rows_f32(j->run->n, n, length, 1, j->a, &k, block, &zero, COLUMNS, j->c, column, NULL, flags);
+		j->run->kernels->gemm_rows_f32(j->run->n, n, length, 1, j->a, &k, block, &zero, COLUMNS, j->c, column,
+					       NULL, flags);
 	}
 }
 
@@ -121,7 +123,7 @@ static void weight_block(void *user, int64_t index, int slot)
 	int64_t row = index * COLUMNS, m = nno_i64_min(COLUMNS, in - row);
 	int64_t zero = 0;
 	run->kernels->gemm_columns_f32(m, out, run->n, 1, run->src[0] + row, &zero, in, run->ddst, &zero, out,
-	                               run->dparam[0] + row * out, out, run->dparam_add ? NNO_GEMM_ADD : 0);
+				       run->dparam[0] + row * out, out, run->dparam_add ? NNO_GEMM_ADD : 0);
 }
 
 static void backward(const nno_op *op, nno_run *run)
@@ -133,7 +135,8 @@ static void backward(const nno_op *op, nno_run *run)
 	bool blas = use_blas(op, run);
 	linear_job j = start_job(op, run, run->ddst, out, run->dsrc[0], in);
 	if (run->dparam[0] != NULL && blas)
-		nno_blas_sgemm(1, 0, in, out, run->n, run->src[0], in, run->ddst, out, run->dparam_add ? 1.0f : 0.0f, run->dparam[0], out);
+		nno_blas_sgemm(1, 0, in, out, run->n, run->src[0], in, run->ddst, out, run->dparam_add ? 1.0f : 0.0f,
+			       run->dparam[0], out);
 	else if (run->dparam[0] != NULL)
 		nno_parallel_for(run->pool, nno_i64_ceil_div(in, COLUMNS), weight_block, &j);
 	if (attr->bias && run->dparam[1] != NULL) {
@@ -142,12 +145,18 @@ static void backward(const nno_op *op, nno_run *run)
 		run->kernels->column_sums_f32(run->dparam[1], run->ddst, run->n, out);
 	}
 	if (run->dsrc[0] != NULL && blas)
-		nno_blas_sgemm(0, 1, run->n, in, out, run->ddst, out, run->param[0], out, run->dsrc_add[0] ? 1.0f : 0.0f, run->dsrc[0], in);
+		nno_blas_sgemm(0, 1, run->n, in, out, run->ddst, out, run->param[0], out,
+			       run->dsrc_add[0] ? 1.0f : 0.0f, run->dsrc[0], in);
 	else if (run->dsrc[0] != NULL)
 		nno_parallel_for(run->pool, nno_i64_ceil_div(in, COLUMNS), data_block, &j);
 }
 
 const nno_op_class nno_op_linear = {
-	.name = "linear", .attr_size = sizeof(nno_linear_attr), .needs_src = true, .can_add = true, .book = book,
-	.forward = forward, .backward = backward,
+	.name = "linear",
+	.attr_size = sizeof(nno_linear_attr),
+	.needs_src = true,
+	.can_add = true,
+	.book = book,
+	.forward = forward,
+	.backward = backward,
 };

@@ -12,11 +12,11 @@ typedef struct norm_job {
 	const nno_op *op;
 	nno_run *run;
 	int64_t pixels, chunks, c;
-	const float *mean, *rstd;  /* of this step */
-	double *partial;           /* chunks x 2 x c */
-	const float *scale, *shift;     /* forward: y = x scale + shift */
-	const float *a, *b, *d;    /* backward: dx = a dy + b x + d */
-	float *factors;            /* where the plan of these lies: 3 c */
+	const float *mean, *rstd;   /* of this step */
+	double *partial;            /* chunks x 2 x c */
+	const float *scale, *shift; /* forward: y = x scale + shift */
+	const float *a, *b, *d;     /* backward: dx = a dy + b x + d */
+	float *factors;             /* where the plan of these lies: 3 c */
 } norm_job;
 
 static bool book(nno_op *op, int slots)
@@ -29,7 +29,8 @@ static bool book(nno_op *op, int slots)
 	if (!nno_size_mul(chunks * 2, c, &doubles) || !nno_size_mul(doubles, sizeof(double), &doubles))
 		return false;
 	op->saved_bytes = op->training ? 2 * c * sizeof(float) : 0;
-	op->forward_workspace = op->backward_workspace = doubles + nno_size_round_up(5 * c * sizeof(float), NNO_ALIGNMENT);
+	op->forward_workspace = op->backward_workspace =
+	    doubles + nno_size_round_up(5 * c * sizeof(float), NNO_ALIGNMENT);
 	op->macs = 0;
 	return true;
 }
@@ -55,7 +56,8 @@ static norm_job start_job(const nno_op *op, nno_run *run)
 	norm_job j = { .op = op, .run = run, .pixels = run->n * op->out.h * op->out.w, .c = op->out.c };
 	j.chunks = nno_i64_ceil_div(j.pixels, PIXELS);
 	j.factors = run->workspace;
-	j.partial = (double *)(void *)((char *)run->workspace + nno_size_round_up((size_t)(5 * j.c) * sizeof(float), NNO_ALIGNMENT));
+	j.partial = (double *)(void *)((char *)run->workspace +
+				       nno_size_round_up((size_t)(5 * j.c) * sizeof(float), NNO_ALIGNMENT));
 	return j;
 }
 
@@ -73,7 +75,8 @@ static void affine_chunk(void *user, int64_t index, int slot)
 	(void)slot;
 	const norm_job *j = user;
 	int64_t at = index * PIXELS * j->c;
-	j->run->kernels->affine_f32(j->run->dst + at, j->run->src[0] + at, j->scale, j->shift, chunk_pixels(j, index), j->c);
+	j->run->kernels->affine_f32(j->run->dst + at, j->run->src[0] + at, j->scale, j->shift, chunk_pixels(j, index),
+				    j->c);
 }
 
 static void batch_statistics(const norm_job *j, float *mean, float *rstd)
@@ -121,7 +124,8 @@ static void forward(const nno_op *op, nno_run *run)
 	else
 		running_statistics(&j, mean, rstd);
 	float *scale = j.factors, *shift = j.factors + j.c;
-	const float *gamma = a->scale ? run->param[param_at(a, 0)] : NULL, *beta = a->bias ? run->param[param_at(a, 1)] : NULL;
+	const float *gamma = a->scale ? run->param[param_at(a, 0)] : NULL,
+		    *beta = a->bias ? run->param[param_at(a, 1)] : NULL;
 	for (int64_t c = 0; c < j.c; c++) {
 		scale[c] = rstd[c] * (gamma != NULL ? gamma[c] : 1.0f);
 		shift[c] = (beta != NULL ? beta[c] : 0.0f) - mean[c] * scale[c];
@@ -139,7 +143,8 @@ static void products_chunk(void *user, int64_t index, int slot)
 	double *sum = j->partial + index * 2 * j->c, *product = sum + j->c;
 	int64_t at = index * PIXELS * j->c;
 	memset(sum, 0, (size_t)(2 * j->c) * sizeof(double));
-	j->run->kernels->products_f32(sum, product, j->run->ddst + at, j->run->src[0] + at, j->mean, chunk_pixels(j, index), j->c);
+	j->run->kernels->products_f32(sum, product, j->run->ddst + at, j->run->src[0] + at, j->mean,
+				      chunk_pixels(j, index), j->c);
 }
 
 static void gradient_chunk(void *user, int64_t index, int slot)
@@ -147,8 +152,8 @@ static void gradient_chunk(void *user, int64_t index, int slot)
 	(void)slot;
 	const norm_job *j = user;
 	int64_t at = index * PIXELS * j->c;
-	j->run->kernels->norm_gradient_f32(j->run->dsrc[0] + at, j->run->ddst + at, j->run->src[0] + at, j->a, j->b, j->d,
-	                                   chunk_pixels(j, index), j->c, j->run->dsrc_add[0]);
+	j->run->kernels->norm_gradient_f32(j->run->dsrc[0] + at, j->run->ddst + at, j->run->src[0] + at, j->a, j->b,
+					   j->d, chunk_pixels(j, index), j->c, j->run->dsrc_add[0]);
 }
 
 static void store(float *dst, int64_t c, double value, bool add)
@@ -165,7 +170,8 @@ static void backward(const nno_op *op, nno_run *run)
 	j.rstd = j.mean + j.c;
 	nno_parallel_for(run->pool, j.chunks, products_chunk, &j);
 	float *fa = j.factors, *fb = fa + j.c, *fd = fb + j.c;
-	float *dgamma = a->scale ? run->dparam[param_at(a, 0)] : NULL, *dbeta = a->bias ? run->dparam[param_at(a, 1)] : NULL;
+	float *dgamma = a->scale ? run->dparam[param_at(a, 0)] : NULL,
+	      *dbeta = a->bias ? run->dparam[param_at(a, 1)] : NULL;
 	double m = (double)j.pixels;
 	for (int64_t c = 0; c < j.c; c++) {
 		double sum = 0.0, product = 0.0, rstd = (double)j.rstd[c], mean = (double)j.mean[c];
@@ -176,7 +182,8 @@ static void backward(const nno_op *op, nno_run *run)
 		store(dgamma, c, product * rstd, run->dparam_add);
 		store(dbeta, c, sum, run->dparam_add);
 		double scale = rstd * (a->scale ? (double)run->param[0][c] : 1.0);
-		/* dx = scale (dy - mean(dy) - (x - mean) rstd^2 mean(dy (x - mean))); fixed statistics leave only the first part. */
+		/* dx = scale (dy - mean(dy) - (x - mean) rstd^2 mean(dy (x - mean))); fixed statistics leave only the
+		 * first part. */
 		double slope = a->frozen ? 0.0 : -scale * rstd * rstd * product / m;
 		fa[c] = (float)scale;
 		fb[c] = (float)slope;
@@ -190,6 +197,11 @@ static void backward(const nno_op *op, nno_run *run)
 }
 
 const nno_op_class nno_op_batch_norm = {
-	.name = "batch_norm", .attr_size = sizeof(nno_norm_attr), .needs_src = true, .can_add = true, .book = book,
-	.forward = forward, .backward = backward,
+	.name = "batch_norm",
+	.attr_size = sizeof(nno_norm_attr),
+	.needs_src = true,
+	.can_add = true,
+	.book = book,
+	.forward = forward,
+	.backward = backward,
 };

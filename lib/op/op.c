@@ -12,15 +12,9 @@ static nno_activation fused_activation(const nno_op *op)
 	return NNO_ACT_NONE;
 }
 
-bool nno_op_needs_src(const nno_op *op)
-{
-	return op->cls->needs_src;
-}
+bool nno_op_needs_src(const nno_op *op) { return op->cls->needs_src; }
 
-bool nno_op_needs_dst(const nno_op *op)
-{
-	return op->cls->needs_dst || fused_activation(op) != NNO_ACT_NONE;
-}
+bool nno_op_needs_dst(const nno_op *op) { return op->cls->needs_dst || fused_activation(op) != NNO_ACT_NONE; }
 
 typedef struct mask_job {
 	const nno_kernels *kernels;
@@ -33,7 +27,8 @@ static void mask_chunk(void *user, int64_t index, int slot)
 {
 	(void)slot;
 	const mask_job *j = user;
-	j->kernels->mask_positive_f32(j->gradient + index * NNO_CHUNK, j->y + index * NNO_CHUNK, nno_chunk_length(j->count, index));
+	j->kernels->mask_positive_f32(j->gradient + index * NNO_CHUNK, j->y + index * NNO_CHUNK,
+				      nno_chunk_length(j->count, index));
 }
 
 void nno_mask_relu(const nno_op *op, nno_run *run)

@@ -1,9 +1,11 @@
-/* op.h - op nodes: what layers lower to and plans run. An op is an algorithm on f32 activations in NHWC memory; a rank-2
- * value (N, F) is the activation (n, 1, 1, F). Ops know shapes and pointers, never parameters' names, layers or models.
+/* op.h - op nodes: what layers lower to and plans run. An op is an algorithm on f32 activations in NHWC memory; a
+ * rank-2 value (N, F) is the activation (n, 1, 1, F). Ops know shapes and pointers, never parameters' names, layers or
+ * models.
  *
- * Life of an op: a layer fills kind, shapes and attributes (describe); the plan rewrites, then calls book() once for each
- * node to learn its memory (plan); then forward() and backward() run any number of times and can neither fail nor allocate
- * (run). Every algorithm is cut into tasks by shape alone and sums in a fixed order: same bits at any thread count. */
+ * Life of an op: a layer fills kind, shapes and attributes (describe); the plan rewrites, then calls book() once for
+ * each node to learn its memory (plan); then forward() and backward() run any number of times and can neither fail nor
+ * allocate (run). Every algorithm is cut into tasks by shape alone and sums in a fixed order: same bits at any thread
+ * count. */
 #ifndef NNO_OP_H
 #define NNO_OP_H
 
@@ -27,21 +29,21 @@ typedef struct nno_op nno_op;
 typedef struct nno_run {
 	const nno_kernels *kernels;
 	nno_pool *pool;
-	int64_t n;                   /* samples in this batch, 1 <= n <= the planned batch */
+	int64_t n; /* samples in this batch, 1 <= n <= the planned batch */
 	int training;
-	int deterministic;           /* 0: blas/ may be used */
-	uint64_t seed, step;         /* for random ops: with op->id they name the stream */
+	int deterministic;   /* 0: blas/ may be used */
+	uint64_t seed, step; /* for random ops: with op->id they name the stream */
 	const float *src[NNO_OP_MAX_INPUTS];
-	float *dst;                  /* forward writes it; backward may read it if the class says needs_dst */
-	float *ddst;                 /* backward: gradient of dst; may be overwritten */
-	float *dsrc[NNO_OP_MAX_INPUTS]; /* backward: NULL where not wanted */
-	bool dsrc_add[NNO_OP_MAX_INPUTS]; /* true: add to dsrc[i], never set for classes without can_add */
+	float *dst;                           /* forward writes it; backward may read it if the class says needs_dst */
+	float *ddst;                          /* backward: gradient of dst; may be overwritten */
+	float *dsrc[NNO_OP_MAX_INPUTS];       /* backward: NULL where not wanted */
+	bool dsrc_add[NNO_OP_MAX_INPUTS];     /* true: add to dsrc[i], never set for classes without can_add */
 	float *param[NNO_OP_MAX_PARAMETERS];  /* trainable ones first, then state; storage order */
 	float *dparam[NNO_OP_MAX_PARAMETERS]; /* NULL where frozen or state */
-	bool dparam_add;             /* false: overwrite dparam */
-	void *saved;                 /* op->saved_bytes, kept from forward to backward of the same step */
-	void *workspace;             /* max of op->forward_workspace, op->backward_workspace; contents undefined; 64-aligned */
-	nnopt_status status;         /* only ops that run the caller's functions set it */
+	bool dparam_add;                      /* false: overwrite dparam */
+	void *saved;                          /* op->saved_bytes, kept from forward to backward of the same step */
+	void *workspace;     /* max of op->forward_workspace, op->backward_workspace; contents undefined; 64-aligned */
+	nnopt_status status; /* only ops that run the caller's functions set it */
 } nno_run;
 
 typedef struct nno_op_class {
@@ -53,8 +55,8 @@ typedef struct nno_op_class {
 	bool inplace;  /* forward may run with dst == src[0], backward with dsrc[0] == ddst */
 	bool can_add;  /* backward honours dsrc_add */
 	bool identity; /* dst is always equal to src[0] in memory: the plan may alias and skip it */
-	/* Fills saved_bytes, forward_workspace, backward_workspace, macs, for op->batch samples and `slots` thread slots.
-	 * op->training, in, out, attr are final. False: a size overflows. */
+	/* Fills saved_bytes, forward_workspace, backward_workspace, macs, for op->batch samples and `slots` thread
+	 * slots. op->training, in, out, attr are final. False: a size overflows. */
 	bool (*book)(nno_op *op, int slots);
 	void (*forward)(const nno_op *op, nno_run *run);
 	void (*backward)(const nno_op *op, nno_run *run);
@@ -64,26 +66,23 @@ typedef struct nno_op_class {
 
 struct nno_op {
 	const nno_op_class *cls;
-	int id;                 /* of the layer it came from, stable under rewrites */
+	int id; /* of the layer it came from, stable under rewrites */
 	int n_in;
-	int n_param;            /* trainable parameters and state it is given */
+	int n_param; /* trainable parameters and state it is given */
 	nno_shape in[NNO_OP_MAX_INPUTS];
 	nno_shape out;
-	void *attr;             /* cls->attr_size bytes, its own struct */
+	void *attr; /* cls->attr_size bytes, its own struct */
 	int64_t batch;
 	bool training;
 	bool wants_dsrc[NNO_OP_MAX_INPUTS]; /* backward will be asked for it: what book() sizes for */
 	bool wants_dparam;
 	size_t saved_bytes;
 	size_t forward_workspace, backward_workspace;
-	int64_t macs;           /* of one sample forward */
+	int64_t macs; /* of one sample forward */
 };
 
 /* Activation functions that other ops can apply to their result. */
-typedef enum nno_activation {
-	NNO_ACT_NONE = 0,
-	NNO_ACT_RELU = 1
-} nno_activation;
+typedef enum nno_activation { NNO_ACT_NONE = 0, NNO_ACT_RELU = 1 } nno_activation;
 
 /* --- attributes, one struct a class --- */
 
@@ -91,28 +90,28 @@ typedef struct nno_conv_attr {
 	int64_t kernel_h, kernel_w, stride_h, stride_w, pad_h, pad_w, dilation_h, dilation_w, groups;
 	bool bias;
 	nno_activation activation; /* fused: dst = act(conv + bias); then needs_dst */
-} nno_conv_attr;               /* param: weight (kh, kw, C/groups, O), bias (O) */
+} nno_conv_attr;                   /* param: weight (kh, kw, C/groups, O), bias (O) */
 
 typedef struct nno_linear_attr {
 	bool bias;
 	nno_activation activation;
-} nno_linear_attr;             /* param: weight (in, out), bias (out) */
+} nno_linear_attr; /* param: weight (in, out), bias (out) */
 
 typedef struct nno_pool_attr {
 	int64_t kernel_h, kernel_w, stride_h, stride_w, pad_h, pad_w;
 	bool count_include_pad;
-	bool adaptive;             /* windows from in and out sizes, the other fields unused */
+	bool adaptive; /* windows from in and out sizes, the other fields unused */
 } nno_pool_attr;
 
 typedef struct nno_norm_attr {
 	float momentum, epsilon;
 	bool scale, bias;
-	bool frozen;               /* use running statistics in training too, and leave them alone */
-} nno_norm_attr;               /* param: [scale], [bias], running_mean, running_var, in this order, absent ones left out */
+	bool frozen; /* use running statistics in training too, and leave them alone */
+} nno_norm_attr;     /* param: [scale], [bias], running_mean, running_var, in this order, absent ones left out */
 
 typedef struct nno_act_attr {
-	float slope;               /* leaky ReLU */
-	bool tanh_form;            /* GELU */
+	float slope;    /* leaky ReLU */
+	bool tanh_form; /* GELU */
 } nno_act_attr;
 
 typedef struct nno_dropout_attr {
@@ -137,7 +136,7 @@ extern const nno_op_class nno_op_softmax;
 extern const nno_op_class nno_op_flatten; /* NHWC pixels to C, H, W order */
 extern const nno_op_class nno_op_add;
 extern const nno_op_class nno_op_concat;
-extern const nno_op_class nno_op_own;     /* the caller's functions, op/own.c */
+extern const nno_op_class nno_op_own; /* the caller's functions, op/own.c */
 
 /* Whether this node's backward reads src / dst: the class's flags, narrowed by attributes. */
 bool nno_op_needs_src(const nno_op *op);

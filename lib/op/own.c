@@ -10,7 +10,7 @@ static nnopt_tensor *make_tensor(nnopt_context *context, int rank, const int64_t
 		count *= shape[i];
 	nnopt_tensor *tensor = NULL;
 	if (nnopt_tensor_wrap(&tensor, context, &nowhere, (size_t)count * sizeof(float), NNOPT_F32, rank, shape,
-	                      nhwc ? NNOPT_NHWC : NNOPT_NCHW) != NNOPT_OK)
+			      nhwc ? NNOPT_NHWC : NNOPT_NCHW) != NNOPT_OK)
 		return NULL;
 	return tensor;
 }
@@ -73,8 +73,12 @@ static nnopt_own_call begin_call(const nno_op *op, const nno_run *run)
 	for (int i = 0; i < op->n_param; i++)
 		nno_tensor_point(a->param[i], run->param[i]);
 	return (nnopt_own_call){
-		.struct_size = sizeof(nnopt_own_call), .training = run->training, .input_count = op->n_in,
-		.parameter_count = op->n_param, .inputs = (const nnopt_tensor *const *)a->in, .output = a->out,
+		.struct_size = sizeof(nnopt_own_call),
+		.training = run->training,
+		.input_count = op->n_in,
+		.parameter_count = op->n_param,
+		.inputs = (const nnopt_tensor *const *)a->in,
+		.output = a->out,
 		.parameters = a->param,
 	};
 }
@@ -111,6 +115,12 @@ static void backward(const nno_op *op, nno_run *run)
 }
 
 const nno_op_class nno_op_own = {
-	.name = "own", .attr_size = sizeof(nno_own_attr), .needs_src = true, .needs_dst = true, .book = book, .forward = forward,
-	.backward = backward, .destroy = destroy,
+	.name = "own",
+	.attr_size = sizeof(nno_own_attr),
+	.needs_src = true,
+	.needs_dst = true,
+	.book = book,
+	.forward = forward,
+	.backward = backward,
+	.destroy = destroy,
 };

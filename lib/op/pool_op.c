@@ -1,5 +1,6 @@
-/* pool_op.c - maximum and average over windows, the adaptive ones too. A task is one image; channels are the inner loop. The
- * maximum keeps for each result the place of its window it came from, so that backward needs neither input nor output. */
+/* pool_op.c - maximum and average over windows, the adaptive ones too. A task is one image; channels are the inner
+ * loop. The maximum keeps for each result the place of its window it came from, so that backward needs neither input
+ * nor output. */
 #include "op/op.h"
 
 #include "base/size.h"
@@ -12,7 +13,8 @@ typedef struct window {
 	int64_t padded;   /* positions counted when padding counts */
 } window;
 
-static window window_at(int64_t index, int64_t in, int64_t out, int64_t kernel, int64_t stride, int64_t pad, bool adaptive)
+static window window_at(int64_t index, int64_t in, int64_t out, int64_t kernel, int64_t stride, int64_t pad,
+			bool adaptive)
 {
 	if (adaptive) {
 		int64_t from = index * in / out, to = nno_i64_ceil_div((index + 1) * in, out);
@@ -73,7 +75,8 @@ static void max_image(void *user, int64_t image, int slot)
 			for (int64_t y = v.from; y < v.to; y++)
 				for (int64_t x = h.from; x < h.to; x++) {
 					int64_t at = y * w + x;
-					j->run->kernels->max_update_f32(best, where, src + at * c, (int32_t)at, first, c);
+					j->run->kernels->max_update_f32(best, where, src + at * c, (int32_t)at, first,
+									c);
 					first = false;
 				}
 		}
@@ -158,7 +161,7 @@ static void avg_back_image(void *user, int64_t image, int slot)
 			for (int64_t y = v.from; y < v.to; y++)
 				for (int64_t x = h.from; x < h.to; x++)
 					j->run->kernels->add_scaled_f32(dsrc + (y * op->in[0].w + x) * c,
-					                                ddst + (oy * op->out.w + ox) * c, factor, c);
+									ddst + (oy * op->out.w + ox) * c, factor, c);
 		}
 }
 
@@ -170,11 +173,19 @@ static void avg_backward(const nno_op *op, nno_run *run)
 }
 
 const nno_op_class nno_op_max_pool = {
-	.name = "max_pool", .attr_size = sizeof(nno_pool_attr), .can_add = true, .book = book_max, .forward = max_forward,
+	.name = "max_pool",
+	.attr_size = sizeof(nno_pool_attr),
+	.can_add = true,
+	.book = book_max,
+	.forward = max_forward,
 	.backward = max_backward,
 };
 
 const nno_op_class nno_op_avg_pool = {
-	.name = "avg_pool", .attr_size = sizeof(nno_pool_attr), .can_add = true, .book = book_nothing, .forward = avg_forward,
+	.name = "avg_pool",
+	.attr_size = sizeof(nno_pool_attr),
+	.can_add = true,
+	.book = book_nothing,
+	.forward = avg_forward,
 	.backward = avg_backward,
 };

@@ -1,5 +1,5 @@
-/* adam.c - Adam (Kingma and Ba 2015) and AdamW (Loshchilov and Hutter 2019), as torch.optim: they differ in where weight
- * decay enters. Bias corrections are computed in double, once a step, and reach the kernel as factors. */
+/* adam.c - Adam (Kingma and Ba 2015) and AdamW (Loshchilov and Hutter 2019), as torch.optim: they differ in where
+ * weight decay enters. Bias corrections are computed in double, once a step, and reach the kernel as factors. */
 #include "optim/optim.h"
 
 #include <math.h>
@@ -10,10 +10,19 @@ typedef struct attr {
 } attr;
 
 static const nnopt_adam_options adam_defaults = {
-	.struct_size = sizeof(nnopt_adam_options), .lr = 1e-3, .beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8,
+	.struct_size = sizeof(nnopt_adam_options),
+	.lr = 1e-3,
+	.beta1 = 0.9,
+	.beta2 = 0.999,
+	.epsilon = 1e-8,
 };
 static const nnopt_adam_options adamw_defaults = {
-	.struct_size = sizeof(nnopt_adam_options), .lr = 1e-3, .beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8, .weight_decay = 0.01,
+	.struct_size = sizeof(nnopt_adam_options),
+	.lr = 1e-3,
+	.beta1 = 0.9,
+	.beta2 = 0.999,
+	.epsilon = 1e-8,
+	.weight_decay = 0.01,
 };
 
 static int slots(const void *of, const char *names[NNO_MAX_SLOTS])
@@ -44,7 +53,7 @@ static void prepare(const void *of, const nno_step_input *in, nno_step *out)
 }
 
 static void update(const nno_kernels *kernels, float *w, const float *g, float *const slot[NNO_MAX_SLOTS],
-                   const nno_step *step, int64_t n)
+		   const nno_step *step, int64_t n)
 {
 	kernels->adam_f32(w, g, slot[0], slot[1], &step->adam, n);
 }
@@ -66,7 +75,7 @@ const nno_optimizer_class nno_optimizer_adamw = {
 };
 
 static nnopt_status create(nnopt_optimizer **out, nnopt_context *context, const nno_optimizer_class *cls, attr *a,
-                           const nnopt_adam_options *options)
+			   const nnopt_adam_options *options)
 {
 	NNO_TRY(nnopt_options_read(&a->options, sizeof a->options, options, "adam_options"));
 	NNO_TRY(nno_check_fraction(cls->name, "beta1", a->options.beta1));

@@ -24,8 +24,8 @@ static nnopt_status collect(const nnopt_optimizer *o, nnopt_model *model, nno_sp
 		NNO_TRY(describe(model, i, &info));
 		if (info.role == NNOPT_ROLE_STATE)
 			continue;
-		nno_span span = { info.block_offset, info.block_offset + info.count, nno_optimizer_group_of(o, info.name, info.role),
-			          info.trainable };
+		nno_span span = { info.block_offset, info.block_offset + info.count,
+				  nno_optimizer_group_of(o, info.name, info.role), info.trainable };
 		int32_t at = n++;
 		for (; at > 0 && spans[at - 1].begin > span.begin; at--)
 			spans[at] = spans[at - 1];
@@ -51,8 +51,9 @@ static nnopt_status follow_trainable(nnopt_optimizer *o, nnopt_model *model)
 			for (hint = 0; hint < o->span_count && o->spans[hint].begin != info.block_offset;)
 				hint++;
 		if (hint == o->span_count)
-			return nno_fail(NNOPT_ERROR_STATE, "optimizer_step: parameter %s was not there when the optimizer was attached",
-			                info.name);
+			return nno_fail(NNOPT_ERROR_STATE,
+					"optimizer_step: parameter %s was not there when the optimizer was attached",
+					info.name);
 		changed = changed || o->spans[hint].trainable != info.trainable;
 		o->spans[hint].trainable = info.trainable;
 	}
@@ -64,11 +65,13 @@ static nnopt_status follow_trainable(nnopt_optimizer *o, nnopt_model *model)
 nnopt_status nnopt_optimizer_attach(nnopt_optimizer *optimizer, nnopt_model *model)
 {
 	if (optimizer == NULL || model == NULL)
-		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "optimizer_attach: %s is NULL", optimizer == NULL ? "optimizer" : "model");
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "optimizer_attach: %s is NULL",
+				optimizer == NULL ? "optimizer" : "model");
 	if (optimizer->model == model)
 		return NNOPT_OK;
 	if (optimizer->model != NULL)
-		return nno_fail(NNOPT_ERROR_STATE, "optimizer_attach: attached to another model, one optimizer for each model wanted");
+		return nno_fail(NNOPT_ERROR_STATE,
+				"optimizer_attach: attached to another model, one optimizer for each model wanted");
 	int32_t total = nnopt_model_parameter_count(model), count = 0;
 	if (nnopt_model_input_shape(model, (int64_t[NNOPT_MAX_RANK]){ 0 }) == 0)
 		return nno_fail(NNOPT_ERROR_STATE, "optimizer_attach: the model is not built, build or plan it first");
@@ -87,23 +90,27 @@ out:
 	return status;
 }
 
-nnopt_status nnopt_optimizer_step(nnopt_optimizer *optimizer, nnopt_model *model, float gradient_scale, nnopt_step_result *result)
+nnopt_status nnopt_optimizer_step(nnopt_optimizer *optimizer, nnopt_model *model, float gradient_scale,
+				  nnopt_step_result *result)
 {
 	if (optimizer == NULL || model == NULL)
-		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "optimizer_step: %s is NULL", optimizer == NULL ? "optimizer" : "model");
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "optimizer_step: %s is NULL",
+				optimizer == NULL ? "optimizer" : "model");
 	if (!isfinite(gradient_scale))
 		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "optimizer_step: gradient_scale %g, a finite one wanted",
-		                (double)gradient_scale);
+				(double)gradient_scale);
 	if (result != NULL)
 		NNO_TRY(nnopt_result_check(result, "step_result"));
 	NNO_TRY(nnopt_optimizer_attach(optimizer, model));
 	nnopt_model_blocks blocks;
 	NNO_TRY(get_blocks(model, &blocks));
 	if (blocks.parameter_elements != optimizer->elements)
-		return nno_fail(NNOPT_ERROR_STATE, "optimizer_step: the model has %lld parameters, %lld when the optimizer was attached",
-		                (long long)blocks.parameter_elements, (long long)optimizer->elements);
+		return nno_fail(NNOPT_ERROR_STATE,
+				"optimizer_step: the model has %lld parameters, %lld when the optimizer was attached",
+				(long long)blocks.parameter_elements, (long long)optimizer->elements);
 	if (blocks.gradients == NULL)
-		return nno_fail(NNOPT_ERROR_STATE, "optimizer_step: the model has no gradients, make a training plan and run it first");
+		return nno_fail(NNOPT_ERROR_STATE,
+				"optimizer_step: the model has no gradients, make a training plan and run it first");
 	NNO_TRY(follow_trainable(optimizer, model));
 	nnopt_step_result ours;
 	nno_optimizer_update(optimizer, blocks.parameters, blocks.gradients, gradient_scale, &ours);

@@ -9,8 +9,8 @@
 #include <stdbool.h>
 
 #define NNO_MAX_SLOTS 3
-/* Elements a task updates: their weights, gradients and two slots fill a quarter of a megabyte, and the tasks of a model
- * are a function of its size alone. */
+/* Elements a task updates: their weights, gradients and two slots fill a quarter of a megabyte, and the tasks of a
+ * model are a function of its size alone. */
 #define NNO_UPDATE_CHUNK 16384
 
 /* Numbers of one step for one group, of the kind at hand. */
@@ -22,7 +22,7 @@ typedef union nno_step {
 
 /* What a class needs to fill a nno_step. */
 typedef struct nno_step_input {
-	double lr;                  /* the group's */
+	double lr; /* the group's */
 	double decay_scale, l1_scale;
 	int64_t number;             /* of this step, from 1 */
 	nno_gradient_step gradient; /* scale and limit set; the class adds decay and l1 */
@@ -36,7 +36,7 @@ typedef struct nno_optimizer_class {
 	void (*prepare)(const void *attr, const nno_step_input *in, nno_step *out);
 	/* One call of the kind's kernel. */
 	void (*update)(const nno_kernels *kernels, float *w, const float *g, float *const slots[NNO_MAX_SLOTS],
-	               const nno_step *step, int64_t n);
+		       const nno_step *step, int64_t n);
 } nno_optimizer_class;
 
 typedef struct nno_group {
@@ -83,7 +83,7 @@ struct nnopt_optimizer {
 
 /* The constructor's common part: `attr` is copied. */
 nnopt_status nno_optimizer_create(nnopt_optimizer **out, nnopt_context *context, const nno_optimizer_class *cls,
-                                  const void *attr, double lr);
+				  const void *attr, double lr);
 
 /* A number of an option: finite and at least 0; or in [0, 1). Error texts are "<kind>: <name> <value>, ... wanted". */
 nnopt_status nno_check_at_least_zero(const char *kind, const char *name, double value);
@@ -98,7 +98,7 @@ nnopt_status nno_optimizer_bind(nnopt_optimizer *optimizer, const nno_span *span
 void nno_optimizer_cut(nnopt_optimizer *optimizer);
 /* One step; see nnopt_optimizer_step(). Neither fails nor allocates. */
 void nno_optimizer_update(nnopt_optimizer *optimizer, float *parameters, const float *gradients, float gradient_scale,
-                          nnopt_step_result *result);
+			  nnopt_step_result *result);
 
 #define NNO_OPTIMIZER(name) extern const nno_optimizer_class nno_optimizer_##name;
 #include "optim/kinds.inc"

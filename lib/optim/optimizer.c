@@ -21,10 +21,11 @@ nnopt_status nno_check_fraction(const char *kind, const char *name, double value
 }
 
 nnopt_status nno_optimizer_create(nnopt_optimizer **out, nnopt_context *context, const nno_optimizer_class *cls,
-                                  const void *attr, double lr)
+				  const void *attr, double lr)
 {
 	if (out == NULL || context == NULL)
-		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "%s_create: %s is NULL", cls->name, out == NULL ? "out" : "context");
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "%s_create: %s is NULL", cls->name,
+				out == NULL ? "out" : "context");
 	NNO_TRY(nno_check_at_least_zero(cls->name, "lr", lr));
 	const nno_alloc *alloc = &context->alloc;
 	nnopt_optimizer *o = nno_new(alloc, sizeof *o);
@@ -50,7 +51,8 @@ int32_t nno_optimizer_group_of(const nnopt_optimizer *optimizer, const char *nam
 {
 	for (int32_t i = optimizer->group_count - 1; i > 0; i--) {
 		const nno_group *g = &optimizer->groups[i];
-		if ((g->role < 0 || g->role == role) && (g->prefix == NULL || strncmp(name, g->prefix, strlen(g->prefix)) == 0))
+		if ((g->role < 0 || g->role == role) &&
+		    (g->prefix == NULL || strncmp(name, g->prefix, strlen(g->prefix)) == 0))
 			return i;
 	}
 	return 0;
@@ -113,13 +115,16 @@ static nnopt_status append_group(nnopt_optimizer *o, const nnopt_group_options *
 nnopt_status nnopt_optimizer_add_group(nnopt_optimizer *optimizer, const nnopt_group_options *options)
 {
 	if (optimizer == NULL || options == NULL)
-		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "optimizer_add_group: %s is NULL", optimizer == NULL ? "optimizer" : "options");
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "optimizer_add_group: %s is NULL",
+				optimizer == NULL ? "optimizer" : "options");
 	if (optimizer->spans != NULL)
-		return nno_fail(NNOPT_ERROR_STATE, "optimizer_add_group: the optimizer is attached, groups come before that");
+		return nno_fail(NNOPT_ERROR_STATE,
+				"optimizer_add_group: the optimizer is attached, groups come before that");
 	nnopt_group_options g = group_defaults;
 	NNO_TRY(nnopt_options_read(&g, sizeof g, options, "group_options"));
 	if (g.role < -1 || g.role >= NNOPT_ROLE_STATE)
-		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "optimizer_add_group: role %d, -1 or a trainable role wanted", (int)g.role);
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT,
+				"optimizer_add_group: role %d, -1 or a trainable role wanted", (int)g.role);
 	NNO_TRY(nno_check_at_least_zero("optimizer_add_group", "lr_scale", g.lr_scale));
 	NNO_TRY(nno_check_at_least_zero("optimizer_add_group", "weight_decay_scale", g.weight_decay_scale));
 	NNO_TRY(nno_check_at_least_zero("optimizer_add_group", "l1_scale", g.l1_scale));
@@ -137,10 +142,7 @@ nnopt_status nnopt_optimizer_set_clipping(nnopt_optimizer *optimizer, double max
 	return NNOPT_OK;
 }
 
-double nnopt_optimizer_lr(const nnopt_optimizer *optimizer)
-{
-	return optimizer == NULL ? 0.0 : optimizer->lr;
-}
+double nnopt_optimizer_lr(const nnopt_optimizer *optimizer) { return optimizer == NULL ? 0.0 : optimizer->lr; }
 
 nnopt_status nnopt_optimizer_set_lr(nnopt_optimizer *optimizer, double lr)
 {
@@ -151,16 +153,14 @@ nnopt_status nnopt_optimizer_set_lr(nnopt_optimizer *optimizer, double lr)
 	return NNOPT_OK;
 }
 
-int64_t nnopt_optimizer_steps(const nnopt_optimizer *optimizer)
-{
-	return optimizer == NULL ? 0 : optimizer->steps;
-}
+int64_t nnopt_optimizer_steps(const nnopt_optimizer *optimizer) { return optimizer == NULL ? 0 : optimizer->steps; }
 
 nnopt_status nnopt_optimizer_set_steps(nnopt_optimizer *optimizer, int64_t steps)
 {
 	if (optimizer == NULL || steps < 0)
-		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "optimizer_set_steps: optimizer NULL or steps %lld, at least 0 wanted",
-		                (long long)steps);
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT,
+				"optimizer_set_steps: optimizer NULL or steps %lld, at least 0 wanted",
+				(long long)steps);
 	optimizer->steps = steps;
 	return NNOPT_OK;
 }

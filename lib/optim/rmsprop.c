@@ -36,7 +36,7 @@ static void prepare(const void *of, const nno_step_input *in, nno_step *out)
 }
 
 static void update(const nno_kernels *kernels, float *w, const float *g, float *const slot[NNO_MAX_SLOTS],
-                   const nno_step *step, int64_t n)
+		   const nno_step *step, int64_t n)
 {
 	bool centered = step->rmsprop.centered;
 	float *mean = centered ? slot[1] : NULL;

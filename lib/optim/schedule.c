@@ -21,10 +21,7 @@ static double constant_factor(const nnopt_schedule *s, int64_t step)
 	return 1.0;
 }
 
-static double step_factor(const nnopt_schedule *s, int64_t step)
-{
-	return pow(s->value, (double)(step / s->steps));
-}
+static double step_factor(const nnopt_schedule *s, int64_t step) { return pow(s->value, (double)(step / s->steps)); }
 
 static double exponential_factor(const nnopt_schedule *s, int64_t step)
 {
@@ -61,12 +58,14 @@ static nnopt_status create(nnopt_schedule **out, nnopt_context *context, const n
 }
 
 static nnopt_status check(const char *what, const char *steps_name, int64_t steps, const char *value_name, double value,
-                          double most)
+			  double most)
 {
 	if (steps < 1)
-		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "%s: %s %lld, at least 1 wanted", what, steps_name, (long long)steps);
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "%s: %s %lld, at least 1 wanted", what, steps_name,
+				(long long)steps);
 	if (!(value >= 0.0 && value <= most))
-		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "%s: %s %g, 0 to %g wanted", what, value_name, value, most);
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "%s: %s %g, 0 to %g wanted", what, value_name, value,
+				most);
 	return NNOPT_OK;
 }
 
@@ -83,7 +82,8 @@ nnopt_status nnopt_schedule_step_create(nnopt_schedule **out, nnopt_context *con
 	return create(out, context, &s, "schedule_step");
 }
 
-nnopt_status nnopt_schedule_exponential_create(nnopt_schedule **out, nnopt_context *context, int64_t every, double gamma)
+nnopt_status nnopt_schedule_exponential_create(nnopt_schedule **out, nnopt_context *context, int64_t every,
+					       double gamma)
 {
 	NNO_TRY(check("schedule_exponential", "every", every, "gamma", gamma, 1e3));
 	nnopt_schedule s = { .factor = exponential_factor, .steps = every, .value = gamma };
@@ -98,7 +98,7 @@ nnopt_status nnopt_schedule_cosine_create(nnopt_schedule **out, nnopt_context *c
 }
 
 nnopt_status nnopt_schedule_warmup_create(nnopt_schedule **out, nnopt_context *context, int64_t steps, double start,
-                                          nnopt_schedule *after)
+					  nnopt_schedule *after)
 {
 	NNO_TRY(check("schedule_warmup", "steps", steps, "start", start, 1.0));
 	nnopt_schedule s = { .factor = warmup_factor, .steps = steps, .value = start, .after = after };

@@ -1,5 +1,5 @@
-/* sgd.c - stochastic gradient descent with momentum, as torch.optim.SGD: the buffer starts as the first gradient, without
- * dampening (Sutskever et al. 2013 with PyTorch's placing of the learning rate outside the buffer). */
+/* sgd.c - stochastic gradient descent with momentum, as torch.optim.SGD: the buffer starts as the first gradient,
+ * without dampening (Sutskever et al. 2013 with PyTorch's placing of the learning rate outside the buffer). */
 #include "optim/optim.h"
 
 typedef nnopt_sgd_options attr;
@@ -28,7 +28,7 @@ static void prepare(const void *of, const nno_step_input *in, nno_step *out)
 }
 
 static void update(const nno_kernels *kernels, float *w, const float *g, float *const slot[NNO_MAX_SLOTS],
-                   const nno_step *step, int64_t n)
+		   const nno_step *step, int64_t n)
 {
 	kernels->sgd_f32(w, g, slot[0], &step->sgd, n);
 }
@@ -56,8 +56,9 @@ nnopt_status nnopt_sgd_create(nnopt_optimizer **out, nnopt_context *context, con
 	if (!(a.dampening >= 0.0 && a.dampening <= 1.0))
 		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "sgd: dampening %g, 0 to 1 wanted", a.dampening);
 	if (a.nesterov && (a.momentum <= 0.0 || a.dampening != 0.0))
-		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT,
-		                "sgd: nesterov with momentum %g and dampening %g, momentum above 0 and no dampening wanted",
-		                a.momentum, a.dampening);
+		return nno_fail(
+		    NNOPT_ERROR_INVALID_ARGUMENT,
+		    "sgd: nesterov with momentum %g and dampening %g, momentum above 0 and no dampening wanted",
+		    a.momentum, a.dampening);
 	return nno_optimizer_create(out, context, &nno_optimizer_sgd, &a, a.lr);
 }

@@ -1,5 +1,6 @@
-/* update_pass.c - a step over the flat arrays: first the norm, which also tells whether every gradient is finite, then the
- * update. Both run over chunks of fixed place, so the sums and the weights have the same bits at any thread count. */
+/* update_pass.c - a step over the flat arrays: first the norm, which also tells whether every gradient is finite, then
+ * the update. Both run over chunks of fixed place, so the sums and the weights have the same bits at any thread count.
+ */
 #include "optim/optim.h"
 
 #include "base/size.h"
@@ -79,7 +80,8 @@ void nno_optimizer_cut(nnopt_optimizer *optimizer)
 	o->first[0] = 0;
 	for (int32_t i = 0; i < o->span_count; i++) {
 		const nno_span *s = &o->spans[i];
-		assert(s->begin >= 0 && s->begin <= s->end && s->end <= o->elements && (i == 0 || s[-1].end <= s->begin));
+		assert(s->begin >= 0 && s->begin <= s->end && s->end <= o->elements &&
+		       (i == 0 || s[-1].end <= s->begin));
 		for (int64_t begin = s->begin, end; s->trainable && begin < s->end; begin = end) {
 			int64_t home = begin / NNO_UPDATE_CHUNK;
 			while (chunk < home)
@@ -128,7 +130,7 @@ static void update_chunk(void *user, int64_t chunk, int slot)
 		for (int j = 0; j < NNO_MAX_SLOTS; j++)
 			slots[j] = o->slot_data[j] == NULL ? NULL : o->slot_data[j] + piece->begin;
 		o->cls->update(o->context->kernels, p->parameters + piece->begin, p->gradients + piece->begin, slots,
-		               &o->group_steps[piece->group], piece->end - piece->begin);
+			       &o->group_steps[piece->group], piece->end - piece->begin);
 	}
 }
 
@@ -151,7 +153,7 @@ static void prepare_groups(nnopt_optimizer *o, double scale)
 }
 
 void nno_optimizer_update(nnopt_optimizer *optimizer, float *parameters, const float *gradients, float gradient_scale,
-                          nnopt_step_result *result)
+			  nnopt_step_result *result)
 {
 	nnopt_optimizer *o = optimizer;
 	pass p = { o, parameters, gradients };

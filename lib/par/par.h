@@ -14,16 +14,17 @@ typedef struct nno_pool nno_pool;
 /* `slot` is in [0, nno_pool_slots): no two tasks running at the same time have the same. */
 typedef void (*nno_task)(void *user, int64_t index, int slot);
 
-/* `threads` >= 1, the caller's thread included. With `parallel` not NULL that hook runs the loops instead, and slots are
- * claimed from `threads` of them (a task waits for none: the hook may run more tasks at once than slots only by blocking).
- * No thread is started before the first parallel_for that has more than one task. */
-nnopt_status nno_pool_create(nno_pool **out, const nno_alloc *alloc, int threads, nnopt_parallel_fn parallel, void *parallel_user);
+/* `threads` >= 1, the caller's thread included. With `parallel` not NULL that hook runs the loops instead, and slots
+ * are claimed from `threads` of them (a task waits for none: the hook may run more tasks at once than slots only by
+ * blocking). No thread is started before the first parallel_for that has more than one task. */
+nnopt_status nno_pool_create(nno_pool **out, const nno_alloc *alloc, int threads, nnopt_parallel_fn parallel,
+			     void *parallel_user);
 /* Joins all threads. NULL is allowed. */
 void nno_pool_destroy(nno_pool *pool);
 int nno_pool_slots(const nno_pool *pool);
-/* Returns when all `count` tasks are done. Calls from several threads run one after the other; a call from inside a task
- * runs its tasks on the calling thread, with the calling task's slot. Threads that cannot be started are done without. After fork() the child starts
- * its own threads at its first loop. */
+/* Returns when all `count` tasks are done. Calls from several threads run one after the other; a call from inside a
+ * task runs its tasks on the calling thread, with the calling task's slot. Threads that cannot be started are done
+ * without. After fork() the child starts its own threads at its first loop. */
 void nno_parallel_for(nno_pool *pool, int64_t count, nno_task task, void *user);
 
 #endif

@@ -1,5 +1,5 @@
-/* pool.c - a pool of pthreads around one loop at a time. Tasks are handed out by an atomic counter; who finds nothing to
- * do spins for some microseconds, because training issues many short loops, and then sleeps. */
+/* pool.c - a pool of pthreads around one loop at a time. Tasks are handed out by an atomic counter; who finds nothing
+ * to do spins for some microseconds, because training issues many short loops, and then sleeps. */
 #include "par/par.h"
 
 #include "base/error.h"
@@ -14,7 +14,7 @@
 
 struct nno_pool {
 	nno_alloc alloc;
-	int threads;              /* the caller's included */
+	int threads; /* the caller's included */
 	nnopt_parallel_fn parallel;
 	void *parallel_user;
 	pthread_mutex_t entrance; /* one loop at a time */
@@ -22,13 +22,13 @@ struct nno_pool {
 	pthread_cond_t wake, done;
 	pthread_t workers[MAX_THREADS];
 	int started;
-	unsigned generation;      /* of forks: workers of an older one are gone */
-	bool stop, open;          /* open: the loop takes workers in */
+	unsigned generation; /* of forks: workers of an older one are gone */
+	bool stop, open;     /* open: the loop takes workers in */
 	nno_task task;
 	void *user;
 	int64_t count;
-	atomic_uint ticket;       /* number of loops so far */
-	atomic_int active;        /* workers inside the loop */
+	atomic_uint ticket; /* number of loops so far */
+	atomic_int active;  /* workers inside the loop */
 	atomic_llong next;
 	atomic_bool slot_taken[MAX_THREADS]; /* for the caller's hook */
 };
@@ -40,15 +40,9 @@ static _Thread_local int current_slot;
 static atomic_uint forks;
 static pthread_once_t fork_once = PTHREAD_ONCE_INIT;
 
-static void count_fork(void)
-{
-	atomic_fetch_add(&forks, 1);
-}
+static void count_fork(void) { atomic_fetch_add(&forks, 1); }
 
-static void watch_forks(void)
-{
-	(void)pthread_atfork(NULL, NULL, count_fork);
-}
+static void watch_forks(void) { (void)pthread_atfork(NULL, NULL, count_fork); }
 
 static void pause_briefly(void)
 {
@@ -194,7 +188,8 @@ static void hooked_task(int64_t index, void *user)
 	atomic_store(&pool->slot_taken[slot], false);
 }
 
-nnopt_status nno_pool_create(nno_pool **out, const nno_alloc *alloc, int threads, nnopt_parallel_fn parallel, void *parallel_user)
+nnopt_status nno_pool_create(nno_pool **out, const nno_alloc *alloc, int threads, nnopt_parallel_fn parallel,
+			     void *parallel_user)
 {
 	nno_pool *pool = nno_new(alloc, sizeof *pool);
 	if (pool == NULL)
@@ -231,10 +226,7 @@ void nno_pool_destroy(nno_pool *pool)
 	nno_delete(&alloc, pool);
 }
 
-int nno_pool_slots(const nno_pool *pool)
-{
-	return pool->threads;
-}
+int nno_pool_slots(const nno_pool *pool) { return pool->threads; }
 
 void nno_parallel_for(nno_pool *pool, int64_t count, nno_task task, void *user)
 {

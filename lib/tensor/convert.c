@@ -40,7 +40,8 @@ uint16_t nno_f32_to_f16(float value)
 		return (uint16_t)(sign | 0x7e00u | ((magnitude >> 13) & 0x1ffu));
 	if (magnitude >= 0x477ff000u) /* 65520 and more round to infinity */
 		return (uint16_t)(sign | 0x7c00u);
-	if (magnitude < 0x38800000u) { /* subnormal or zero: adding 0.5 leaves its 24 bits rounded to multiples of 2^-24 */
+	if (magnitude <
+	    0x38800000u) { /* subnormal or zero: adding 0.5 leaves its 24 bits rounded to multiples of 2^-24 */
 		uint32_t shifted = bits_of(float_of(magnitude) + 0.5f) - bits_of(0.5f);
 		return (uint16_t)(sign | shifted);
 	}
@@ -48,10 +49,7 @@ uint16_t nno_f32_to_f16(float value)
 	return (uint16_t)(sign | ((rounded - 0x38000000u) >> 13));
 }
 
-float nno_bf16_to_f32(uint16_t bits)
-{
-	return float_of((uint32_t)bits << 16);
-}
+float nno_bf16_to_f32(uint16_t bits) { return float_of((uint32_t)bits << 16); }
 
 uint16_t nno_f32_to_bf16(float value)
 {
@@ -111,12 +109,10 @@ static int64_t to_integer(float x)
 	return (int64_t)rint((double)x);
 }
 
-static bool is_integer(nnopt_dtype dtype)
-{
-	return dtype == NNOPT_U8 || dtype == NNOPT_I32 || dtype == NNOPT_I64;
-}
+static bool is_integer(nnopt_dtype dtype) { return dtype == NNOPT_U8 || dtype == NNOPT_I32 || dtype == NNOPT_I64; }
 
-void nno_convert(const nno_kernels *kernels, void *dst, nnopt_dtype dst_dtype, const void *src, nnopt_dtype src_dtype, int64_t count)
+void nno_convert(const nno_kernels *kernels, void *dst, nnopt_dtype dst_dtype, const void *src, nnopt_dtype src_dtype,
+		 int64_t count)
 {
 	(void)kernels;
 	if (dst_dtype == src_dtype) {

@@ -6,7 +6,8 @@
 
 /* In the order of nnopt_dtype. */
 static const nno_dl_type types[] = {
-	{ NNO_DL_FLOAT, 32, 1 }, { NNO_DL_FLOAT, 16, 1 }, { NNO_DL_BFLOAT, 16, 1 }, { NNO_DL_UINT, 8, 1 }, { NNO_DL_INT, 32, 1 }, { NNO_DL_INT, 64, 1 },
+	{ NNO_DL_FLOAT, 32, 1 }, { NNO_DL_FLOAT, 16, 1 }, { NNO_DL_BFLOAT, 16, 1 },
+	{ NNO_DL_UINT, 8, 1 },   { NNO_DL_INT, 32, 1 },   { NNO_DL_INT, 64, 1 },
 };
 
 typedef struct lent {
@@ -40,7 +41,8 @@ static void give_back(nno_dl_managed *managed)
 nnopt_status nnopt_tensor_to_dlpack(nnopt_tensor *tensor, void **out_managed)
 {
 	if (tensor == NULL || out_managed == NULL)
-		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "tensor_to_dlpack: %s is NULL", tensor == NULL ? "tensor" : "out_managed");
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "tensor_to_dlpack: %s is NULL",
+				tensor == NULL ? "tensor" : "out_managed");
 	lent *l = nno_new(&tensor->context->alloc, sizeof *l);
 	if (l == NULL)
 		return nno_fail_memory("tensor_to_dlpack", sizeof *l);
@@ -49,9 +51,14 @@ nnopt_status nnopt_tensor_to_dlpack(nnopt_tensor *tensor, void **out_managed)
 	dense_strides(l->strides, l->shape, tensor->rank, tensor->layout);
 	l->tensor = nno_tensor_take(tensor);
 	l->managed = (nno_dl_managed){
-		.version = { NNO_DL_MAJOR, NNO_DL_MINOR }, .deleter = give_back,
-		.tensor = { .data = tensor->data, .device = { NNO_DL_CPU, 0 }, .ndim = tensor->rank, .dtype = types[tensor->dtype],
-		            .shape = l->shape, .strides = l->strides },
+		.version = { NNO_DL_MAJOR, NNO_DL_MINOR },
+		.deleter = give_back,
+		.tensor = { .data = tensor->data,
+			    .device = { NNO_DL_CPU, 0 },
+			    .ndim = tensor->rank,
+			    .dtype = types[tensor->dtype],
+			    .shape = l->shape,
+			    .strides = l->strides },
 	};
 	*out_managed = &l->managed;
 	return NNOPT_OK;
@@ -76,23 +83,29 @@ static nnopt_status find_dtype(const nno_dl_type *type, nnopt_dtype *dtype)
 			*dtype = (nnopt_dtype)i;
 			return NNOPT_OK;
 		}
-	return nno_fail(NNOPT_ERROR_UNSUPPORTED, "tensor_from_dlpack: type code %d of %d bits and %d lanes, f32 f16 bf16 u8 i32 or i64 wanted",
-	                type->code, type->bits, type->lanes);
+	return nno_fail(NNOPT_ERROR_UNSUPPORTED,
+			"tensor_from_dlpack: type code %d of %d bits and %d lanes, f32 f16 bf16 u8 i32 or i64 wanted",
+			type->code, type->bits, type->lanes);
 }
 
 static nnopt_status check(const nno_dl_managed *m, int64_t *count)
 {
 	const nno_dl_tensor *t = &m->tensor;
 	if (m->version.major != NNO_DL_MAJOR)
-		return nno_fail(NNOPT_ERROR_UNSUPPORTED, "tensor_from_dlpack: DLPack version %u.%u, 1.x wanted", m->version.major, m->version.minor);
+		return nno_fail(NNOPT_ERROR_UNSUPPORTED, "tensor_from_dlpack: DLPack version %u.%u, 1.x wanted",
+				m->version.major, m->version.minor);
 	if (t->device.type != NNO_DL_CPU)
-		return nno_fail(NNOPT_ERROR_UNSUPPORTED, "tensor_from_dlpack: device type %d, 1 (CPU) wanted", t->device.type);
+		return nno_fail(NNOPT_ERROR_UNSUPPORTED, "tensor_from_dlpack: device type %d, 1 (CPU) wanted",
+				t->device.type);
 	if (m->flags & NNO_DL_READ_ONLY)
-		return nno_fail(NNOPT_ERROR_UNSUPPORTED, "tensor_from_dlpack: the memory is read-only, writable memory wanted: export a copy");
+		return nno_fail(NNOPT_ERROR_UNSUPPORTED,
+				"tensor_from_dlpack: the memory is read-only, writable memory wanted: export a copy");
 	if (t->ndim < 0 || t->ndim > NNOPT_MAX_RANK || (t->ndim > 0 && t->shape == NULL))
-		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "tensor_from_dlpack: %d dimensions, 0 to %d wanted", t->ndim, NNOPT_MAX_RANK);
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "tensor_from_dlpack: %d dimensions, 0 to %d wanted",
+				t->ndim, NNOPT_MAX_RANK);
 	if (!nno_shape_elements(t->shape, t->ndim, count) || *count > INT64_MAX / 16)
-		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "tensor_from_dlpack: a shape that is negative or does not fit");
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT,
+				"tensor_from_dlpack: a shape that is negative or does not fit");
 	if (t->data == NULL && *count > 0)
 		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "tensor_from_dlpack: data is NULL");
 	return NNOPT_OK;
@@ -119,12 +132,15 @@ nnopt_status nnopt_tensor_from_dlpack(nnopt_tensor **out, nnopt_context *context
 	nnopt_layout layout = NNOPT_NCHW;
 	if (count > 0 && !has_strides(t, NNOPT_NCHW)) {
 		if (t->ndim != 4 || !has_strides(t, NNOPT_NHWC))
-			return nno_fail(NNOPT_ERROR_UNSUPPORTED, "tensor_from_dlpack: strides that are neither dense row-major nor channels-last");
+			return nno_fail(
+			    NNOPT_ERROR_UNSUPPORTED,
+			    "tensor_from_dlpack: strides that are neither dense row-major nor channels-last");
 		layout = NNOPT_NHWC;
 	}
 	size_t size = nnopt_dtype_size(dtype);
 	char *data = t->data != NULL ? (char *)t->data + t->byte_offset : NULL;
 	if ((uintptr_t)data % size != 0)
-		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "tensor_from_dlpack: data not aligned to %zu bytes", size);
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "tensor_from_dlpack: data not aligned to %zu bytes",
+				size);
 	return nno_tensor_adopt(out, context, data, (size_t)count * size, dtype, t->ndim, t->shape, layout, release, m);
 }

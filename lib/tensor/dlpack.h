@@ -1,4 +1,5 @@
-/* dlpack.h - the structs of DLPack 1.x (github.com/dmlc/dlpack), which are an ABI: they never change within a major version. */
+/* dlpack.h - the structs of DLPack 1.x (github.com/dmlc/dlpack), which are an ABI: they never change within a major
+ * version. */
 #ifndef NNO_TENSOR_DLPACK_H
 #define NNO_TENSOR_DLPACK_H
 

@@ -15,21 +15,22 @@ typedef struct nno_storage {
 } nno_storage;
 
 struct nnopt_tensor {
-	nno_ref ref;           /* handles and internal references */
+	nno_ref ref; /* handles and internal references */
 	nnopt_context *context;
 	nno_storage *storage;
-	char *data;            /* inside storage */
+	char *data; /* inside storage */
 	nnopt_dtype dtype;
 	nnopt_layout layout;
 	int rank;
 	int64_t shape[NNOPT_MAX_RANK]; /* NCHW order */
-	int64_t count;         /* elements, always the product of shape */
+	int64_t count;                 /* elements, always the product of shape */
 };
 
-/* A tensor over memory that `release` gives back with the last reference (NULL: nobody does). On failure the memory stays
- * the caller's. */
-nnopt_status nno_tensor_adopt(nnopt_tensor **out, nnopt_context *context, void *data, size_t bytes, nnopt_dtype dtype, int32_t rank,
-                              const int64_t *shape, nnopt_layout layout, void (*release)(void *, void *), void *user);
+/* A tensor over memory that `release` gives back with the last reference (NULL: nobody does). On failure the memory
+ * stays the caller's. */
+nnopt_status nno_tensor_adopt(nnopt_tensor **out, nnopt_context *context, void *data, size_t bytes, nnopt_dtype dtype,
+			      int32_t rank, const int64_t *shape, nnopt_layout layout, void (*release)(void *, void *),
+			      void *user);
 
 nnopt_tensor *nno_tensor_take(nnopt_tensor *tensor);
 
@@ -41,7 +42,8 @@ void nno_tensor_set_batch(nnopt_tensor *tensor, int64_t n);
 void nno_tensor_point(nnopt_tensor *tensor, void *data);
 
 /* dst[0..count) = src[0..count) with dtype conversion (rules of nnopt_tensor_copy). */
-void nno_convert(const nno_kernels *kernels, void *dst, nnopt_dtype dst_dtype, const void *src, nnopt_dtype src_dtype, int64_t count);
+void nno_convert(const nno_kernels *kernels, void *dst, nnopt_dtype dst_dtype, const void *src, nnopt_dtype src_dtype,
+		 int64_t count);
 
 /* "(64, 3, 32, 32)" into a buffer, for error texts; returns text. */
 #define NNO_SHAPE_TEXT 96

@@ -3,9 +3,10 @@
 
 #include <math.h>
 
-/* One row of pixels at a time goes through here when the layout changes: element (n, c, h, w) by its place in each order. */
+/* One row of pixels at a time goes through here when the layout changes: element (n, c, h, w) by its place in each
+ * order. */
 static void copy_layouts(const nno_kernels *k, char *dst, nnopt_dtype dst_dtype, const char *src, nnopt_dtype src_dtype,
-                         const int64_t *shape, bool to_nhwc)
+			 const int64_t *shape, bool to_nhwc)
 {
 	int64_t channels = shape[1], area = shape[2] * shape[3];
 	size_t d = nnopt_dtype_size(dst_dtype), s = nnopt_dtype_size(src_dtype);
@@ -19,7 +20,8 @@ static void copy_layouts(const nno_kernels *k, char *dst, nnopt_dtype dst_dtype,
 }
 
 static void copy_elements(const nnopt_context *context, void *dst, nnopt_dtype dst_dtype, nnopt_layout dst_layout,
-                          const void *src, nnopt_dtype src_dtype, nnopt_layout src_layout, const int64_t *shape, int64_t count)
+			  const void *src, nnopt_dtype src_dtype, nnopt_layout src_layout, const int64_t *shape,
+			  int64_t count)
 {
 	if (dst_layout == src_layout)
 		nno_convert(context->kernels, dst, dst_dtype, src, src_dtype, count);
@@ -28,10 +30,11 @@ static void copy_elements(const nnopt_context *context, void *dst, nnopt_dtype d
 }
 
 static nnopt_status check_outside(const char *what, const nnopt_tensor *tensor, const void *memory, size_t bytes,
-                                  nnopt_dtype dtype, nnopt_layout *layout)
+				  nnopt_dtype dtype, nnopt_layout *layout)
 {
 	if (tensor == NULL || memory == NULL)
-		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "%s: %s is NULL", what, tensor == NULL ? "tensor" : "memory");
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "%s: %s is NULL", what,
+				tensor == NULL ? "tensor" : "memory");
 	if (nnopt_dtype_size(dtype) == 0)
 		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "%s: dtype %d, 0 to 5 wanted", what, (int)dtype);
 	if (*layout != NNOPT_NCHW && *layout != NNOPT_NHWC)
@@ -55,18 +58,20 @@ nnopt_status nnopt_tensor_fill(nnopt_tensor *tensor, double value)
 	size_t size = nnopt_dtype_size(tensor->dtype);
 	for (int64_t i = 0; i < tensor->count; i++)
 		nno_convert(tensor->context->kernels, tensor->data + (size_t)i * size, tensor->dtype,
-		            wide ? (const void *)&integer : (const void *)&single, wide ? NNOPT_I64 : NNOPT_F32, 1);
+			    wide ? (const void *)&integer : (const void *)&single, wide ? NNOPT_I64 : NNOPT_F32, 1);
 	return NNOPT_OK;
 }
 
-nnopt_status nnopt_tensor_copy_in(nnopt_tensor *dst, const void *src, size_t bytes, nnopt_dtype dtype, nnopt_layout layout)
+nnopt_status nnopt_tensor_copy_in(nnopt_tensor *dst, const void *src, size_t bytes, nnopt_dtype dtype,
+				  nnopt_layout layout)
 {
 	NNO_TRY(check_outside("tensor_copy_in", dst, src, bytes, dtype, &layout));
 	copy_elements(dst->context, dst->data, dst->dtype, dst->layout, src, dtype, layout, dst->shape, dst->count);
 	return NNOPT_OK;
 }
 
-nnopt_status nnopt_tensor_copy_out(const nnopt_tensor *src, void *dst, size_t bytes, nnopt_dtype dtype, nnopt_layout layout)
+nnopt_status nnopt_tensor_copy_out(const nnopt_tensor *src, void *dst, size_t bytes, nnopt_dtype dtype,
+				   nnopt_layout layout)
 {
 	NNO_TRY(check_outside("tensor_copy_out", src, dst, bytes, dtype, &layout));
 	copy_elements(src->context, dst, dtype, layout, src->data, src->dtype, src->layout, src->shape, src->count);
@@ -83,8 +88,9 @@ nnopt_status nnopt_tensor_copy(nnopt_tensor *dst, const nnopt_tensor *src)
 	if (!same) {
 		char a[NNO_SHAPE_TEXT], b[NNO_SHAPE_TEXT];
 		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "tensor_copy: dst of shape %s, %s as src wanted",
-		                nno_shape_text(a, dst->shape, dst->rank), nno_shape_text(b, src->shape, src->rank));
+				nno_shape_text(a, dst->shape, dst->rank), nno_shape_text(b, src->shape, src->rank));
 	}
-	copy_elements(dst->context, dst->data, dst->dtype, dst->layout, src->data, src->dtype, src->layout, src->shape, src->count);
+	copy_elements(dst->context, dst->data, dst->dtype, dst->layout, src->data, src->dtype, src->layout, src->shape,
+		      src->count);
 	return NNOPT_OK;
 }

@@ -1,14 +1,26 @@
-/* checkpoint.c - everything a resume needs, in one safetensors file, so that it is written atomically, checked by CRC, and
- * read by any tool. The blocks are written whole in storage order: exact, and one write each. Counters are i64; real
- * numbers are the bits of their f64 in i64, because the format must not round what must come back exact. */
+/* checkpoint.c - everything a resume needs, in one safetensors file, so that it is written atomically, checked by CRC,
+ * and read by any tool. The blocks are written whole in storage order: exact, and one write each. Counters are i64;
+ * real numbers are the bits of their f64 in i64, because the format must not round what must come back exact. */
 #include "nnopt/file.h"
 #include "train/train.h"
 
 #include <stdio.h>
 #include <string.h>
 
-enum { C_EPOCH, C_BATCH, C_OPTIMIZER_STEPS, C_MODEL_STEP, C_FINGERPRINT, C_LAYOUT, C_STEP, C_CORRECT, C_COUNT, C_STALE,
-       C_BEST_EPOCH, COUNTERS };
+enum {
+	C_EPOCH,
+	C_BATCH,
+	C_OPTIMIZER_STEPS,
+	C_MODEL_STEP,
+	C_FINGERPRINT,
+	C_LAYOUT,
+	C_STEP,
+	C_CORRECT,
+	C_COUNT,
+	C_STALE,
+	C_BEST_EPOCH,
+	COUNTERS
+};
 enum { R_LR, R_LOSS_SUM, R_WEIGHT_SUM, R_SECONDS, R_BEST, REALS };
 #define RECORD 7 /* reals of an epoch record, in the order of its struct */
 #define MAX_TENSORS 16
@@ -46,12 +58,13 @@ static void destroy_bundle(bundle *b)
 		nnopt_tensor_destroy(b->tensors[i]);
 }
 
-static nnopt_status add(bundle *b, nnopt_context *context, const char *name, void *data, nnopt_dtype dtype, int64_t count)
+static nnopt_status add(bundle *b, nnopt_context *context, const char *name, void *data, nnopt_dtype dtype,
+			int64_t count)
 {
 	if (count == 0)
 		return NNOPT_OK;
-	nnopt_status status = nnopt_tensor_wrap(&b->tensors[b->count], context, data, (size_t)count * nnopt_dtype_size(dtype), dtype, 1,
-	                                        &count, NNOPT_NCHW);
+	nnopt_status status = nnopt_tensor_wrap(&b->tensors[b->count], context, data,
+						(size_t)count * nnopt_dtype_size(dtype), dtype, 1, &count, NNOPT_NCHW);
 	if (status == NNOPT_OK)
 		b->names[b->count++] = name;
 	return status;
@@ -59,8 +72,8 @@ static nnopt_status add(bundle *b, nnopt_context *context, const char *name, voi
 
 static void pack_record(int64_t *bits, const nnopt_epoch_record *r)
 {
-	const double reals[RECORD] = { r->loss, r->accuracy, r->validation_loss, r->validation_accuracy, r->lr, r->seconds,
-		                       r->samples_per_second };
+	const double reals[RECORD] = { r->loss, r->accuracy, r->validation_loss,   r->validation_accuracy,
+				       r->lr,   r->seconds,  r->samples_per_second };
 	memcpy(bits, reals, sizeof reals);
 }
 
@@ -68,25 +81,35 @@ static void unpack_record(nnopt_epoch_record *r, const int64_t *bits)
 {
 	double reals[RECORD];
 	memcpy(reals, bits, sizeof reals);
-	*r = (nnopt_epoch_record){ .struct_size = sizeof *r, .loss = reals[0], .accuracy = reals[1], .validation_loss = reals[2],
-		                   .validation_accuracy = reals[3], .lr = reals[4], .seconds = reals[5], .samples_per_second = reals[6] };
+	*r = (nnopt_epoch_record){ .struct_size = sizeof *r,
+				   .loss = reals[0],
+				   .accuracy = reals[1],
+				   .validation_loss = reals[2],
+				   .validation_accuracy = reals[3],
+				   .lr = reals[4],
+				   .seconds = reals[5],
+				   .samples_per_second = reals[6] };
 }
 
 static nnopt_status check_state(const nnopt_training_state *s, const char *path, const char *what)
 {
 	if (s == NULL || path == NULL || s->model == NULL || s->optimizer == NULL)
-		return nno_train_fail(NNOPT_ERROR_INVALID_ARGUMENT, "%s: state, path, model or optimizer is NULL", what);
+		return nno_train_fail(NNOPT_ERROR_INVALID_ARGUMENT, "%s: state, path, model or optimizer is NULL",
+				      what);
 	if (nnopt_model_parameter_count(s->model) == 0)
 		return nno_train_fail(NNOPT_ERROR_STATE, "%s: the model is not built", what);
 	return nnopt_optimizer_attach(s->optimizer, s->model);
 }
 
-static nnopt_status add_best(bundle *b, nnopt_context *context, const nno_fit_state *fit, const nnopt_model_blocks *blocks)
+static nnopt_status add_best(bundle *b, nnopt_context *context, const nno_fit_state *fit,
+			     const nnopt_model_blocks *blocks)
 {
 	if (fit->best_parameters == NULL || fit->history->best_epoch < 0)
 		return NNOPT_OK;
-	nnopt_status status = add(b, context, "best.parameters", fit->best_parameters, NNOPT_F32, blocks->parameter_elements);
-	return status == NNOPT_OK ? add(b, context, "best.state", fit->best_state, NNOPT_F32, blocks->state_elements) : status;
+	nnopt_status status =
+	    add(b, context, "best.parameters", fit->best_parameters, NNOPT_F32, blocks->parameter_elements);
+	return status == NNOPT_OK ? add(b, context, "best.state", fit->best_state, NNOPT_F32, blocks->state_elements)
+				  : status;
 }
 
 static nnopt_status add_model(bundle *b, const nnopt_training_state *s, const nnopt_model_blocks *blocks)
@@ -98,7 +121,7 @@ static nnopt_status add_model(bundle *b, const nnopt_training_state *s, const nn
 	for (int32_t i = 0; status == NNOPT_OK && i < nnopt_optimizer_slot_count(s->optimizer); i++) {
 		nnopt_tensor *slot = nnopt_optimizer_slot(s->optimizer, i);
 		status = add(b, context, nnopt_optimizer_slot_name(s->optimizer, i), nnopt_tensor_data(slot), NNOPT_F32,
-		             nnopt_tensor_count(slot));
+			     nnopt_tensor_count(slot));
 	}
 	return status;
 }
@@ -110,10 +133,19 @@ nnopt_status nno_checkpoint_write(const nnopt_training_state *s, const nno_fit_s
 	nnopt_context *context = nnopt_model_context(s->model);
 	nnopt_model_blocks blocks = { .struct_size = sizeof blocks };
 	bundle b = { .count = 0 };
-	int64_t counters[COUNTERS] = { s->epoch, s->batch, nnopt_optimizer_steps(s->optimizer), (int64_t)nnopt_model_step(s->model),
-		                       (int64_t)s->loader_fingerprint, layout_hash(s->model), f->step, f->correct, f->count, f->stale,
-		                       f->history != NULL ? f->history->best_epoch : -1 };
-	const double numbers[REALS] = { nnopt_optimizer_lr(s->optimizer), f->loss_sum, f->weight_sum, f->seconds, f->best };
+	int64_t counters[COUNTERS] = { s->epoch,
+				       s->batch,
+				       nnopt_optimizer_steps(s->optimizer),
+				       (int64_t)nnopt_model_step(s->model),
+				       (int64_t)s->loader_fingerprint,
+				       layout_hash(s->model),
+				       f->step,
+				       f->correct,
+				       f->count,
+				       f->stale,
+				       f->history != NULL ? f->history->best_epoch : -1 };
+	const double numbers[REALS] = { nnopt_optimizer_lr(s->optimizer), f->loss_sum, f->weight_sum, f->seconds,
+					f->best };
 	int64_t reals[REALS], *records = NULL, epochs = f->history != NULL ? f->history->count : 0;
 	memcpy(reals, numbers, sizeof reals);
 	if (epochs > 0) {
@@ -137,7 +169,8 @@ nnopt_status nno_checkpoint_write(const nnopt_training_state *s, const nno_fit_s
 	if (status == NNOPT_OK) {
 		const char *keys[] = { "nnopt.checkpoint", "nnopt.optimizer" };
 		const char *values[] = { "1", nnopt_optimizer_kind(s->optimizer) };
-		status = nnopt_safetensors_save(context, path, b.names, (const nnopt_tensor *const *)b.tensors, b.count, keys, values, 2);
+		status = nnopt_safetensors_save(context, path, b.names, (const nnopt_tensor *const *)b.tensors, b.count,
+						keys, values, 2);
 	}
 	destroy_bundle(&b);
 	nnopt_context_free(context, records);
@@ -145,7 +178,8 @@ nnopt_status nno_checkpoint_write(const nnopt_training_state *s, const nno_fit_s
 }
 
 /* Tensor `name` of the file, one-dimensional of `dtype`; count -1 takes any length. */
-static nnopt_status fetch(nnopt_safetensors *file, const char *path, const char *name, nnopt_dtype dtype, int64_t count, bundle *b)
+static nnopt_status fetch(nnopt_safetensors *file, const char *path, const char *name, nnopt_dtype dtype, int64_t count,
+			  bundle *b)
 {
 	int32_t index;
 	nnopt_status status = nnopt_safetensors_find(file, name, &index);
@@ -156,10 +190,12 @@ static nnopt_status fetch(nnopt_safetensors *file, const char *path, const char 
 		return status;
 	nnopt_tensor *t = b->tensors[b->count];
 	b->names[b->count++] = name;
-	if (nnopt_tensor_dtype(t) != dtype || nnopt_tensor_rank(t) != 1 || (count >= 0 && nnopt_tensor_count(t) != count))
-		return nno_train_fail(NNOPT_ERROR_FORMAT, "checkpoint_load: %s: tensor \"%s\" has %lld elements of %s, %lld of %s wanted", path,
-		                      name, (long long)nnopt_tensor_count(t), nnopt_dtype_name(nnopt_tensor_dtype(t)), (long long)count,
-		                      nnopt_dtype_name(dtype));
+	if (nnopt_tensor_dtype(t) != dtype || nnopt_tensor_rank(t) != 1 ||
+	    (count >= 0 && nnopt_tensor_count(t) != count))
+		return nno_train_fail(
+		    NNOPT_ERROR_FORMAT, "checkpoint_load: %s: tensor \"%s\" has %lld elements of %s, %lld of %s wanted",
+		    path, name, (long long)nnopt_tensor_count(t), nnopt_dtype_name(nnopt_tensor_dtype(t)),
+		    (long long)count, nnopt_dtype_name(dtype));
 	return NNOPT_OK;
 }
 
@@ -178,10 +214,12 @@ static nnopt_status check_file(nnopt_safetensors *file, const nnopt_training_sta
 	if (version == NULL || kind == NULL)
 		return nno_train_fail(NNOPT_ERROR_FORMAT, "checkpoint_load: %s is not a checkpoint", path);
 	if (strcmp(version, "1") != 0)
-		return nno_train_fail(NNOPT_ERROR_UNSUPPORTED, "checkpoint_load: %s: version \"%.16s\", 1 wanted", path, version);
+		return nno_train_fail(NNOPT_ERROR_UNSUPPORTED, "checkpoint_load: %s: version \"%.16s\", 1 wanted", path,
+				      version);
 	if (strcmp(kind, nnopt_optimizer_kind(s->optimizer)) != 0)
-		return nno_train_fail(NNOPT_ERROR_INVALID_ARGUMENT, "checkpoint_load: %s is of optimizer \"%.32s\", the one given is \"%s\"", path,
-		                      kind, nnopt_optimizer_kind(s->optimizer));
+		return nno_train_fail(NNOPT_ERROR_INVALID_ARGUMENT,
+				      "checkpoint_load: %s is of optimizer \"%.32s\", the one given is \"%s\"", path,
+				      kind, nnopt_optimizer_kind(s->optimizer));
 	nnopt_status status = fetch(file, path, "counters", NNOPT_I64, COUNTERS, b);
 	if (status == NNOPT_OK)
 		status = fetch(file, path, "reals", NNOPT_I64, REALS, b);
@@ -189,28 +227,31 @@ static nnopt_status check_file(nnopt_safetensors *file, const nnopt_training_sta
 		return status;
 	const int64_t *c = data_of(b, "counters");
 	if (c[C_LAYOUT] != layout_hash(s->model))
-		return nno_train_fail(NNOPT_ERROR_INVALID_ARGUMENT, "checkpoint_load: %s is of a model with other parameters", path);
-	if (s->loader_fingerprint != 0 && c[C_FINGERPRINT] != 0 && s->loader_fingerprint != (uint64_t)c[C_FINGERPRINT])
 		return nno_train_fail(NNOPT_ERROR_INVALID_ARGUMENT,
-		                      "checkpoint_load: %s was made with other data, transforms, seed or loader options", path);
+				      "checkpoint_load: %s is of a model with other parameters", path);
+	if (s->loader_fingerprint != 0 && c[C_FINGERPRINT] != 0 && s->loader_fingerprint != (uint64_t)c[C_FINGERPRINT])
+		return nno_train_fail(
+		    NNOPT_ERROR_INVALID_ARGUMENT,
+		    "checkpoint_load: %s was made with other data, transforms, seed or loader options", path);
 	if (c[C_EPOCH] < 0 || c[C_BATCH] < 0 || c[C_OPTIMIZER_STEPS] < 0 || c[C_STEP] < 0)
 		return nno_train_fail(NNOPT_ERROR_FORMAT, "checkpoint_load: %s: a counter is negative", path);
 	return NNOPT_OK;
 }
 
-static nnopt_status fetch_model(nnopt_safetensors *file, const nnopt_training_state *s, const nnopt_model_blocks *blocks, const char *path,
-                                bundle *b)
+static nnopt_status fetch_model(nnopt_safetensors *file, const nnopt_training_state *s,
+				const nnopt_model_blocks *blocks, const char *path, bundle *b)
 {
 	nnopt_status status = fetch(file, path, "parameters", NNOPT_F32, blocks->parameter_elements, b);
 	if (status == NNOPT_OK && blocks->state_elements > 0)
 		status = fetch(file, path, "state", NNOPT_F32, blocks->state_elements, b);
 	for (int32_t i = 0; status == NNOPT_OK && i < nnopt_optimizer_slot_count(s->optimizer); i++)
 		status = fetch(file, path, nnopt_optimizer_slot_name(s->optimizer, i), NNOPT_F32,
-		               nnopt_tensor_count(nnopt_optimizer_slot(s->optimizer, i)), b);
+			       nnopt_tensor_count(nnopt_optimizer_slot(s->optimizer, i)), b);
 	return status;
 }
 
-static nnopt_status fetch_fit(nnopt_safetensors *file, nno_fit_state *fit, const nnopt_model_blocks *blocks, const char *path, bundle *b)
+static nnopt_status fetch_fit(nnopt_safetensors *file, nno_fit_state *fit, const nnopt_model_blocks *blocks,
+			      const char *path, bundle *b)
 {
 	const int64_t *c = data_of(b, "counters");
 	int32_t index;
@@ -219,7 +260,8 @@ static nnopt_status fetch_fit(nnopt_safetensors *file, nno_fit_state *fit, const
 		status = fetch(file, path, "history", NNOPT_I64, -1, b);
 		int64_t elements = status == NNOPT_OK ? nnopt_tensor_count(b->tensors[b->count - 1]) : 0;
 		if (status == NNOPT_OK && (elements % RECORD != 0 || c[C_BEST_EPOCH] >= elements / RECORD))
-			return nno_train_fail(NNOPT_ERROR_FORMAT, "checkpoint_load: %s: history of %lld numbers", path, (long long)elements);
+			return nno_train_fail(NNOPT_ERROR_FORMAT, "checkpoint_load: %s: history of %lld numbers", path,
+					      (long long)elements);
 		if (status == NNOPT_OK)
 			status = nno_history_reserve(fit->history, elements / RECORD);
 	}
@@ -290,7 +332,8 @@ nnopt_status nno_checkpoint_read(nnopt_training_state *s, nno_fit_state *fit, co
 		take(&b, "state", blocks.state, blocks.state_elements);
 		for (int32_t i = 0; i < nnopt_optimizer_slot_count(s->optimizer); i++) {
 			nnopt_tensor *slot = nnopt_optimizer_slot(s->optimizer, i);
-			take(&b, nnopt_optimizer_slot_name(s->optimizer, i), nnopt_tensor_data(slot), nnopt_tensor_count(slot));
+			take(&b, nnopt_optimizer_slot_name(s->optimizer, i), nnopt_tensor_data(slot),
+			     nnopt_tensor_count(slot));
 		}
 		(void)nnopt_optimizer_set_steps(s->optimizer, c[C_OPTIMIZER_STEPS]);
 		(void)nnopt_model_set_step(s->model, (uint64_t)c[C_MODEL_STEP]);

@@ -19,12 +19,12 @@ typedef struct fit_run {
 	nno_fit_state state;
 	double base_lr;
 	int64_t batches;
-	int64_t since_update;    /* batches whose gradients are in the block */
+	int64_t since_update; /* batches whose gradients are in the block */
 	int64_t saved_step;
-	double saved_at;         /* time of the last checkpoint */
-	double clock;            /* time when the batch under way began */
-	double epoch_begun;      /* state.seconds when this process took up the epoch */
-	int64_t epoch_samples;   /* trained by this process in the epoch */
+	double saved_at;                          /* time of the last checkpoint */
+	double clock;                             /* time when the batch under way began */
+	double epoch_begun;                       /* state.seconds when this process took up the epoch */
+	int64_t epoch_samples;                    /* trained by this process in the epoch */
 	double train_seconds, validation_seconds; /* of this process, with what was done in them */
 	int64_t trained_batches, validations;
 	nnopt_progress progress;
@@ -43,8 +43,9 @@ static nnopt_status callback_failed(const fit_run *r, const char *what, nnopt_st
 	char reason[256];
 	snprintf(reason, sizeof reason, "%s", nnopt_last_error());
 	int said = strncmp(reason, text_before, sizeof reason - 1) != 0;
-	return nno_train_fail(NNOPT_ERROR_CALLBACK, "fit: %s in epoch %lld, batch %lld: %s", what, (long long)r->at.epoch, (long long)r->at.batch,
-	                      said ? reason : nnopt_status_name(status));
+	return nno_train_fail(NNOPT_ERROR_CALLBACK, "fit: %s in epoch %lld, batch %lld: %s", what,
+			      (long long)r->at.epoch, (long long)r->at.batch,
+			      said ? reason : nnopt_status_name(status));
 }
 
 static nnopt_status call_user(nnopt_progress_fn fn, fit_run *r, const char *what)
@@ -91,7 +92,7 @@ static void fill_progress(fit_run *r, double batch_loss, double batch_seconds)
 	double per_validation = r->validations > 0 ? r->validation_seconds / (double)r->validations : 0.0;
 	int64_t epochs_left = r->o.epochs - r->at.epoch - 1;
 	p->seconds_left = per_batch * (double)(epochs_left * r->batches + r->batches - r->at.batch) +
-	                  per_validation * (double)(epochs_left + 1);
+			  per_validation * (double)(epochs_left + 1);
 }
 
 /* One optimizer update from the gradients gathered so far. */
@@ -100,7 +101,8 @@ static nnopt_status update(fit_run *r)
 	if (r->o.all_reduce != NULL) {
 		char before[256];
 		snprintf(before, sizeof before, "%s", nnopt_last_error());
-		nnopt_status status = r->o.all_reduce(r->blocks.gradients, r->blocks.parameter_elements, r->o.all_reduce_user);
+		nnopt_status status =
+		    r->o.all_reduce(r->blocks.gradients, r->blocks.parameter_elements, r->o.all_reduce_user);
 		if (status != NNOPT_OK)
 			return callback_failed(r, "all_reduce", status, before);
 	}
@@ -113,8 +115,11 @@ static nnopt_status update(fit_run *r)
 	if (status != NNOPT_OK)
 		return status;
 	if (!result.finite)
-		return nno_train_fail(NNOPT_ERROR_NONFINITE, "fit: a gradient is infinite or NaN in epoch %lld, batch %lld (lr %g); the weights are "
-		                      "those before it", (long long)r->at.epoch, (long long)r->at.batch, lr);
+		return nno_train_fail(
+		    NNOPT_ERROR_NONFINITE,
+		    "fit: a gradient is infinite or NaN in epoch %lld, batch %lld (lr %g); the weights are "
+		    "those before it",
+		    (long long)r->at.epoch, (long long)r->at.batch, lr);
 	r->since_update = 0;
 	r->state.step++;
 	r->progress.lr = lr;
@@ -129,12 +134,15 @@ static nnopt_status train_batch(fit_run *r, const nnopt_batch *batch)
 	nnopt_loss_result loss = { .struct_size = sizeof loss };
 	nnopt_status status = nnopt_plan_forward(r->plan, batch->images, &logits);
 	if (status == NNOPT_OK)
-		status = nnopt_loss_compute(r->loss, logits, batch->labels, 1.0f, nnopt_plan_output_gradient(r->plan), &loss);
+		status = nnopt_loss_compute(r->loss, logits, batch->labels, 1.0f, nnopt_plan_output_gradient(r->plan),
+					    &loss);
 	if (status != NNOPT_OK)
 		return status;
 	if (!loss.finite)
-		return nno_train_fail(NNOPT_ERROR_NONFINITE, "fit: the loss is %g in epoch %lld, batch %lld (lr %g); the weights are those before it",
-		                      loss.value, (long long)r->at.epoch, (long long)batch->number, r->progress.lr);
+		return nno_train_fail(
+		    NNOPT_ERROR_NONFINITE,
+		    "fit: the loss is %g in epoch %lld, batch %lld (lr %g); the weights are those before it",
+		    loss.value, (long long)r->at.epoch, (long long)batch->number, r->progress.lr);
 	status = nnopt_plan_backward(r->plan, r->since_update > 0);
 	if (status != NNOPT_OK)
 		return status;
@@ -172,14 +180,16 @@ static nnopt_status train_epoch(fit_run *r)
 			break;
 		if (status == NNOPT_OK)
 			status = train_batch(r, batch);
-		/* Between updates the gathered gradients are in no checkpoint, so a run stops and saves only after one. */
+		/* Between updates the gathered gradients are in no checkpoint, so a run stops and saves only after one.
+		 */
 		if (status != NNOPT_OK || r->since_update > 0)
 			continue;
 		if (nnopt_cancel_requested(r->o.cancel)) {
 			status = save(r);
-			return status != NNOPT_OK ? status
-			                          : nno_train_fail(NNOPT_ERROR_CANCELLED, "fit: cancelled in epoch %lld, batch %lld",
-			                                           (long long)r->at.epoch, (long long)r->at.batch);
+			return status != NNOPT_OK
+				   ? status
+				   : nno_train_fail(NNOPT_ERROR_CANCELLED, "fit: cancelled in epoch %lld, batch %lld",
+						    (long long)r->at.epoch, (long long)r->at.batch);
 		}
 		status = save_if_due(r);
 	}
@@ -203,8 +213,8 @@ static void keep_if_best(fit_run *r, const nnopt_epoch_record *record)
 {
 	nno_fit_state *s = &r->state;
 	double value = r->o.monitor == NNOPT_MONITOR_TRAINING_LOSS || r->o.validation == NULL ? -record->loss
-	               : r->o.monitor == NNOPT_MONITOR_VALIDATION_LOSS                        ? -record->validation_loss
-	                                                                                      : record->validation_accuracy;
+		       : r->o.monitor == NNOPT_MONITOR_VALIDATION_LOSS                        ? -record->validation_loss
+								       : record->validation_accuracy;
 	r->progress.improved = s->history->best_epoch < 0 ? !isnan(value) : value > s->best + r->o.min_delta;
 	s->stale = r->progress.improved ? 0 : s->stale + 1;
 	if (!r->progress.improved)
@@ -235,9 +245,14 @@ static nnopt_status finish_epoch(fit_run *r)
 	p->validation_accuracy = e.accuracy;
 	p->validated = r->o.validation != NULL;
 	nnopt_epoch_record *record = &s->history->records[s->history->count++];
-	*record = (nnopt_epoch_record){ .struct_size = sizeof *record, .loss = p->loss, .accuracy = p->accuracy, .validation_loss = e.loss,
-		                        .validation_accuracy = e.accuracy, .lr = p->lr, .seconds = s->seconds,
-		                        .samples_per_second = p->samples_per_second };
+	*record = (nnopt_epoch_record){ .struct_size = sizeof *record,
+					.loss = p->loss,
+					.accuracy = p->accuracy,
+					.validation_loss = e.loss,
+					.validation_accuracy = e.accuracy,
+					.lr = p->lr,
+					.seconds = s->seconds,
+					.samples_per_second = p->samples_per_second };
 	keep_if_best(r, record);
 	nnopt_status status = call_user(r->o.on_epoch, r, "on_epoch");
 	p->validation_loss = p->validation_accuracy = NAN;
@@ -251,10 +266,7 @@ static nnopt_status finish_epoch(fit_run *r)
 	return status;
 }
 
-static int has_run_dry(const fit_run *r)
-{
-	return r->o.patience > 0 && r->state.stale >= r->o.patience;
-}
+static int has_run_dry(const fit_run *r) { return r->o.patience > 0 && r->state.stale >= r->o.patience; }
 
 static nnopt_status run(fit_run *r)
 {
@@ -266,7 +278,8 @@ static nnopt_status run(fit_run *r)
 		if (status == NNOPT_OK && nnopt_cancel_requested(r->o.cancel)) {
 			status = save(r);
 			if (status == NNOPT_OK)
-				status = nno_train_fail(NNOPT_ERROR_CANCELLED, "fit: cancelled after epoch %lld", (long long)r->at.epoch - 1);
+				status = nno_train_fail(NNOPT_ERROR_CANCELLED, "fit: cancelled after epoch %lld",
+							(long long)r->at.epoch - 1);
 		}
 	}
 	if (status != NNOPT_OK)
@@ -276,7 +289,8 @@ static nnopt_status run(fit_run *r)
 		status = save(r);
 	r->state.history->stopped_early = r->at.epoch < r->o.epochs;
 	if (status == NNOPT_OK && r->state.best_parameters != NULL && r->state.history->best_epoch >= 0) {
-		memcpy(r->blocks.parameters, r->state.best_parameters, (size_t)r->blocks.parameter_elements * sizeof(float));
+		memcpy(r->blocks.parameters, r->state.best_parameters,
+		       (size_t)r->blocks.parameter_elements * sizeof(float));
 		if (r->blocks.state_elements > 0)
 			memcpy(r->blocks.state, r->state.best_state, (size_t)r->blocks.state_elements * sizeof(float));
 	}
@@ -299,12 +313,13 @@ static nnopt_status make_plan(fit_run *r, nnopt_loader *loader, nnopt_mode mode,
 
 static nnopt_status keep_room_for_best(fit_run *r)
 {
-	size_t bytes = (size_t)r->blocks.parameter_elements * sizeof(float), state_bytes = (size_t)r->blocks.state_elements * sizeof(float);
+	size_t bytes = (size_t)r->blocks.parameter_elements * sizeof(float),
+	       state_bytes = (size_t)r->blocks.state_elements * sizeof(float);
 	r->state.best_parameters = nnopt_context_alloc(r->context, bytes > 0 ? bytes : 1);
 	r->state.best_state = nnopt_context_alloc(r->context, state_bytes > 0 ? state_bytes : 1);
 	return r->state.best_parameters != NULL && r->state.best_state != NULL
-	               ? NNOPT_OK
-	               : nnopt_fail(NNOPT_ERROR_OUT_OF_MEMORY, "fit: out of memory for the best weights");
+		   ? NNOPT_OK
+		   : nnopt_fail(NNOPT_ERROR_OUT_OF_MEMORY, "fit: out of memory for the best weights");
 }
 
 static nnopt_status resume(fit_run *r)
@@ -317,8 +332,10 @@ static nnopt_status resume(fit_run *r)
 		return status;
 	if (r->at.batch > r->batches || r->at.epoch != r->state.history->count) {
 		(void)nnopt_optimizer_set_lr(r->optimizer, lr);
-		return nno_train_fail(NNOPT_ERROR_FORMAT, "fit: %s: epoch %lld, batch %lld and %lld epochs of history do not fit together",
-		                      r->o.checkpoint_path, (long long)r->at.epoch, (long long)r->at.batch, (long long)r->state.history->count);
+		return nno_train_fail(NNOPT_ERROR_FORMAT,
+				      "fit: %s: epoch %lld, batch %lld and %lld epochs of history do not fit together",
+				      r->o.checkpoint_path, (long long)r->at.epoch, (long long)r->at.batch,
+				      (long long)r->state.history->count);
 	}
 	return nno_history_reserve(r->state.history, r->o.epochs);
 }
@@ -345,34 +362,42 @@ static nnopt_status prepare(fit_run *r)
 	r->base_lr = nnopt_optimizer_lr(r->optimizer);
 	r->saved_step = r->state.step;
 	r->saved_at = now();
-	r->progress = (nnopt_progress){ .struct_size = sizeof r->progress, .epochs = r->o.epochs, .batches = r->batches, .model = r->model,
-		                        .lr = r->base_lr, .validation_loss = NAN, .validation_accuracy = NAN };
+	r->progress = (nnopt_progress){ .struct_size = sizeof r->progress,
+					.epochs = r->o.epochs,
+					.batches = r->batches,
+					.model = r->model,
+					.lr = r->base_lr,
+					.validation_loss = NAN,
+					.validation_accuracy = NAN };
 	return status;
 }
 
 static nnopt_status check_options(nnopt_fit_options *o)
 {
-	const char *wrong = o->epochs < 0                                ? "epochs below 0"
-	                    : o->accumulate < 1                          ? "accumulate below 1"
-	                    : o->patience < 0                            ? "patience below 0"
-	                    : !(o->min_delta >= 0.0)                     ? "min_delta below 0"
-	                    : o->checkpoint_steps < 0                    ? "checkpoint_steps below 0"
-	                    : !(o->checkpoint_seconds >= 0.0)            ? "checkpoint_seconds below 0"
-	                    : o->monitor < NNOPT_MONITOR_VALIDATION_LOSS || o->monitor > NNOPT_MONITOR_TRAINING_LOSS ? "unknown monitor"
-	                    : o->restore_best < -1 || o->restore_best > 1 ? "restore_best is not -1, 0 or 1"
-	                    : o->resume && o->checkpoint_path == NULL    ? "resume without a checkpoint_path"
-	                                                                 : NULL;
+	const char *wrong = o->epochs < 0                     ? "epochs below 0"
+			    : o->accumulate < 1               ? "accumulate below 1"
+			    : o->patience < 0                 ? "patience below 0"
+			    : !(o->min_delta >= 0.0)          ? "min_delta below 0"
+			    : o->checkpoint_steps < 0         ? "checkpoint_steps below 0"
+			    : !(o->checkpoint_seconds >= 0.0) ? "checkpoint_seconds below 0"
+			    : o->monitor < NNOPT_MONITOR_VALIDATION_LOSS || o->monitor > NNOPT_MONITOR_TRAINING_LOSS
+				? "unknown monitor"
+			    : o->restore_best < -1 || o->restore_best > 1 ? "restore_best is not -1, 0 or 1"
+			    : o->resume && o->checkpoint_path == NULL     ? "resume without a checkpoint_path"
+									  : NULL;
 	if (wrong != NULL)
 		return nno_train_fail(NNOPT_ERROR_INVALID_ARGUMENT, "fit: options: %s", wrong);
 	if (o->restore_best < 0)
 		o->restore_best = o->patience > 0;
 	if ((o->patience > 0 || o->restore_best) && o->validation == NULL && o->monitor != NNOPT_MONITOR_TRAINING_LOSS)
-		return nnopt_fail(NNOPT_ERROR_INVALID_ARGUMENT,
-		                  "fit: options: early stopping without a validation loader wants monitor NNOPT_MONITOR_TRAINING_LOSS");
+		return nnopt_fail(NNOPT_ERROR_INVALID_ARGUMENT, "fit: options: early stopping without a validation "
+								"loader wants monitor NNOPT_MONITOR_TRAINING_LOSS");
 	return NNOPT_OK;
 }
 
-static const nnopt_fit_options defaults = { .struct_size = sizeof defaults, .epochs = 10, .accumulate = 1, .restore_best = -1 };
+static const nnopt_fit_options defaults = {
+	.struct_size = sizeof defaults, .epochs = 10, .accumulate = 1, .restore_best = -1
+};
 
 nnopt_status nnopt_fit_options_init(nnopt_fit_options *options, size_t size)
 {
@@ -380,12 +405,17 @@ nnopt_status nnopt_fit_options_init(nnopt_fit_options *options, size_t size)
 }
 
 nnopt_status nnopt_fit(nnopt_model *model, nnopt_loader *train, nnopt_loss *loss, nnopt_optimizer *optimizer,
-                       const nnopt_fit_options *options, nnopt_history **history)
+		       const nnopt_fit_options *options, nnopt_history **history)
 {
 	if (model == NULL || train == NULL || loss == NULL || optimizer == NULL)
 		return nnopt_fail(NNOPT_ERROR_INVALID_ARGUMENT, "fit: model, train, loss or optimizer is NULL");
-	fit_run r = { .o = defaults, .context = nnopt_model_context(model), .model = model, .train = train, .loss = loss,
-		      .optimizer = optimizer, .blocks = { .struct_size = sizeof r.blocks },
+	fit_run r = { .o = defaults,
+		      .context = nnopt_model_context(model),
+		      .model = model,
+		      .train = train,
+		      .loss = loss,
+		      .optimizer = optimizer,
+		      .blocks = { .struct_size = sizeof r.blocks },
 		      .at = { .struct_size = sizeof r.at, .model = model, .optimizer = optimizer } };
 	nnopt_status status = nnopt_options_read(&r.o, sizeof r.o, options, "fit");
 	if (status == NNOPT_OK)
@@ -399,8 +429,9 @@ nnopt_status nnopt_fit(nnopt_model *model, nnopt_loader *train, nnopt_loss *loss
 	nnopt_plan_destroy(r.validation_plan);
 	nnopt_context_free(r.context, r.state.best_parameters);
 	nnopt_context_free(r.context, r.state.best_state);
-	if (began && history != NULL && (status == NNOPT_OK || status == NNOPT_ERROR_NONFINITE || status == NNOPT_ERROR_CANCELLED ||
-	                                 status == NNOPT_ERROR_CALLBACK))
+	if (began && history != NULL &&
+	    (status == NNOPT_OK || status == NNOPT_ERROR_NONFINITE || status == NNOPT_ERROR_CANCELLED ||
+	     status == NNOPT_ERROR_CALLBACK))
 		*history = r.state.history;
 	else
 		nnopt_history_destroy(r.state.history);

@@ -31,10 +31,12 @@ nnopt_status nno_history_reserve(nnopt_history *h, int64_t count)
 	if (count <= h->room)
 		return NNOPT_OK;
 	if (count > INT64_C(1) << 32)
-		return nno_train_fail(NNOPT_ERROR_INVALID_ARGUMENT, "fit: %lld epochs, at most 2^32 wanted", (long long)count);
+		return nno_train_fail(NNOPT_ERROR_INVALID_ARGUMENT, "fit: %lld epochs, at most 2^32 wanted",
+				      (long long)count);
 	nnopt_epoch_record *records = nnopt_context_alloc(h->context, (size_t)count * sizeof *records);
 	if (records == NULL)
-		return nno_train_fail(NNOPT_ERROR_OUT_OF_MEMORY, "fit: out of memory for the history of %lld epochs", (long long)count);
+		return nno_train_fail(NNOPT_ERROR_OUT_OF_MEMORY, "fit: out of memory for the history of %lld epochs",
+				      (long long)count);
 	if (h->count > 0)
 		memcpy(records, h->records, (size_t)h->count * sizeof *records);
 	nnopt_context_free(h->context, h->records);
@@ -53,30 +55,21 @@ void nnopt_history_destroy(nnopt_history *h)
 	nnopt_context_destroy(context);
 }
 
-int64_t nnopt_history_epochs(const nnopt_history *h)
-{
-	return h == NULL ? 0 : h->count;
-}
+int64_t nnopt_history_epochs(const nnopt_history *h) { return h == NULL ? 0 : h->count; }
 
 nnopt_status nnopt_history_epoch(const nnopt_history *h, int64_t epoch, nnopt_epoch_record *record)
 {
 	if (h == NULL)
 		return nnopt_fail(NNOPT_ERROR_INVALID_ARGUMENT, "history_epoch: history is NULL");
 	if (epoch < 0 || epoch >= h->count)
-		return nno_train_fail(NNOPT_ERROR_INVALID_ARGUMENT, "history_epoch: epoch %lld, 0 to %lld wanted", (long long)epoch,
-		                      (long long)h->count - 1);
+		return nno_train_fail(NNOPT_ERROR_INVALID_ARGUMENT, "history_epoch: epoch %lld, 0 to %lld wanted",
+				      (long long)epoch, (long long)h->count - 1);
 	nnopt_status status = nnopt_result_check(record, "history_epoch");
 	if (status == NNOPT_OK)
 		nnopt_result_give(record, &h->records[epoch], sizeof *record);
 	return status;
 }
 
-int64_t nnopt_history_best_epoch(const nnopt_history *h)
-{
-	return h == NULL ? -1 : h->best_epoch;
-}
+int64_t nnopt_history_best_epoch(const nnopt_history *h) { return h == NULL ? -1 : h->best_epoch; }
 
-int32_t nnopt_history_stopped_early(const nnopt_history *h)
-{
-	return h == NULL ? 0 : h->stopped_early;
-}
+int32_t nnopt_history_stopped_early(const nnopt_history *h) { return h == NULL ? 0 : h->stopped_early; }

@@ -36,9 +36,9 @@ nnopt_status nnopt_progress_bar(const nnopt_progress *p, void *user)
 		bar[i] = i < done ? '=' : i == done ? '>' : ' ';
 	bar[BAR] = 0;
 	format_time(left, sizeof left, p->seconds_left);
-	fprintf(stderr, "\r\033[Kepoch %lld/%lld [%s] %lld/%lld  loss %.4f  acc %.2f%%  %.0f img/s  %s left", (long long)p->epoch + 1,
-	        (long long)p->epochs, bar, (long long)p->batch, (long long)p->batches, p->loss, 100.0 * p->accuracy,
-	        p->samples_per_second, left);
+	fprintf(stderr, "\r\033[Kepoch %lld/%lld [%s] %lld/%lld  loss %.4f  acc %.2f%%  %.0f img/s  %s left",
+		(long long)p->epoch + 1, (long long)p->epochs, bar, (long long)p->batch, (long long)p->batches, p->loss,
+		100.0 * p->accuracy, p->samples_per_second, left);
 	fflush(stderr);
 	return NNOPT_OK;
 }
@@ -51,9 +51,9 @@ nnopt_status nnopt_progress_line(const nnopt_progress *p, void *user)
 	char validation[96] = "";
 	if (p->validated)
 		snprintf(validation, sizeof validation, "  val loss %.4f  val acc %.2f%%%s", p->validation_loss,
-		         100.0 * p->validation_accuracy, p->improved ? " *" : "");
-	fprintf(stderr, "%sepoch %lld/%lld  loss %.4f  acc %.2f%%%s  lr %.3g  %.1f s  %.0f img/s\n", isatty(STDERR_FILENO) ? "\r\033[K" : "",
-	        (long long)p->epoch + 1, (long long)p->epochs, p->loss, 100.0 * p->accuracy, validation, p->lr, p->seconds,
-	        p->samples_per_second);
+			 100.0 * p->validation_accuracy, p->improved ? " *" : "");
+	fprintf(stderr, "%sepoch %lld/%lld  loss %.4f  acc %.2f%%%s  lr %.3g  %.1f s  %.0f img/s\n",
+		isatty(STDERR_FILENO) ? "\r\033[K" : "", (long long)p->epoch + 1, (long long)p->epochs, p->loss,
+		100.0 * p->accuracy, validation, p->lr, p->seconds, p->samples_per_second);
 	return NNOPT_OK;
 }

@@ -12,16 +12,16 @@ struct nnopt_history {
 	int32_t stopped_early;
 };
 
-/* Where a run stands, beside weights, optimizer, epoch and batch: what a checkpoint adds so that a resumed run also reports
- * and stops as one never interrupted. */
+/* Where a run stands, beside weights, optimizer, epoch and batch: what a checkpoint adds so that a resumed run also
+ * reports and stops as one never interrupted. */
 typedef struct nno_fit_state {
-	int64_t step;                 /* updates of this run */
-	int64_t correct, count;       /* of the epoch under way */
-	int64_t stale;                /* epochs since the best one */
-	double loss_sum, weight_sum;  /* of the epoch under way */
-	double seconds;               /* trained in the epoch under way */
-	double best;                  /* value of the monitor in the best epoch */
-	float *best_parameters;       /* NULL: not kept, or no best epoch so far */
+	int64_t step;                /* updates of this run */
+	int64_t correct, count;      /* of the epoch under way */
+	int64_t stale;               /* epochs since the best one */
+	double loss_sum, weight_sum; /* of the epoch under way */
+	double seconds;              /* trained in the epoch under way */
+	double best;                 /* value of the monitor in the best epoch */
+	float *best_parameters;      /* NULL: not kept, or no best epoch so far */
 	float *best_state;
 	nnopt_history *history;
 } nno_fit_state;
@@ -38,8 +38,8 @@ nnopt_status nno_history_reserve(nnopt_history *history, int64_t count);
 /* nnopt_fail() with a format. */
 nnopt_status nno_train_fail(nnopt_status status, const char *format, ...)
 #if defined(__GNUC__)
-	__attribute__((format(printf, 2, 3)))
+    __attribute__((format(printf, 2, 3)))
 #endif
-	;
+    ;
 
 #endif

@@ -1,5 +1,5 @@
-/* base.c - random numbers against the generator's published vectors, numbers and JSON against lists, sizes, error texts, the
- * rule of sized structs. */
+/* base.c - random numbers against the generator's published vectors, numbers and JSON against lists, sizes, error
+ * texts, the rule of sized structs. */
 #include "check.h"
 
 #include "base/json.h"
@@ -18,7 +18,8 @@ static void philox_known_answers(void **state)
 	static const uint32_t known[3][10] = {
 		{ 0, 0, 0, 0, 0, 0, 0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8 },
 		{ ~0u, ~0u, ~0u, ~0u, ~0u, ~0u, 0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd },
-		{ 0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344, 0xa4093822, 0x299f31d0, 0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1 },
+		{ 0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344, 0xa4093822, 0x299f31d0, 0xd16cfe09, 0x94fdcceb,
+		  0x5001e420, 0x24126ea1 },
 	};
 	for (int i = 0; i < 3; i++) {
 		uint32_t out[4];
@@ -34,7 +35,8 @@ static void streams_do_not_meet(void **state)
 	uint64_t first[STREAMS];
 	for (int i = 0; i < STREAMS; i++) {
 		nno_rng r, again;
-		nno_rng_start(&r, (uint64_t)(i % 3), (uint32_t)(1 + i / 3 % 3), (uint64_t)(i / 9 % 3), (uint64_t)(i / 27));
+		nno_rng_start(&r, (uint64_t)(i % 3), (uint32_t)(1 + i / 3 % 3), (uint64_t)(i / 9 % 3),
+			      (uint64_t)(i / 27));
 		again = r;
 		first[i] = nno_rng_u64(&r);
 		assert_true(first[i] == nno_rng_u64(&again));
@@ -85,7 +87,8 @@ static void distributions(void **state)
 
 static void check_numbers(void)
 {
-	static const double values[] = { 0, 1, -1, 0.1, 1e-5, 123456.789, 5e-324, 1.7976931348623157e308, 1.0 / 3, -2.5e10, 1e21 };
+	static const double values[] = { 0,       1,       -1,  0.1, 1e-5, 123456.789, 5e-324, 1.7976931348623157e308,
+					 1.0 / 3, -2.5e10, 1e21 };
 	for (size_t i = 0; i < sizeof values / sizeof *values; i++)
 		for (int is_float = 0; is_float < 2; is_float++) {
 			double v = is_float ? (double)(float)values[i] : values[i], back = 0;
@@ -134,10 +137,39 @@ static nnopt_status parse(const char *text)
 static void json_lists(void **state)
 {
 	(void)state;
-	static const char *const good[] = { "{}", "[]", " [1, 2.5, -3e-2, \"a\\u00e9\\n\", true, false, null, {\"k\": [[]]}] ", "{\"\": 0}" };
+	static const char *const good[] = { "{}", "[]",
+					    " [1, 2.5, -3e-2, \"a\\u00e9\\n\", true, false, null, {\"k\": [[]]}] ",
+					    "{\"\": 0}" };
 	static const char *const bad[] = {
-		"", "{", "}", "[1,]", "{\"a\":}", "{\"a\" 1}", "{a: 1}", "[01]", "[1.]", "[.5]", "[+1]", "[1e]", "[nan]", "[\"\\x\"]", "[\"\\u12\"]",
-		"{\"a\":1,\"a\":2}", "[1] 2", "['a']", "[\"a\n\"]", "tru", "[1 2]", "{\"a\":1,}", "[\"\\ud800\"]", "{1:2}", "0", "\"x\"", "  ", "[//\n1]", "\xff",
+		"",
+		"{",
+		"}",
+		"[1,]",
+		"{\"a\":}",
+		"{\"a\" 1}",
+		"{a: 1}",
+		"[01]",
+		"[1.]",
+		"[.5]",
+		"[+1]",
+		"[1e]",
+		"[nan]",
+		"[\"\\x\"]",
+		"[\"\\u12\"]",
+		"{\"a\":1,\"a\":2}",
+		"[1] 2",
+		"['a']",
+		"[\"a\n\"]",
+		"tru",
+		"[1 2]",
+		"{\"a\":1,}",
+		"[\"\\ud800\"]",
+		"{1:2}",
+		"0",
+		"\"x\"",
+		"  ",
+		"[//\n1]",
+		"\xff",
 	};
 	for (size_t i = 0; i < sizeof good / sizeof *good; i++)
 		if (parse(good[i]) != NNOPT_OK)
@@ -160,7 +192,8 @@ static void json_lists(void **state)
 static void json_values(void **state)
 {
 	(void)state;
-	static const char text[] = "{\"whole\": 9007199254740993, \"real\": -1.5e3, \"text\": \"a\\\"\\u00e9\\ud83d\\ude00\", \"yes\": true, \"list\": [1, [2], 3]}";
+	static const char text[] = "{\"whole\": 9007199254740993, \"real\": -1.5e3, \"text\": "
+				   "\"a\\\"\\u00e9\\ud83d\\ude00\", \"yes\": true, \"list\": [1, [2], 3]}";
 	nno_json *j = NULL;
 	assert_ok(nno_json_parse(&j, &nno_alloc_default, text, sizeof text - 1, 100, "text"));
 	int64_t whole;
@@ -226,9 +259,14 @@ static void error_texts(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(philox_known_answers), cmocka_unit_test(streams_do_not_meet), cmocka_unit_test(distributions),
-		cmocka_unit_test(numbers_do_not_follow_the_locale), cmocka_unit_test(json_lists), cmocka_unit_test(json_values),
-		cmocka_unit_test(sizes), cmocka_unit_test(error_texts),
+		cmocka_unit_test(philox_known_answers),
+		cmocka_unit_test(streams_do_not_meet),
+		cmocka_unit_test(distributions),
+		cmocka_unit_test(numbers_do_not_follow_the_locale),
+		cmocka_unit_test(json_lists),
+		cmocka_unit_test(json_values),
+		cmocka_unit_test(sizes),
+		cmocka_unit_test(error_texts),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

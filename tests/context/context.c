@@ -119,6 +119,7 @@ static void the_callers_allocator(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(options), cmocka_unit_test(isa_caps), cmocka_unit_test(logs), cmocka_unit_test(the_callers_allocator) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(options), cmocka_unit_test(isa_caps),
+					    cmocka_unit_test(logs), cmocka_unit_test(the_callers_allocator) };
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

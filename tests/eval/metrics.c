@@ -40,7 +40,8 @@ static nnopt_metrics *make_metrics(int size, nnopt_dtype dtype)
 		assert_ok(nnopt_tensor_create(&targets, ctx, dtype, 1, &n, NNOPT_NCHW));
 		for (int64_t i = 0; i < n * C; i++)
 			((float *)nnopt_tensor_data(scores))[i] = score_of(from + (int)(i / C), (int)(i % C));
-		assert_ok(nnopt_tensor_copy_in(targets, labels + from, (size_t)n * sizeof *labels, NNOPT_I32, NNOPT_NCHW));
+		assert_ok(
+		    nnopt_tensor_copy_in(targets, labels + from, (size_t)n * sizeof *labels, NNOPT_I32, NNOPT_NCHW));
 		assert_ok(nnopt_metrics_add(m, scores, targets));
 		nnopt_tensor_destroy(scores);
 		nnopt_tensor_destroy(targets);
@@ -140,7 +141,8 @@ static void ties_nans_and_bad_labels(void **state)
 static void reports(void **state)
 {
 	(void)state;
-	static const char *const names[C] = { "one", "two", "three", "a name that is much too long", "five", "six", "seven" };
+	static const char *const names[C] = { "one",  "two", "three", "a name that is much too long",
+					      "five", "six", "seven" };
 	static char text[8192];
 	size_t needed = 0;
 	nnopt_metrics *m = make_metrics(N, NNOPT_I32);
@@ -157,7 +159,9 @@ static void reports(void **state)
 	nnopt_metrics_destroy(m);
 	m = NULL;
 	assert_ok(nnopt_metrics_create(&m, ctx, 100));
-	assert_ok(nnopt_metrics_report(m, NULL, text, 0, &needed) == NNOPT_ERROR_INVALID_ARGUMENT ? NNOPT_OK : NNOPT_ERROR_INTERNAL);
+	assert_ok(nnopt_metrics_report(m, NULL, text, 0, &needed) == NNOPT_ERROR_INVALID_ARGUMENT
+		      ? NNOPT_OK
+		      : NNOPT_ERROR_INTERNAL);
 	char *large = malloc(needed);
 	assert_non_null(large);
 	assert_ok(nnopt_metrics_report(m, NULL, large, needed, NULL));
@@ -210,7 +214,8 @@ static void evaluation_is_a_loop(void **state)
 		for (int c = 0; c < 4; c++) {
 			logits[c] = (double)((float *)nnopt_tensor_data(b))[c];
 			for (int k = 0; k < 25; k++)
-				logits[c] += (double)((float *)nnopt_tensor_data(w))[c * 25 + k] * ((uint8_t *)nnopt_tensor_data(images))[i * 25 + k] / 255.0;
+				logits[c] += (double)((float *)nnopt_tensor_data(w))[c * 25 + k] *
+					     ((uint8_t *)nnopt_tensor_data(images))[i * 25 + k] / 255.0;
 			best = logits[c] > logits[best] ? c : best;
 		}
 		for (int c = 0; c < 4; c++)

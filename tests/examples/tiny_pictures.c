@@ -9,20 +9,23 @@
 static int write_idx(const char *dir, const char *part, int count)
 {
 	char path[1024];
-	snprintf(path, sizeof path, "%s/%s-images-idx3-ubyte.gz", dir, part); /* plain: the content counts, not the name */
+	snprintf(path, sizeof path, "%s/%s-images-idx3-ubyte.gz", dir,
+		 part); /* plain: the content counts, not the name */
 	FILE *images = fopen(path, "wb");
 	snprintf(path, sizeof path, "%s/%s-labels-idx1-ubyte.gz", dir, part);
 	FILE *labels = fopen(path, "wb");
 	if (images == NULL || labels == NULL)
 		return 0;
-	const unsigned char head[16] = { 0, 0, 8, 3, 0, 0, (unsigned char)(count >> 8), (unsigned char)count, 0, 0, 0, 28, 0, 0, 0, 28 };
+	const unsigned char head[16] = { 0, 0,  8, 3, 0, 0, (unsigned char)(count >> 8), (unsigned char)count, 0, 0,
+					 0, 28, 0, 0, 0, 28 };
 	const unsigned char label_head[8] = { 0, 0, 8, 1, 0, 0, (unsigned char)(count >> 8), (unsigned char)count };
 	int ok = fwrite(head, 1, 16, images) == 16 && fwrite(label_head, 1, 8, labels) == 8;
 	for (int i = 0; i < count; i++) {
 		unsigned char pixels[28 * 28], label = (unsigned char)(i % 10);
 		for (int k = 0; k < 28 * 28; k++)
 			pixels[k] = (unsigned char)((i * 29 + k * 13) % 90 + (k / 28 / 2 == label + 2 ? 150 : 0));
-		ok = ok && fwrite(pixels, 1, sizeof pixels, images) == sizeof pixels && fwrite(&label, 1, 1, labels) == 1;
+		ok = ok && fwrite(pixels, 1, sizeof pixels, images) == sizeof pixels &&
+		     fwrite(&label, 1, 1, labels) == 1;
 	}
 	ok = fclose(images) == 0 && ok;
 	return fclose(labels) == 0 && ok;

@@ -44,8 +44,10 @@ static void files_of_the_real_tool(void **state)
 		const char *name;
 		nnopt_dtype dtype;
 		double first, step;
-	} tensors[] = { { "f32", NNOPT_F32, 0, 0.125 },   { "f16", NNOPT_F16, 0, 0.125 }, { "bf16", NNOPT_BF16, 0, 0.125 }, { "f64", NNOPT_F32, 0, 0.125 },
-		        { "u8", NNOPT_U8, 0, 1 },         { "i32", NNOPT_I32, -12, 1 },   { "i64", NNOPT_I64, 0, 1e10 } };
+	} tensors[] = { { "f32", NNOPT_F32, 0, 0.125 },   { "f16", NNOPT_F16, 0, 0.125 },
+			{ "bf16", NNOPT_BF16, 0, 0.125 }, { "f64", NNOPT_F32, 0, 0.125 },
+			{ "u8", NNOPT_U8, 0, 1 },         { "i32", NNOPT_I32, -12, 1 },
+			{ "i64", NNOPT_I64, 0, 1e10 } };
 	nnopt_safetensors *f = NULL;
 	assert_ok(nnopt_safetensors_open(&f, ctx, TEST_DATA "/files/theirs.safetensors"));
 	assert_int_equal(nnopt_safetensors_count(f), 9);
@@ -84,7 +86,8 @@ static void files_of_the_real_tool(void **state)
 static void files_of_ours(void **state)
 {
 	(void)state;
-	static const char *const names[] = { "b", "a \"quoted\" \\ name", "c" }, *const keys[] = { "k" }, *const values[] = { "v\n" };
+	static const char *const names[] = { "b", "a \"quoted\" \\ name", "c" }, *const keys[] = { "k" },
+				 *const values[] = { "v\n" };
 	nnopt_tensor *t[3] = { NULL }, *back = NULL;
 	assert_ok(nnopt_tensor_create(&t[0], ctx, NNOPT_F32, 4, (int64_t[]){ 1, 2, 3, 4 }, NNOPT_NHWC));
 	assert_ok(nnopt_tensor_create(&t[1], ctx, NNOPT_U8, 1, (int64_t[]){ 5 }, NNOPT_NCHW));
@@ -139,40 +142,44 @@ static nnopt_status open_header(const char *header, uint64_t length, size_t data
 static void headers_with_one_thing_wrong(void **state)
 {
 	(void)state;
-#define T(name, dtype, shape, from, to) "\"" name "\":{\"dtype\":\"" dtype "\",\"shape\":" shape ",\"data_offsets\":[" #from "," #to "]}"
+#define T(name, dtype, shape, from, to) \
+	"\"" name "\":{\"dtype\":\"" dtype "\",\"shape\":" shape ",\"data_offsets\":[" #from "," #to "]}"
 	static const struct {
 		const char *header;
 		size_t data;
 	} bad[] = {
-		{ "{" T("a", "F32", "[2]", 0, 8) "}", 7 },                                           /* data cut off */
-		{ "{" T("a", "F32", "[2]", 0, 8) "}", 9 },                                           /* something behind */
-		{ "{" T("a", "F32", "[3]", 0, 8) "}", 8 },                                           /* shape and size */
-		{ "{" T("a", "F32", "[2]", 4, 12) "}", 12 },                                         /* a hole */
-		{ "{" T("a", "F32", "[2]", 0, 8) "," T("b", "F32", "[1]", 4, 8) "}", 8 },            /* two over each other */
-		{ "{" T("a", "F32", "[2]", 8, 0) "}", 8 },                                           /* backwards */
+		{ "{" T("a", "F32", "[2]", 0, 8) "}", 7 },                                /* data cut off */
+		{ "{" T("a", "F32", "[2]", 0, 8) "}", 9 },                                /* something behind */
+		{ "{" T("a", "F32", "[3]", 0, 8) "}", 8 },                                /* shape and size */
+		{ "{" T("a", "F32", "[2]", 4, 12) "}", 12 },                              /* a hole */
+		{ "{" T("a", "F32", "[2]", 0, 8) "," T("b", "F32", "[1]", 4, 8) "}", 8 }, /* two over each other */
+		{ "{" T("a", "F32", "[2]", 8, 0) "}", 8 },                                /* backwards */
 		{ "{" T("a", "F32", "[-2]", 0, 8) "}", 8 },
 		{ "{" T("a", "F32", "[4294967296, 4294967296]", 0, 8) "}", 8 },
 		{ "{" T("a", "F31", "[2]", 0, 8) "}", 8 },
 		{ "{" T("a", "F32", "2", 0, 8) "}", 8 },
 		{ "{" T("a", "F32", "[2.5]", 0, 8) "}", 8 },
-		{ "{" T("a", "F32", "[1]", 0, 4) "," T("a", "F32", "[1]", 4, 8) "}", 8 },            /* one name twice */
+		{ "{" T("a", "F32", "[1]", 0, 4) "," T("a", "F32", "[1]", 4, 8) "}", 8 }, /* one name twice */
 		{ "{\"a\":{\"dtype\":\"F32\",\"shape\":[2]}}", 8 },
 		{ "{\"a\":[]}", 0 },
 		{ "[]", 0 },
 		{ "{\"__metadata__\":{\"a\":1}}", 0 },
-		{ "{" T("a", "F32", "[1,1,1,1,1,1,1,1,1]", 0, 4) "}", 4 },                           /* nine dimensions */
+		{ "{" T("a", "F32", "[1,1,1,1,1,1,1,1,1]", 0, 4) "}", 4 }, /* nine dimensions */
 		{ "not JSON at all", 0 },
 	};
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
 		nnopt_status status = open_header(bad[i].header, strlen(bad[i].header), bad[i].data);
-		if ((status != NNOPT_ERROR_FORMAT && status != NNOPT_ERROR_UNSUPPORTED) || strstr(nnopt_last_error(), PATH) == NULL)
-			fail_msg("%s with %zu bytes: %s (%s)", bad[i].header, bad[i].data, nnopt_status_name(status), nnopt_last_error());
+		if ((status != NNOPT_ERROR_FORMAT && status != NNOPT_ERROR_UNSUPPORTED) ||
+		    strstr(nnopt_last_error(), PATH) == NULL)
+			fail_msg("%s with %zu bytes: %s (%s)", bad[i].header, bad[i].data, nnopt_status_name(status),
+				 nnopt_last_error());
 	}
 	assert_ok(open_header("{" T("a", "F32", "[2]", 0, 8) "}", strlen("{" T("a", "F32", "[2]", 0, 8) "}"), 8));
 	assert_fails(NNOPT_ERROR_FORMAT, PATH, open_header("{}", 3, 0));
 	assert_fails(NNOPT_ERROR_FORMAT, PATH, open_header("{}", UINT64_MAX, 0));
 	assert_fails(NNOPT_ERROR_FORMAT, PATH, open_header("{}", 99999999, 0));
-	assert_fails(NNOPT_ERROR_NOT_FOUND, "absent", nnopt_safetensors_open(&(nnopt_safetensors *){ NULL }, ctx, TEST_TMP "/absent"));
+	assert_fails(NNOPT_ERROR_NOT_FOUND, "absent",
+		     nnopt_safetensors_open(&(nnopt_safetensors *){ NULL }, ctx, TEST_TMP "/absent"));
 }
 
 int main(void)

@@ -1,5 +1,6 @@
-/* fuzz.c - damaged files: 10,000 of each format, from seeds, by a fixed stream of mutations. Each ends in valid data or in an
- * error that names the file; memory stays within a budget; nothing is left behind. Crashes are for the sanitizers to see. */
+/* fuzz.c - damaged files: 10,000 of each format, from seeds, by a fixed stream of mutations. Each ends in valid data or
+ * in an error that names the file; memory stays within a budget; nothing is left behind. Crashes are for the sanitizers
+ * to see. */
 #include "check.h"
 
 #include "budget.h"
@@ -28,7 +29,8 @@ static uint64_t chance(uint64_t n)
 
 static size_t mutate_once(uint8_t *b, size_t n)
 {
-	static const uint32_t extremes[] = { 0, 1, 0x7f, 0x80, 0xff, 0x7fff, 0xffff, 0x7fffffff, 0x80000000u, 0xffffffffu };
+	static const uint32_t extremes[] = { 0,      1,      0x7f,       0x80,        0xff,
+					     0x7fff, 0xffff, 0x7fffffff, 0x80000000u, 0xffffffffu };
 	size_t at = n > 0 ? chance(n) : 0;
 	switch (chance(7)) {
 	case 0: /* a bit */
@@ -45,7 +47,8 @@ static size_t mutate_once(uint8_t *b, size_t n)
 		uint32_t v = extremes[chance(sizeof extremes / sizeof *extremes)];
 		int width = 1 << chance(4), big = (int)chance(2);
 		for (int i = 0; i < width && at + (size_t)i < n; i++)
-			b[at + (size_t)i] = (uint8_t)(i < 4 ? v >> 8 * (big && width <= 4 ? width - 1 - i : i) : 0xff * (v >> 31));
+			b[at + (size_t)i] =
+			    (uint8_t)(i < 4 ? v >> 8 * (big && width <= 4 ? width - 1 - i : i) : 0xff * (v >> 31));
 		return n;
 	}
 	case 4: { /* a piece goes */
@@ -99,15 +102,17 @@ static void campaign(const char *format, const uint8_t *seed, size_t seed_size, 
 			n = mutate_once(bytes, n);
 		nnopt_status status = parse(bytes, n);
 		good += status == NNOPT_OK;
-		if (status != NNOPT_OK && status != NNOPT_ERROR_FORMAT && status != NNOPT_ERROR_UNSUPPORTED && status != NNOPT_ERROR_OUT_OF_MEMORY &&
-		    status != NNOPT_ERROR_INVALID_ARGUMENT)
+		if (status != NNOPT_OK && status != NNOPT_ERROR_FORMAT && status != NNOPT_ERROR_UNSUPPORTED &&
+		    status != NNOPT_ERROR_OUT_OF_MEMORY && status != NNOPT_ERROR_INVALID_ARGUMENT)
 			fail_msg("%s: round %d: %s (%s)", format, round, nnopt_status_name(status), nnopt_last_error());
 		if (status != NNOPT_OK && strstr(nnopt_last_error(), "fuzz") == NULL)
 			fail_msg("%s: round %d: \"%s\" does not name the file", format, round, nnopt_last_error());
 		if (atomic_load(&memory.blocks) != blocks)
-			fail_msg("%s: round %d: %ld blocks left behind", format, round, atomic_load(&memory.blocks) - blocks);
+			fail_msg("%s: round %d: %ld blocks left behind", format, round,
+				 atomic_load(&memory.blocks) - blocks);
 	}
-	print_message("%s: %d damaged files, %d of them still valid, peak %zu KiB\n", format, rounds, good, atomic_load(&memory.peak) >> 10);
+	print_message("%s: %d damaged files, %d of them still valid, peak %zu KiB\n", format, rounds, good,
+		      atomic_load(&memory.peak) >> 10);
 	atomic_store(&memory.peak, 0);
 }
 
@@ -157,7 +162,8 @@ static nnopt_status parse_by_stb(const uint8_t *bytes, size_t n)
 static void pictures(void **state)
 {
 	(void)state;
-	static const char *const names[] = { "rgb.png", "palette.png", "rgba.png", "rgb.jpg", "progressive.jpg", "rgb.bmp", "grey.bmp" };
+	static const char *const names[] = { "rgb.png",         "palette.png", "rgba.png", "rgb.jpg",
+					     "progressive.jpg", "rgb.bmp",     "grey.bmp" };
 	static uint8_t seed[MOST];
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
 		char path[512];
@@ -227,7 +233,9 @@ static nnopt_status parse_json(const uint8_t *bytes, size_t n)
 	nnopt_model *m = NULL;
 	nnopt_status status = nnopt_model_from_json(&m, ctx, (const char *)bytes, n);
 	nnopt_model_destroy(m);
-	return status != NNOPT_OK && strstr(nnopt_last_error(), "fuzz") == NULL ? nnopt_fail(status, "fuzz: a text has no name") : status;
+	return status != NNOPT_OK && strstr(nnopt_last_error(), "fuzz") == NULL
+		   ? nnopt_fail(status, "fuzz: a text has no name")
+		   : status;
 }
 
 static void json(void **state)

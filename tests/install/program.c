@@ -15,8 +15,8 @@
 
 int main(void)
 {
-	const int64_t shape[4] = {2, 1, 6, 6}, classes[1] = {2};
-	const int32_t labels[2] = {0, 2};
+	const int64_t shape[4] = { 2, 1, 6, 6 }, classes[1] = { 2 };
+	const int32_t labels[2] = { 0, 2 };
 	float pixels[72];
 	nnopt_context *context = NULL;
 	nnopt_model *model = NULL;
@@ -26,7 +26,7 @@ int main(void)
 	nnopt_tensor *images = NULL, *targets = NULL;
 	const nnopt_tensor *output = NULL;
 	nnopt_plan_options options;
-	nnopt_loss_result result = {.struct_size = sizeof result};
+	nnopt_loss_result result = { .struct_size = sizeof result };
 
 	if (nnopt_version() != NNOPT_VERSION)
 		return 2;

@@ -1,6 +1,7 @@
-/* check.c - every kernel of the table on every ISA of the machine against the scalar one. Each buffer ends where a page that
- * must not be touched begins, and begins after one (at the length's alignment), so that a step outside ends the test. Inputs
- * are small integers first, where results must be equal to the bit, then fractions, within each case's tolerance.
+/* check.c - every kernel of the table on every ISA of the machine against the scalar one. Each buffer ends where a page
+ * that must not be touched begins, and begins after one (at the length's alignment), so that a step outside ends the
+ * test. Inputs are small integers first, where results must be equal to the bit, then fractions, within each case's
+ * tolerance.
  *
  * A kernel without a case does not compile: the list of cases is made from kernels.inc.
  * check --bench times the same cases: check --bench [NAME]. */
@@ -39,7 +40,8 @@ static void map_buffers(void)
 {
 	for (int s = 0; s < 2; s++)
 		for (int i = 0; i < BUFFERS; i++) {
-			char *p = mmap(NULL, BUFFER_BYTES + 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+			char *p = mmap(NULL, BUFFER_BYTES + 2 * PAGE, PROT_READ | PROT_WRITE,
+				       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 			assert_true(p != MAP_FAILED);
 			assert_int_equal(mprotect(p, PAGE, PROT_NONE), 0);
 			assert_int_equal(mprotect(p + PAGE + BUFFER_BYTES, PAGE, PROT_NONE), 0);
@@ -221,7 +223,8 @@ static void check_gemm_rows_f32(frame *f)
 		const float *a[ROWS];
 		float *c[ROWS];
 		int64_t a_off[TAPS], b_off[TAPS], ldb = n + flags, off = flags;
-		float *from = in(f, (rows + taps) * k, 1), *b = in(f, taps * k * ldb - (ldb - n), 1), *bias = in(f, n, 1), *to = out(f, rows * (n + off));
+		float *from = in(f, (rows + taps) * k, 1), *b = in(f, taps * k * ldb - (ldb - n), 1),
+		      *bias = in(f, n, 1), *to = out(f, rows * (n + off));
 		for (int64_t r = 0; r < rows; r++) {
 			a[r] = from + r * k;
 			c[r] = to + r * (n + off);
@@ -240,7 +243,8 @@ static void check_gemm_columns_f32(frame *f)
 	int64_t m = size_of(f, 1, 40), n = size_of(f, 2, 90), k = size_of(f, 3, 31), segments = size_of(f, 4, SEGMENTS);
 	for (int flags = 0; flags < 2; flags++) {
 		int64_t x_off[SEGMENTS], y_off[SEGMENTS], xs = m + flags, ys = n + 2 * flags, ldc = n + flags;
-		float *x = in(f, segments * k * xs - (xs - m), 1), *y = in(f, segments * k * ys - (ys - n), 1), *c = out(f, m * ldc - (ldc - n));
+		float *x = in(f, segments * k * xs - (xs - m), 1), *y = in(f, segments * k * ys - (ys - n), 1),
+		      *c = out(f, m * ldc - (ldc - n));
 		for (int64_t s = 0; s < segments; s++) {
 			x_off[s] = s * k * xs;
 			y_off[s] = (segments - 1 - s) * k * ys;
@@ -290,7 +294,8 @@ static void check_affine_f32(frame *f)
 
 static void check_norm_gradient_f32(frame *f)
 {
-	float *dy = in(f, 3 * f->n, 1), *x = in(f, 3 * f->n, 1), *a = in(f, f->n, 1), *b = in(f, f->n, 1), *d = in(f, f->n, 1);
+	float *dy = in(f, 3 * f->n, 1), *x = in(f, 3 * f->n, 1), *a = in(f, f->n, 1), *b = in(f, f->n, 1),
+	      *d = in(f, f->n, 1);
 	for (int add = 0; add < 2; add++)
 		f->k->norm_gradient_f32(out(f, 3 * f->n), dy, x, a, b, d, 3, f->n, add);
 }
@@ -312,10 +317,12 @@ static const struct {
 #undef NNO_KERNEL
 };
 
-/* Kernels whose results are not sums and products alone: exponentials, quotients, roots, factors that are not integers. */
+/* Kernels whose results are not sums and products alone: exponentials, quotients, roots, factors that are not integers.
+ */
 static int is_inexact(const char *name)
 {
-	static const char *const inexact[] = { "sigmoid", "tanh", "silu", "gelu", "softmax_row", "target_", "logit_bce", "sgd", "adam", "rmsprop" };
+	static const char *const inexact[] = { "sigmoid", "tanh",      "silu", "gelu", "softmax_row",
+					       "target_", "logit_bce", "sgd",  "adam", "rmsprop" };
 	for (size_t i = 0; i < NNO_COUNT(inexact); i++)
 		if (strstr(name, inexact[i]) != NULL)
 			return 1;
@@ -339,11 +346,17 @@ static void compare(size_t which, const frame *wanted, const frame *got)
 			continue;
 		size_t size = kinds[o] == FLOATS ? sizeof(float) : kinds[o] == DOUBLES ? sizeof(double) : 1;
 		for (size_t i = 0; i < got->output_bytes[o] / size; i++) {
-			double x = kinds[o] == FLOATS ? (double)((const float *)a)[i] : kinds[o] == DOUBLES ? ((const double *)a)[i] : (double)a[i];
-			double y = kinds[o] == FLOATS ? (double)((const float *)b)[i] : kinds[o] == DOUBLES ? ((const double *)b)[i] : (double)b[i];
-			if (!(x == y || (isnan(x) && isnan(y)) || (!exact && kinds[o] != BYTES && fabs(x - y) <= 2e-5 * (1.0 + fabs(x)))))
-				fail_msg("%s, %s, n = %d, %s: output %d at %d is %.9g, scalar %.9g", cases[which].name, got->k->isa, (int)got->n,
-				         got->integers ? "integers" : "fractions", o, (int)i, y, x);
+			double x = kinds[o] == FLOATS    ? (double)((const float *)a)[i]
+				   : kinds[o] == DOUBLES ? ((const double *)a)[i]
+							 : (double)a[i];
+			double y = kinds[o] == FLOATS    ? (double)((const float *)b)[i]
+				   : kinds[o] == DOUBLES ? ((const double *)b)[i]
+							 : (double)b[i];
+			if (!(x == y || (isnan(x) && isnan(y)) ||
+			      (!exact && kinds[o] != BYTES && fabs(x - y) <= 2e-5 * (1.0 + fabs(x)))))
+				fail_msg("%s, %s, n = %d, %s: output %d at %d is %.9g, scalar %.9g", cases[which].name,
+					 got->k->isa, (int)got->n, got->integers ? "integers" : "fractions", o, (int)i,
+					 y, x);
 		}
 	}
 }
@@ -408,10 +421,12 @@ static void elementary_functions(void **state)
 			k->sigmoid_f32(y, &v, 0.0f, 1);
 			logistic = fmax(logistic, ulps(y[0], 1.0 / (1.0 + exp(-(double)v))));
 			k->gelu_f32(y, &v, 0.0f, 1);
-			error = fmax(error, fabs((double)y[0] - 0.5 * (double)v * (1.0 + erf((double)v * 0.70710678118654752))));
+			error = fmax(
+			    error, fabs((double)y[0] - 0.5 * (double)v * (1.0 + erf((double)v * 0.70710678118654752))));
 		}
 		if (k != NULL)
-			print_message("%s: exp %.2f ulp, tanh %.2f ulp, sigmoid %.2f ulp, GELU %.2g\n", k->isa, exponential, tangent, logistic, error);
+			print_message("%s: exp %.2f ulp, tanh %.2f ulp, sigmoid %.2f ulp, GELU %.2g\n", k->isa,
+				      exponential, tangent, logistic, error);
 		assert_true(exponential <= 2.0 && tangent <= 6.0 && logistic <= 4.0 && error <= 2e-6);
 	}
 }

@@ -136,14 +136,8 @@ static void check_windows(const char *kind, pool_create create)
 	}
 }
 
-static void check_max_pool2d(void)
-{
-	check_windows("max_pool2d", nnopt_max_pool2d_create);
-}
-static void check_avg_pool2d(void)
-{
-	check_windows("avg_pool2d", nnopt_avg_pool2d_create);
-}
+static void check_max_pool2d(void) { check_windows("max_pool2d", nnopt_max_pool2d_create); }
+static void check_avg_pool2d(void) { check_windows("avg_pool2d", nnopt_avg_pool2d_create); }
 
 typedef nnopt_status (*adaptive_create)(nnopt_layer **out, nnopt_context *context, int64_t out_h, int64_t out_w);
 
@@ -159,14 +153,8 @@ static void check_adaptive(const char *kind, adaptive_create create)
 	}
 }
 
-static void check_adaptive_avg_pool2d(void)
-{
-	check_adaptive("adaptive_avg_pool2d", nnopt_adaptive_avg_pool2d_create);
-}
-static void check_adaptive_max_pool2d(void)
-{
-	check_adaptive("adaptive_max_pool2d", nnopt_adaptive_max_pool2d_create);
-}
+static void check_adaptive_avg_pool2d(void) { check_adaptive("adaptive_avg_pool2d", nnopt_adaptive_avg_pool2d_create); }
+static void check_adaptive_max_pool2d(void) { check_adaptive("adaptive_max_pool2d", nnopt_adaptive_max_pool2d_create); }
 
 /* A layer without options, on an ordinary picture, on one pixel, and on one channel. */
 static void check_pictures(const char *kind, plain_create create)
@@ -179,18 +167,9 @@ static void check_pictures(const char *kind, plain_create create)
 	}
 }
 
-static void check_global_avg_pool2d(void)
-{
-	check_pictures("global_avg_pool2d", nnopt_global_avg_pool2d_create);
-}
-static void check_global_max_pool2d(void)
-{
-	check_pictures("global_max_pool2d", nnopt_global_max_pool2d_create);
-}
-static void check_flatten(void)
-{
-	check_pictures("flatten", nnopt_flatten_create);
-}
+static void check_global_avg_pool2d(void) { check_pictures("global_avg_pool2d", nnopt_global_avg_pool2d_create); }
+static void check_global_max_pool2d(void) { check_pictures("global_max_pool2d", nnopt_global_max_pool2d_create); }
+static void check_flatten(void) { check_pictures("flatten", nnopt_flatten_create); }
 
 /* --- activations --- */
 
@@ -206,39 +185,15 @@ static nnopt_status leaky(nnopt_layer **out, nnopt_context *context)
 {
 	return nnopt_leaky_relu_create(out, context, 0.2f);
 }
-static nnopt_status gelu_erf(nnopt_layer **out, nnopt_context *context)
-{
-	return nnopt_gelu_create(out, context, 0);
-}
-static nnopt_status gelu_tanh(nnopt_layer **out, nnopt_context *context)
-{
-	return nnopt_gelu_create(out, context, 1);
-}
+static nnopt_status gelu_erf(nnopt_layer **out, nnopt_context *context) { return nnopt_gelu_create(out, context, 0); }
+static nnopt_status gelu_tanh(nnopt_layer **out, nnopt_context *context) { return nnopt_gelu_create(out, context, 1); }
 
-static void check_relu(void)
-{
-	check_function("relu", nnopt_relu_create);
-}
-static void check_relu6(void)
-{
-	check_function("relu6", nnopt_relu6_create);
-}
-static void check_silu(void)
-{
-	check_function("silu", nnopt_silu_create);
-}
-static void check_sigmoid(void)
-{
-	check_function("sigmoid", nnopt_sigmoid_create);
-}
-static void check_tanh(void)
-{
-	check_function("tanh", nnopt_tanh_create);
-}
-static void check_leaky_relu(void)
-{
-	check_function("leaky_relu", leaky);
-}
+static void check_relu(void) { check_function("relu", nnopt_relu_create); }
+static void check_relu6(void) { check_function("relu6", nnopt_relu6_create); }
+static void check_silu(void) { check_function("silu", nnopt_silu_create); }
+static void check_sigmoid(void) { check_function("sigmoid", nnopt_sigmoid_create); }
+static void check_tanh(void) { check_function("tanh", nnopt_tanh_create); }
+static void check_leaky_relu(void) { check_function("leaky_relu", leaky); }
 
 static void check_gelu(void)
 {
@@ -266,14 +221,8 @@ static void check_join(const char *kind, plain_create join)
 	check_model(kind, joined(join), 1, (int64_t[]){ 7 }, 3, 0.5f, NULL);
 }
 
-static void check_add(void)
-{
-	check_join("add", nnopt_add_create);
-}
-static void check_concat(void)
-{
-	check_join("concat", nnopt_concat_create);
-}
+static void check_add(void) { check_join("add", nnopt_add_create); }
+static void check_concat(void) { check_join("concat", nnopt_concat_create); }
 
 static void every_kind(void **state)
 {

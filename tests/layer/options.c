@@ -86,9 +86,8 @@ static void linear_options(void **state)
 	nnopt_linear_options o;
 	assert_ok(nnopt_linear_create(&l, ctx, 8, NULL));
 	expect_fields(
-	    l,
-	    "\"out_features\": 8, \"use_bias\": true, \"weight_init\": 0, \"bias_init\": 0, \"weight_value\": 0, "
-	    "\"bias_value\": 0");
+	    l, "\"out_features\": 8, \"use_bias\": true, \"weight_init\": 0, \"bias_init\": 0, \"weight_value\": 0, "
+	       "\"bias_value\": 0");
 	assert_ok(nnopt_linear_options_init(&o, sizeof o));
 	o.use_bias = 0;
 	o.weight_init = NNOPT_INIT_ORTHOGONAL;
@@ -97,9 +96,8 @@ static void linear_options(void **state)
 	o.bias_value = 3.0f;
 	assert_ok(nnopt_linear_create(&l, ctx, 9, &o));
 	expect_fields(
-	    l,
-	    "\"out_features\": 9, \"use_bias\": false, \"weight_init\": 7, \"bias_init\": 8, \"weight_value\": 2, "
-	    "\"bias_value\": 3");
+	    l, "\"out_features\": 9, \"use_bias\": false, \"weight_init\": 7, \"bias_init\": 8, \"weight_value\": 2, "
+	       "\"bias_value\": 3");
 }
 
 static void batch_norm_options(void **state)

@@ -50,7 +50,8 @@ static void refuses(void **state)
 	assert_ok(nnopt_tensor_fill(g, 42.0));
 	((int32_t *)nnopt_tensor_data(t))[1] = 4;
 	nnopt_loss_result result = { .struct_size = sizeof result, .value = 7.0 };
-	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "label 4 of sample 1", nnopt_loss_compute(loss, x, t, 1.0f, g, &result));
+	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "label 4 of sample 1",
+		     nnopt_loss_compute(loss, x, t, 1.0f, g, &result));
 	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "(4)", nnopt_loss_compute(loss, x, longer, 1.0f, g, &result));
 	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "u8", nnopt_loss_compute(loss, x, bytes, 1.0f, g, &result));
 	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "(3, 5)", nnopt_loss_compute(loss, x, soft, 1.0f, g, &result));
@@ -123,7 +124,8 @@ static void same_bits_at_any_thread_count(void **state)
 		assert_ok(nnopt_cross_entropy_create(&loss[0], context, NULL));
 		assert_ok(nnopt_mse_create(&loss[1], context, NNOPT_REDUCTION_MEAN));
 		assert_ok(nnopt_bce_with_logits_create(&loss[2], context, NULL));
-		nnopt_tensor *x = tensor(context, NNOPT_F32, 2, ROWS, COLUMNS), *t = tensor(context, NNOPT_F32, 2, ROWS, COLUMNS);
+		nnopt_tensor *x = tensor(context, NNOPT_F32, 2, ROWS, COLUMNS),
+			     *t = tensor(context, NNOPT_F32, 2, ROWS, COLUMNS);
 		nnopt_tensor *g = tensor(context, NNOPT_F32, 2, ROWS, COLUMNS);
 		fill(x, 1);
 		fill(t, 2);

@@ -139,16 +139,25 @@ static void bad_json_is_refused(void **state)
 		{ "{\"format\": \"x\", \"version\": 1, \"layers\": []}", "format" },
 		{ "{\"format\": \"nnopt-model\", \"version\": 2, \"layers\": []}", "version" },
 		{ "{\"format\": \"nnopt-model\", \"version\": 1}", "layers" },
-		{ "{\"format\": \"nnopt-model\", \"version\": 1, \"layers\": [{\"kind\": \"nope\"}]}", "unknown layer kind 'nope'" },
-		{ "{\"format\": \"nnopt-model\", \"version\": 1, \"layers\": [{\"kind\": \"linear\"}]}", "without \"out_features\"" },
-		{ "{\"format\": \"nnopt-model\", \"version\": 1, \"layers\": [{\"kind\": \"relu\", \"x\": 1}]}", "no such field" },
-		{ "{\"format\": \"nnopt-model\", \"version\": 1, \"layers\": [{\"kind\": \"relu\", \"inputs\": [\"a\"]}]}", "no layer of that name" },
-		{ "{\"format\": \"nnopt-model\", \"version\": 1, \"layers\": [{\"kind\": \"dropout\", \"p\": 2}]}", "p 2" },
-		{ "{\"format\": \"nnopt-model\", \"version\": 1, \"input\": [3], \"layers\": [{\"kind\": \"conv2d\", \"out_channels\": 1, \"kernel_h\": 1, \"kernel_w\": 1}]}", "rank 4" },
+		{ "{\"format\": \"nnopt-model\", \"version\": 1, \"layers\": [{\"kind\": \"nope\"}]}",
+		  "unknown layer kind 'nope'" },
+		{ "{\"format\": \"nnopt-model\", \"version\": 1, \"layers\": [{\"kind\": \"linear\"}]}",
+		  "without \"out_features\"" },
+		{ "{\"format\": \"nnopt-model\", \"version\": 1, \"layers\": [{\"kind\": \"relu\", \"x\": 1}]}",
+		  "no such field" },
+		{ "{\"format\": \"nnopt-model\", \"version\": 1, \"layers\": [{\"kind\": \"relu\", \"inputs\": "
+		  "[\"a\"]}]}",
+		  "no layer of that name" },
+		{ "{\"format\": \"nnopt-model\", \"version\": 1, \"layers\": [{\"kind\": \"dropout\", \"p\": 2}]}",
+		  "p 2" },
+		{ "{\"format\": \"nnopt-model\", \"version\": 1, \"input\": [3], \"layers\": [{\"kind\": \"conv2d\", "
+		  "\"out_channels\": 1, \"kernel_h\": 1, \"kernel_w\": 1}]}",
+		  "rank 4" },
 	};
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		nnopt_model *m = NULL;
-		assert_fails(NNOPT_ERROR_FORMAT, cases[i].words, nnopt_model_from_json(&m, ctx, cases[i].text, strlen(cases[i].text)));
+		assert_fails(NNOPT_ERROR_FORMAT, cases[i].words,
+			     nnopt_model_from_json(&m, ctx, cases[i].text, strlen(cases[i].text)));
 		assert_null(m);
 	}
 }
@@ -196,14 +205,14 @@ static void initialisers_have_their_spread(void **state)
 		int init;
 		double deviation; /* of a linear layer 200 -> 400 */
 	} cases[] = {
-		{ NNOPT_INIT_DEFAULT, 0.0408248 },        /* 1/sqrt(200)/sqrt(3) */
-		{ NNOPT_INIT_HE_NORMAL, 0.1 },            /* sqrt(2/200) */
+		{ NNOPT_INIT_DEFAULT, 0.0408248 }, /* 1/sqrt(200)/sqrt(3) */
+		{ NNOPT_INIT_HE_NORMAL, 0.1 },     /* sqrt(2/200) */
 		{ NNOPT_INIT_HE_UNIFORM, 0.1 },
-		{ NNOPT_INIT_XAVIER_NORMAL, 0.0577350 },  /* sqrt(2/600) */
+		{ NNOPT_INIT_XAVIER_NORMAL, 0.0577350 }, /* sqrt(2/600) */
 		{ NNOPT_INIT_XAVIER_UNIFORM, 0.0577350 },
-		{ NNOPT_INIT_LECUN_NORMAL, 0.0707107 },   /* sqrt(1/200) */
+		{ NNOPT_INIT_LECUN_NORMAL, 0.0707107 }, /* sqrt(1/200) */
 		{ NNOPT_INIT_LECUN_UNIFORM, 0.0707107 },
-		{ NNOPT_INIT_ORTHOGONAL, 0.05 },          /* 1/sqrt(400) */
+		{ NNOPT_INIT_ORTHOGONAL, 0.05 }, /* 1/sqrt(400) */
 	};
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		nnopt_model *m = NULL;

@@ -182,7 +182,8 @@ static void gradients_match_differences(void **state)
 		double eps = 2e-3, side[2];
 		for (int s = 0; s < 2; s++) {
 			for (int64_t k = 0; k < p->count; k++)
-				m->parameters[p->offset + k] += (float)((s == 0 ? eps : -2 * eps) * gradients[p->offset + k] / norm);
+				m->parameters[p->offset + k] +=
+				    (float)((s == 0 ? eps : -2 * eps) * gradients[p->offset + k] / norm);
 			side[s] = step(plan, x, 0);
 		}
 		for (int64_t k = 0; k < p->count; k++)

@@ -1,5 +1,5 @@
-/* io.c - every system call of saving and loading fails in turn: an error that names the file, the old file as it was, no
- * temporary file left, and the objects usable. */
+/* io.c - every system call of saving and loading fails in turn: an error that names the file, the old file as it was,
+ * no temporary file left, and the objects usable. */
 #include "check.h"
 
 #include "base/io.h"
@@ -22,12 +22,27 @@ static int fails(void)
 	return 1;
 }
 
-static int io_open(const char *path, int flags, mode_t mode, void *user) { return fails() ? -1 : nno_io_posix.open(path, flags, mode, user); }
-static ssize_t io_pread(int fd, void *to, size_t n, int64_t at, void *user) { return fails() ? -1 : nno_io_posix.pread(fd, to, n, at, user); }
-static int io_size(int fd, int64_t *out, int *regular, void *user) { return fails() ? -1 : nno_io_posix.size(fd, out, regular, user); }
-static int io_allocate(int fd, int64_t size, void *user) { return fails() ? error_given : nno_io_posix.allocate(fd, size, user); }
+static int io_open(const char *path, int flags, mode_t mode, void *user)
+{
+	return fails() ? -1 : nno_io_posix.open(path, flags, mode, user);
+}
+static ssize_t io_pread(int fd, void *to, size_t n, int64_t at, void *user)
+{
+	return fails() ? -1 : nno_io_posix.pread(fd, to, n, at, user);
+}
+static int io_size(int fd, int64_t *out, int *regular, void *user)
+{
+	return fails() ? -1 : nno_io_posix.size(fd, out, regular, user);
+}
+static int io_allocate(int fd, int64_t size, void *user)
+{
+	return fails() ? error_given : nno_io_posix.allocate(fd, size, user);
+}
 static int io_sync(int fd, void *user) { return fails() ? -1 : nno_io_posix.sync(fd, user); }
-static int io_rename(const char *from, const char *to, void *user) { return fails() ? -1 : nno_io_posix.rename(from, to, user); }
+static int io_rename(const char *from, const char *to, void *user)
+{
+	return fails() ? -1 : nno_io_posix.rename(from, to, user);
+}
 
 /* Half of what was asked for is written, now and then. */
 static ssize_t io_write(int fd, const void *from, size_t n, void *user)
@@ -145,10 +160,12 @@ static void run(nnopt_status (*scenario)(void), const char *name, int writes)
 			if (s == NNOPT_OK)
 				assert_true(!writes || at == total);
 			else if (s != NNOPT_ERROR_IO || strstr(nnopt_last_error(), TEST_TMP) == NULL)
-				fail_msg("%s: call %ld failed: %s (\"%s\")", name, at, nnopt_status_name(s), nnopt_last_error());
+				fail_msg("%s: call %ld failed: %s (\"%s\")", name, at, nnopt_status_name(s),
+					 nnopt_last_error());
 			/* Past the renaming the new file is there, and only its durability is in doubt. */
 			size_t m = read_file(after, sizeof after);
-			if (writes && strstr(nnopt_last_error(), "durable") == NULL && (m != n || memcmp(before, after, n) != 0))
+			if (writes && strstr(nnopt_last_error(), "durable") == NULL &&
+			    (m != n || memcmp(before, after, n) != 0))
 				fail_msg("%s: call %ld failed: the old file is not as it was", name, at);
 			assert_ok(save_model());
 		}
@@ -184,6 +201,7 @@ static void interrupted_calls_go_on(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(every_call_fails_in_turn), cmocka_unit_test(interrupted_calls_go_on) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(every_call_fails_in_turn),
+					    cmocka_unit_test(interrupted_calls_go_on) };
 	return cmocka_run_group_tests(tests, setup, teardown);
 }

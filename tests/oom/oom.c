@@ -1,5 +1,6 @@
-/* oom.c - every allocation of ten scenarios fails in turn, alone and with all that follow. Each time: an error with its text or
- * the right result, no output written, nothing left behind; and after the failures the same objects do their work. */
+/* oom.c - every allocation of ten scenarios fails in turn, alone and with all that follow. Each time: an error with its
+ * text or the right result, no output written, nothing left behind; and after the failures the same objects do their
+ * work. */
 #include "check.h"
 
 #include "budget.h"
@@ -16,7 +17,7 @@ typedef struct world {
 	budget memory;
 	nnopt_context *ctx;
 	nnopt_dataset *data;
-	nnopt_model *net;      /* built, small */
+	nnopt_model *net; /* built, small */
 	nnopt_loader *loader;
 	nnopt_loss *loss;
 } world;
@@ -306,7 +307,8 @@ static nnopt_status picture_and_array_files(world *w)
 
 static void make_data(world *w)
 {
-	uint8_t images[16 + COUNT * 64] = { 0, 0, 8, 3, 0, 0, 0, COUNT, 0, 0, 0, 8, 0, 0, 0, 8 }, labels[8 + COUNT] = { 0, 0, 8, 1, 0, 0, 0, COUNT };
+	uint8_t images[16 + COUNT * 64] = { 0, 0, 8, 3, 0, 0, 0, COUNT, 0, 0, 0, 8, 0, 0, 0, 8 },
+				    labels[8 + COUNT] = { 0, 0, 8, 1, 0, 0, 0, COUNT };
 	for (int i = 0; i < COUNT; i++)
 		labels[8 + i] = (uint8_t)(i % 3);
 	for (size_t i = 16; i < sizeof images; i++)
@@ -375,13 +377,15 @@ static long run_failing(world *w, nnopt_status (*scenario)(world *), const char 
 		atomic_store(&w->memory.fail_at, 0);
 		long failures = atomic_load(&w->memory.failures);
 		if (atomic_load(&w->memory.blocks) != blocks)
-			fail_msg("%s: allocation %ld failed: %ld blocks left behind", name, n, atomic_load(&w->memory.blocks) - blocks);
+			fail_msg("%s: allocation %ld failed: %ld blocks left behind", name, n,
+				 atomic_load(&w->memory.blocks) - blocks);
 		if (failures == 0) {
 			assert_int_equal(s, NNOPT_OK);
 			return n - 1;
 		}
 		if (s != NNOPT_OK && (s != NNOPT_ERROR_OUT_OF_MEMORY || nnopt_last_error()[0] == 0))
-			fail_msg("%s: allocation %ld failed: %s (\"%s\")", name, n, nnopt_status_name(s), nnopt_last_error());
+			fail_msg("%s: allocation %ld failed: %s (\"%s\")", name, n, nnopt_status_name(s),
+				 nnopt_last_error());
 		if (s == NNOPT_OK && all)
 			fail_msg("%s: all allocations from %ld on failed, and it went well", name, n);
 		if (access(PATH ".tmp", F_OK) == 0)

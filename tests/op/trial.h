@@ -17,10 +17,7 @@ typedef struct buffer {
 	int64_t n;
 } buffer;
 
-static inline float *data_of(const buffer *b)
-{
-	return b->block + GUARD;
-}
+static inline float *data_of(const buffer *b) { return b->block + GUARD; }
 
 static inline buffer make_buffer(int64_t n)
 {

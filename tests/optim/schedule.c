@@ -39,7 +39,7 @@ static void equals_pytorch(void **state)
 		for (int step = 0; step < 200; step++)
 			if (!(fabs(nnopt_schedule_factor(s, step) - rows[i].factor[step]) <= 1e-12))
 				fail_msg("schedule %d step %d: %.17g, PyTorch %.17g", rows[i].kind, step,
-				         nnopt_schedule_factor(s, step), rows[i].factor[step]);
+					 nnopt_schedule_factor(s, step), rows[i].factor[step]);
 		nnopt_schedule_destroy(s);
 	}
 	nnopt_context_destroy(context);

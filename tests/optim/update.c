@@ -13,7 +13,8 @@ enum { SGD, ADAM, ADAMW, RMSPROP };
 
 typedef struct row {
 	int kind;
-	double lr, momentum, dampening, nesterov, beta1, beta2, epsilon, alpha, centered, weight_decay, l1, max_norm, max_value;
+	double lr, momentum, dampening, nesterov, beta1, beta2, epsilon, alpha, centered, weight_decay, l1, max_norm,
+	    max_value;
 	double scale, groups;
 	double weights[N];
 } row;
@@ -80,7 +81,7 @@ static void equals_pytorch(void **state)
 		nnopt_context *context = context_of(1, isas[i % 3]);
 		nnopt_optimizer *o = make(context, r);
 		const nno_span spans[] = { { 0, SPLIT, nno_optimizer_group_of(o, "a", 0), 1 },
-			                   { SPLIT, N, nno_optimizer_group_of(o, "b", 0), 1 } };
+					   { SPLIT, N, nno_optimizer_group_of(o, "b", 0), 1 } };
 		assert_ok(nno_optimizer_bind(o, spans, 2, N));
 		float w[N], g[N];
 		for (uint32_t j = 0; j < N; j++)

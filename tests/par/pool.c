@@ -136,7 +136,9 @@ static void a_child_has_threads_of_its_own(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(every_task_once), cmocka_unit_test(several_callers), cmocka_unit_test(the_callers_pool),
+		cmocka_unit_test(every_task_once),
+		cmocka_unit_test(several_callers),
+		cmocka_unit_test(the_callers_pool),
 		cmocka_unit_test(a_child_has_threads_of_its_own),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -99,15 +99,33 @@ static void train_epoch(world *w, int64_t epoch, long *calls, budget *memory)
 static void destroy_one(world *w, int which)
 {
 	switch (which) {
-	case 0: nnopt_context_destroy(w->ctx); break;
-	case 1: nnopt_dataset_destroy(w->data); break;
-	case 2: nnopt_transforms_destroy(w->transforms); break;
-	case 3: nnopt_loader_destroy(w->loader); break;
-	case 4: nnopt_model_destroy(w->net); break;
-	case 5: nnopt_plan_destroy(w->plan); break;
-	case 6: nnopt_loss_destroy(w->loss); break;
-	case 7: nnopt_optimizer_destroy(w->adam); break;
-	default: nnopt_tensor_destroy(w->view); break;
+	case 0:
+		nnopt_context_destroy(w->ctx);
+		break;
+	case 1:
+		nnopt_dataset_destroy(w->data);
+		break;
+	case 2:
+		nnopt_transforms_destroy(w->transforms);
+		break;
+	case 3:
+		nnopt_loader_destroy(w->loader);
+		break;
+	case 4:
+		nnopt_model_destroy(w->net);
+		break;
+	case 5:
+		nnopt_plan_destroy(w->plan);
+		break;
+	case 6:
+		nnopt_loss_destroy(w->loss);
+		break;
+	case 7:
+		nnopt_optimizer_destroy(w->adam);
+		break;
+	default:
+		nnopt_tensor_destroy(w->view);
+		break;
 	}
 }
 
@@ -201,7 +219,8 @@ static void *infer(void *user)
 	nnopt_tensor *x = NULL;
 	const nnopt_tensor *y = NULL;
 	assert_ok(nnopt_plan_create(&plan, r->net, NULL));
-	assert_ok(nnopt_tensor_create(&x, nnopt_model_context(r->net), NNOPT_F32, 4, (int64_t[]){ 1, 2, 8, 8 }, NNOPT_NHWC));
+	assert_ok(
+	    nnopt_tensor_create(&x, nnopt_model_context(r->net), NNOPT_F32, 4, (int64_t[]){ 1, 2, 8, 8 }, NNOPT_NHWC));
 	assert_ok(nnopt_tensor_fill(x, 0.25));
 	for (int i = 0; i < 200; i++)
 		assert_ok(nnopt_plan_forward(plan, x, &y));
@@ -259,8 +278,11 @@ static void forks(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(any_order),           cmocka_unit_test(steps_allocate_nothing), cmocka_unit_test(contexts_do_not_meet),
-		cmocka_unit_test(one_model_many_readers), cmocka_unit_test(forks),
+		cmocka_unit_test(any_order),
+		cmocka_unit_test(steps_allocate_nothing),
+		cmocka_unit_test(contexts_do_not_meet),
+		cmocka_unit_test(one_model_many_readers),
+		cmocka_unit_test(forks),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,5 @@
-/* misuse.c - every function of the headers called with nothing: an error with its text, or what its comment says of NULL. The
- * list of calls is made from the headers, so that no function is left out. */
+/* misuse.c - every function of the headers called with nothing: an error with its text, or what its comment says of
+ * NULL. The list of calls is made from the headers, so that no function is left out. */
 #include "check.h"
 
 static int calls;

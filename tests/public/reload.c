@@ -12,8 +12,10 @@
 
 static int use(const char *path)
 {
-	static const char text[] = "{\"format\": \"nnopt-model\", \"version\": 1, \"input\": [3, 40, 40], \"layers\": [{\"kind\": \"conv2d\", \"name\": "
-	                           "\"c\", \"inputs\": [\"input\"], \"out_channels\": 32, \"kernel_h\": 3, \"kernel_w\": 3}]}";
+	static const char text[] =
+	    "{\"format\": \"nnopt-model\", \"version\": 1, \"input\": [3, 40, 40], \"layers\": [{\"kind\": \"conv2d\", "
+	    "\"name\": "
+	    "\"c\", \"inputs\": [\"input\"], \"out_channels\": 32, \"kernel_h\": 3, \"kernel_w\": 3}]}";
 	void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
 	if (library == NULL)
 		return fprintf(stderr, "%s\n", dlerror()), 0;
@@ -31,10 +33,11 @@ static int use(const char *path)
 	nnopt_plan *plan = NULL;
 	nnopt_tensor *x = NULL;
 	const nnopt_tensor *y = NULL;
-	int ok = nnopt_context_create_(&ctx, NULL) == NNOPT_OK && nnopt_model_from_json_(&net, ctx, text, strlen(text)) == NNOPT_OK &&
-	         nnopt_plan_create_(&plan, net, NULL) == NNOPT_OK &&
-	         nnopt_tensor_create_(&x, ctx, NNOPT_F32, 4, (int64_t[]){ 1, 3, 40, 40 }, NNOPT_NHWC) == NNOPT_OK &&
-	         nnopt_plan_forward_(plan, x, &y) == NNOPT_OK;
+	int ok = nnopt_context_create_(&ctx, NULL) == NNOPT_OK &&
+		 nnopt_model_from_json_(&net, ctx, text, strlen(text)) == NNOPT_OK &&
+		 nnopt_plan_create_(&plan, net, NULL) == NNOPT_OK &&
+		 nnopt_tensor_create_(&x, ctx, NNOPT_F32, 4, (int64_t[]){ 1, 3, 40, 40 }, NNOPT_NHWC) == NNOPT_OK &&
+		 nnopt_plan_forward_(plan, x, &y) == NNOPT_OK;
 	nnopt_tensor_destroy_(x);
 	nnopt_plan_destroy_(plan);
 	nnopt_model_destroy_(net);

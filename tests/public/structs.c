@@ -1,10 +1,11 @@
-/* structs.c - the rule of sized structs: struct_size first, nothing after the last member, initialisers that serve older
- * and newer callers. */
+/* structs.c - the rule of sized structs: struct_size first, nothing after the last member, initialisers that serve
+ * older and newer callers. */
 #include "check.h"
 
-#define SIZED(type, last)                                                                            \
-	_Static_assert(offsetof(type, struct_size) == 0, #type ": struct_size is not first");        \
-	_Static_assert(offsetof(type, last) + sizeof(((type *)0)->last) == sizeof(type), #type ": bytes after " #last);
+#define SIZED(type, last)                                                                                 \
+	_Static_assert(offsetof(type, struct_size) == 0, #type ": struct_size is not first");             \
+	_Static_assert(offsetof(type, last) + sizeof(((type *)0)->last) == sizeof(type), #type ": bytes " \
+											       "after " #last);
 #define OPTIONS(type, last, init) SIZED(type, last)
 #include "structs.inc"
 #undef SIZED
@@ -20,14 +21,11 @@ struct options_case {
 
 /* One function a struct, so that the call has the declared type. */
 #define SIZED(type, last)
-#define OPTIONS(type, last, init)                            \
-	static nnopt_status call_##type(void *p, size_t size) \
-	{                                                     \
-		return init((type *)p, size);                 \
-	}
+#define OPTIONS(type, last, init) \
+	static nnopt_status call_##type(void *p, size_t size) { return init((type *)p, size); }
 #include "structs.inc"
 #undef OPTIONS
-#define OPTIONS(type, last, init) {#type, sizeof(type), call_##type},
+#define OPTIONS(type, last, init) { #type, sizeof(type), call_##type },
 static const struct options_case cases[] = {
 #include "structs.inc"
 };

@@ -51,8 +51,13 @@ static void taken_memory_is_given_back_once(void **state)
 	(void)state;
 	static float data[24];
 	static int64_t shape[3] = { 2, 3, 4 }, odd[3] = { 12, 1, 3 };
-	nno_dl_managed m = { .version = { 1, 1 }, .deleter = count_deleter,
-		             .tensor = { .data = data, .device = { NNO_DL_CPU, 0 }, .ndim = 3, .dtype = { NNO_DL_FLOAT, 32, 1 }, .shape = shape } };
+	nno_dl_managed m = { .version = { 1, 1 },
+			     .deleter = count_deleter,
+			     .tensor = { .data = data,
+					 .device = { NNO_DL_CPU, 0 },
+					 .ndim = 3,
+					 .dtype = { NNO_DL_FLOAT, 32, 1 },
+					 .shape = shape } };
 	nnopt_tensor *t = NULL, *view = NULL;
 	deleted = 0;
 	assert_ok(nnopt_tensor_from_dlpack(&t, ctx, &m));
@@ -114,10 +119,16 @@ static void npy_dicts(void **state)
 	nnopt_tensor_destroy(t);
 	t = NULL;
 	static const char *const wrong[] = {
-		"{'descr': '|u1', 'fortran_order': False, 'shape': (2,3)", "{'descr': '|u1', 'shape': (6,)}",
-		"{'descr': '|u1', 'fortran_order': False, 'shape': (7,)}", "{'descr': '|u1', 'fortran_order': False, 'shape': (-6,)}",
-		"{'descr': '|u1', 'descr': '|u1', 'fortran_order': False, 'shape': (6,)}", "", "{}", "[6]",
-		"{'descr': '|u1', 'fortran_order': False, 'shape': (99999999999999999999,)}", "{'descr': '|u1', 'fortran_order': maybe, 'shape': (6,)}",
+		"{'descr': '|u1', 'fortran_order': False, 'shape': (2,3)",
+		"{'descr': '|u1', 'shape': (6,)}",
+		"{'descr': '|u1', 'fortran_order': False, 'shape': (7,)}",
+		"{'descr': '|u1', 'fortran_order': False, 'shape': (-6,)}",
+		"{'descr': '|u1', 'descr': '|u1', 'fortran_order': False, 'shape': (6,)}",
+		"",
+		"{}",
+		"[6]",
+		"{'descr': '|u1', 'fortran_order': False, 'shape': (99999999999999999999,)}",
+		"{'descr': '|u1', 'fortran_order': maybe, 'shape': (6,)}",
 		"{'descr': '|u1', 'fortran_order': False, 'shape': (4294967296, 4294967296, 6)}",
 	};
 	for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
@@ -125,8 +136,10 @@ static void npy_dicts(void **state)
 		assert_fails(NNOPT_ERROR_FORMAT, PATH ": offset", nnopt_tensor_load_npy(&t, ctx, PATH));
 	}
 	static const char *const unsupported[] = {
-		"{'descr': '|u1', 'fortran_order': True, 'shape': (2, 3)}", "{'descr': '<c8', 'fortran_order': False, 'shape': (1,)}",
-		"{'descr': '<u2', 'fortran_order': False, 'shape': (3,)}", "{'descr': '|S6', 'fortran_order': False, 'shape': (1,)}",
+		"{'descr': '|u1', 'fortran_order': True, 'shape': (2, 3)}",
+		"{'descr': '<c8', 'fortran_order': False, 'shape': (1,)}",
+		"{'descr': '<u2', 'fortran_order': False, 'shape': (3,)}",
+		"{'descr': '|S6', 'fortran_order': False, 'shape': (1,)}",
 	};
 	for (size_t i = 0; i < sizeof unsupported / sizeof *unsupported; i++) {
 		write_npy(unsupported[i], 6);

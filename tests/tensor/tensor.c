@@ -55,7 +55,8 @@ static void halves(void **state)
 		if (!isfinite(wanted) || isnan(next))
 			continue;
 		float middle = isinf(next) ? copysignf(65520.0f, wanted) : wanted + (next - wanted) / 2;
-		const float around[] = { middle, nextafterf(middle, wanted), nextafterf(middle, next), nextafterf(wanted, next) };
+		const float around[] = { middle, nextafterf(middle, wanted), nextafterf(middle, next),
+					 nextafterf(wanted, next) };
 		for (int k = 0; k < 4; k++)
 			assert_int_equal(nno_f32_to_f16(around[k]), half_bits(around[k]));
 	}
@@ -100,8 +101,15 @@ static void fill_and_saturate(void **state)
 		int32_t i32;
 		int64_t i64;
 	} rows[] = {
-		{ 2.5f, 2, 2, 2 }, { 3.5f, 4, 4, 4 }, { -0.5f, 0, 0, 0 }, { -7.6f, 0, -8, -8 }, { 300.0f, 255, 300, 300 }, { NAN, 0, 0, 0 },
-		{ INFINITY, 255, INT32_MAX, INT64_MAX }, { -INFINITY, 0, INT32_MIN, INT64_MIN }, { 3e9f, 255, INT32_MAX, 3000000000 },
+		{ 2.5f, 2, 2, 2 },
+		{ 3.5f, 4, 4, 4 },
+		{ -0.5f, 0, 0, 0 },
+		{ -7.6f, 0, -8, -8 },
+		{ 300.0f, 255, 300, 300 },
+		{ NAN, 0, 0, 0 },
+		{ INFINITY, 255, INT32_MAX, INT64_MAX },
+		{ -INFINITY, 0, INT32_MIN, INT64_MIN },
+		{ 3e9f, 255, INT32_MAX, 3000000000 },
 		{ 1e30f, 255, INT32_MAX, INT64_MAX },
 	};
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
@@ -109,7 +117,8 @@ static void fill_and_saturate(void **state)
 		static const nnopt_dtype dtypes[] = { NNOPT_U8, NNOPT_I32, NNOPT_I64 };
 		for (int k = 0; k < 3; k++) {
 			assert_ok(nnopt_tensor_create(&t[k], ctx, dtypes[k], 0, NULL, NNOPT_NCHW));
-			assert_ok(nnopt_tensor_copy_in(t[k], &rows[i].value, sizeof rows[i].value, NNOPT_F32, NNOPT_NCHW));
+			assert_ok(
+			    nnopt_tensor_copy_in(t[k], &rows[i].value, sizeof rows[i].value, NNOPT_F32, NNOPT_NCHW));
 		}
 		assert_int_equal(*(uint8_t *)nnopt_tensor_data(t[0]), rows[i].u8);
 		assert_int_equal(*(int32_t *)nnopt_tensor_data(t[1]), rows[i].i32);
@@ -134,7 +143,8 @@ static void layouts(void **state)
 		assert_ok(nnopt_tensor_create(&t, ctx, NNOPT_F32, 4, shape, (nnopt_layout)made));
 		assert_ok(nnopt_tensor_create(&other, ctx, NNOPT_I32, 4, shape, (nnopt_layout)!made));
 		for (int in = 0; in < 2; in++) {
-			assert_ok(nnopt_tensor_copy_in(t, in ? pixels : planes, sizeof planes, NNOPT_F32, (nnopt_layout)in));
+			assert_ok(
+			    nnopt_tensor_copy_in(t, in ? pixels : planes, sizeof planes, NNOPT_F32, (nnopt_layout)in));
 			assert_memory_equal(nnopt_tensor_data(t), made ? pixels : planes, sizeof planes);
 			for (int to = 0; to < 2; to++) {
 				assert_ok(nnopt_tensor_copy_out(t, out, sizeof out, NNOPT_F32, (nnopt_layout)to));
@@ -144,7 +154,8 @@ static void layouts(void **state)
 			assert_ok(nnopt_tensor_copy_out(other, out, sizeof out, NNOPT_F32, NNOPT_NCHW));
 			assert_memory_equal(out, planes, sizeof out);
 		}
-		assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "bytes", nnopt_tensor_copy_out(t, out, sizeof out - 1, NNOPT_F32, NNOPT_NCHW));
+		assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "bytes",
+			     nnopt_tensor_copy_out(t, out, sizeof out - 1, NNOPT_F32, NNOPT_NCHW));
 		nnopt_tensor_destroy(t);
 		nnopt_tensor_destroy(other);
 	}
@@ -169,13 +180,19 @@ static void views_and_shapes(void **state)
 	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "", nnopt_tensor_reshape(&wrong, flat, 2, (int64_t[]){ 3, 5 }));
 	nnopt_tensor_destroy(inner);
 	nnopt_tensor_destroy(flat);
-	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "shape", nnopt_tensor_create(&wrong, ctx, NNOPT_F32, 2, (int64_t[]){ INT64_MAX, 2 }, NNOPT_NCHW));
-	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "shape", nnopt_tensor_create(&wrong, ctx, NNOPT_F32, 1, (int64_t[]){ -1 }, NNOPT_NCHW));
-	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "rank 9", nnopt_tensor_create(&wrong, ctx, NNOPT_F32, 9, (int64_t[9]){ 0 }, NNOPT_NCHW));
-	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "dtype", nnopt_tensor_create(&wrong, ctx, (nnopt_dtype)77, 0, NULL, NNOPT_NCHW));
-	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "NHWC", nnopt_tensor_create(&wrong, ctx, NNOPT_F32, 2, (int64_t[]){ 2, 2 }, NNOPT_NHWC));
+	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "shape",
+		     nnopt_tensor_create(&wrong, ctx, NNOPT_F32, 2, (int64_t[]){ INT64_MAX, 2 }, NNOPT_NCHW));
+	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "shape",
+		     nnopt_tensor_create(&wrong, ctx, NNOPT_F32, 1, (int64_t[]){ -1 }, NNOPT_NCHW));
+	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "rank 9",
+		     nnopt_tensor_create(&wrong, ctx, NNOPT_F32, 9, (int64_t[9]){ 0 }, NNOPT_NCHW));
+	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "dtype",
+		     nnopt_tensor_create(&wrong, ctx, (nnopt_dtype)77, 0, NULL, NNOPT_NCHW));
+	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "NHWC",
+		     nnopt_tensor_create(&wrong, ctx, NNOPT_F32, 2, (int64_t[]){ 2, 2 }, NNOPT_NHWC));
 	float memory[5];
-	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "20 bytes", nnopt_tensor_wrap(&wrong, ctx, memory, sizeof memory, NNOPT_F32, 1, (int64_t[]){ 6 }, NNOPT_NCHW));
+	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "20 bytes",
+		     nnopt_tensor_wrap(&wrong, ctx, memory, sizeof memory, NNOPT_F32, 1, (int64_t[]){ 6 }, NNOPT_NCHW));
 	assert_ok(nnopt_tensor_wrap(&t, ctx, memory, sizeof memory, NNOPT_F32, 1, (int64_t[]){ 5 }, NNOPT_NCHW));
 	assert_ok(nnopt_tensor_fill(t, 2.5));
 	assert_true(memory[4] == 2.5f && nnopt_tensor_data(t) == memory);

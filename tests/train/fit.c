@@ -209,10 +209,12 @@ static void a_resumed_run_is_the_same(void **state)
 				assert_int_equal(nnopt_history_epochs(hr), nnopt_history_epochs(hw));
 				assert_int_equal(nnopt_history_best_epoch(hr), nnopt_history_best_epoch(hw));
 				for (int64_t i = 0; i < nnopt_history_epochs(hr); i++) {
-					nnopt_epoch_record x = { .struct_size = sizeof x }, y = { .struct_size = sizeof y };
+					nnopt_epoch_record x = { .struct_size = sizeof x },
+							   y = { .struct_size = sizeof y };
 					assert_ok(nnopt_history_epoch(hr, i, &x));
 					assert_ok(nnopt_history_epoch(hw, i, &y));
-					assert_true(x.loss == y.loss && x.accuracy == y.accuracy && x.validation_loss == y.validation_loss);
+					assert_true(x.loss == y.loss && x.accuracy == y.accuracy &&
+						    x.validation_loss == y.validation_loss);
 				}
 			}
 			nnopt_history_destroy(hr);
@@ -404,7 +406,9 @@ static void checkpoints_by_hand(void **state)
 {
 	(void)state;
 	bench a = make(12, 1, 0.0f), b = make(13, 1, 0.0f), c = make(12, 1, 0.0f);
-	nnopt_training_state s = { .struct_size = sizeof s, .model = a.net, .optimizer = a.adam, .epoch = 4, .batch = 2 };
+	nnopt_training_state s = {
+		.struct_size = sizeof s, .model = a.net, .optimizer = a.adam, .epoch = 4, .batch = 2
+	};
 	assert_fails(NNOPT_ERROR_STATE, "not built", nnopt_checkpoint_save(&s, PATH));
 	assert_ok(fit(&a, NULL));
 	assert_ok(nnopt_checkpoint_save(&s, PATH));

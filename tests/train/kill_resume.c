@@ -1,5 +1,5 @@
-/* kill_resume.c - training processes killed at 20 points and gone on with by another: the model file is the same, byte for
- * byte, as that of a run never interrupted, whatever the number of threads on either side. */
+/* kill_resume.c - training processes killed at 20 points and gone on with by another: the model file is the same, byte
+ * for byte, as that of a run never interrupted, whatever the number of threads on either side. */
 #include "check.h"
 
 #include <signal.h>
@@ -155,7 +155,7 @@ static void the_same_bytes(void **state)
 		forget();
 		/* Half die after a given update, half at any moment: while decoding, computing or writing. */
 		int status = point < 10 ? run_child(1 + point % 4, 1 + (int64_t)(r >> 8) % (STEPS - 1), 0)
-		                        : run_child(1 + point % 4, -1, 1 + (long)(r >> 8) % 40000);
+					: run_child(1 + point % 4, -1, 1 + (long)(r >> 8) % 40000);
 		killed += WIFSIGNALED(status);
 		assert_int_equal(run_child(1 + (point + 1) % 4, -1, 0), 0);
 		assert_same_files(WHOLE, DONE);

@@ -1,4 +1,5 @@
-/* activation_kernels.c - element-wise functions and their gradients. One loop serves them all; the function is inlined. */
+/* activation_kernels.c - element-wise functions and their gradients. One loop serves them all; the function is inlined.
+ */
 #include "kernel/body.h"
 
 #include "kernel/body/vmath.h"
@@ -25,7 +26,9 @@ NNO_INLINE void map_back(float *dx, const float *dy, const float *v, float slope
 		for (; i + VL <= n; i += VL)
 			v_store(dx + i, v_add(v_load(dx + i), f(v_load(dy + i), v_load(v + i), s)));
 		if (i < n)
-			v_store_n(dx + i, v_add(v_load_n(dx + i, n - i), f(v_load_n(dy + i, n - i), v_load_n(v + i, n - i), s)), n - i);
+			v_store_n(dx + i,
+				  v_add(v_load_n(dx + i, n - i), f(v_load_n(dy + i, n - i), v_load_n(v + i, n - i), s)),
+				  n - i);
 		return;
 	}
 	for (; i + VL <= n; i += VL)
@@ -36,11 +39,23 @@ NNO_INLINE void map_back(float *dx, const float *dy, const float *v, float slope
 
 /* The order of operands decides what a NaN becomes: itself in values, and in gradients what PyTorch
  * makes of it. */
-NNO_INLINE vf relu(vf x, vf s) { (void)s; return v_max(v_zero(), x); }
-NNO_INLINE vf relu_back(vf dy, vf y, vf s) { (void)s; return v_select_le(y, v_zero(), v_zero(), dy); }
+NNO_INLINE vf relu(vf x, vf s)
+{
+	(void)s;
+	return v_max(v_zero(), x);
+}
+NNO_INLINE vf relu_back(vf dy, vf y, vf s)
+{
+	(void)s;
+	return v_select_le(y, v_zero(), v_zero(), dy);
+}
 NNO_INLINE vf leaky(vf x, vf s) { return v_select_gt(v_zero(), x, v_mul(x, s), x); }
 NNO_INLINE vf leaky_back(vf dy, vf x, vf s) { return v_select_gt(x, v_zero(), dy, v_mul(dy, s)); }
-NNO_INLINE vf relu6(vf x, vf s) { (void)s; return v_min(v_set1(6.0f), v_max(v_zero(), x)); }
+NNO_INLINE vf relu6(vf x, vf s)
+{
+	(void)s;
+	return v_min(v_set1(6.0f), v_max(v_zero(), x));
+}
 
 NNO_INLINE vf relu6_back(vf dy, vf y, vf s)
 {
@@ -54,11 +69,31 @@ NNO_INLINE vf sigmoid_of(vf x)
 	return v_div(one, v_add(one, v_exp(v_neg(x))));
 }
 
-NNO_INLINE vf sigmoid(vf x, vf s) { (void)s; return sigmoid_of(x); }
-NNO_INLINE vf sigmoid_back(vf dy, vf y, vf s) { (void)s; return v_mul(dy, v_mul(y, v_sub(v_set1(1.0f), y))); }
-NNO_INLINE vf tanh_value(vf x, vf s) { (void)s; return v_tanh(x); }
-NNO_INLINE vf tanh_back(vf dy, vf y, vf s) { (void)s; return v_mul(dy, v_sub(v_set1(1.0f), v_mul(y, y))); }
-NNO_INLINE vf silu(vf x, vf s) { (void)s; return v_mul(x, sigmoid_of(x)); }
+NNO_INLINE vf sigmoid(vf x, vf s)
+{
+	(void)s;
+	return sigmoid_of(x);
+}
+NNO_INLINE vf sigmoid_back(vf dy, vf y, vf s)
+{
+	(void)s;
+	return v_mul(dy, v_mul(y, v_sub(v_set1(1.0f), y)));
+}
+NNO_INLINE vf tanh_value(vf x, vf s)
+{
+	(void)s;
+	return v_tanh(x);
+}
+NNO_INLINE vf tanh_back(vf dy, vf y, vf s)
+{
+	(void)s;
+	return v_mul(dy, v_sub(v_set1(1.0f), v_mul(y, y)));
+}
+NNO_INLINE vf silu(vf x, vf s)
+{
+	(void)s;
+	return v_mul(x, sigmoid_of(x));
+}
 
 NNO_INLINE vf silu_back(vf dy, vf x, vf s)
 {

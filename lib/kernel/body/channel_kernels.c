@@ -24,7 +24,8 @@ void NNO_FN(moments_f32)(double *sum, double *square, const float *x, int64_t ro
 		}
 }
 
-void NNO_FN(products_f32)(double *sum, double *product, const float *dy, const float *x, const float *mean, int64_t rows, int64_t n)
+void NNO_FN(products_f32)(double *sum, double *product, const float *dy, const float *x, const float *mean,
+			  int64_t rows, int64_t n)
 {
 	for (int64_t r = 0; r < rows; r++, x += n, dy += n)
 		for (int64_t i = 0; i < n; i++) {
@@ -41,8 +42,8 @@ void NNO_FN(affine_f32)(float *dst, const float *x, const float *scale, const fl
 			dst[i] = x[i] * scale[i] + shift[i];
 }
 
-void NNO_FN(norm_gradient_f32)(float *dx, const float *dy, const float *x, const float *a, const float *b, const float *d,
-                               int64_t rows, int64_t n, int add)
+void NNO_FN(norm_gradient_f32)(float *dx, const float *dy, const float *x, const float *a, const float *b,
+			       const float *d, int64_t rows, int64_t n, int add)
 {
 	for (int64_t r = 0; r < rows; r++, x += n, dy += n, dx += n)
 		for (int64_t i = 0; i < n; i++) {
@@ -70,8 +71,8 @@ NNO_INLINE void philox(const uint32_t *key, uint32_t c0, uint32_t c1, uint32_t c
 	out[3] = c3;
 }
 
-void NNO_FN(dropout_f32)(float *dst, const float *src, int64_t n, const uint32_t *key, uint32_t first, const uint32_t *stream,
-                         uint32_t threshold, float scale)
+void NNO_FN(dropout_f32)(float *dst, const float *src, int64_t n, const uint32_t *key, uint32_t first,
+			 const uint32_t *stream, uint32_t threshold, float scale)
 {
 	for (int64_t i = 0; i < n; i += 4) {
 		uint32_t word[4];

@@ -10,10 +10,7 @@ void NNO_FN(add_f32)(float *dst, const float *a, const float *b, int64_t n)
 		v_store_n(dst + i, v_add(v_load_n(a + i, n - i), v_load_n(b + i, n - i)), n - i);
 }
 
-void NNO_FN(accumulate_f32)(float *dst, const float *src, int64_t n)
-{
-	NNO_FN(add_f32)(dst, dst, src, n);
-}
+void NNO_FN(accumulate_f32)(float *dst, const float *src, int64_t n) { NNO_FN(add_f32)(dst, dst, src, n); }
 
 void NNO_FN(scale_f32)(float *dst, const float *src, float factor, int64_t n)
 {

@@ -17,10 +17,7 @@
 #define NV 4
 #endif
 
-NNO_INLINE vf load_some(const float *p, int64_t n)
-{
-	return n >= VL ? v_load(p) : v_load_n(p, n);
-}
+NNO_INLINE vf load_some(const float *p, int64_t n) { return n >= VL ? v_load(p) : v_load_n(p, n); }
 
 NNO_INLINE void store_some(float *p, vf x, int64_t n)
 {
@@ -37,9 +34,10 @@ typedef struct rows_job {
 	int flags;
 } rows_job;
 
-/* mr and nv are constants at every call, so that the accumulators become registers; `last` is the width of the last vector. */
-NNO_INLINE void rows_tile(const int mr, const int nv, int64_t last, const rows_job *job, const float *const *a, const float *b,
-                          float *const *c, int64_t column)
+/* mr and nv are constants at every call, so that the accumulators become registers; `last` is the width of the last
+ * vector. */
+NNO_INLINE void rows_tile(const int mr, const int nv, int64_t last, const rows_job *job, const float *const *a,
+			  const float *b, float *const *c, int64_t column)
 {
 	vf acc[MR][NV];
 	for (int m = 0; m < mr; m++)
@@ -82,21 +80,30 @@ static void rows_one(const rows_job *job, const float *const *a, const float *b,
 	rows_tile(1, NV, VL, job, a, b, c, column);
 }
 
-static void rows_narrow(int64_t last, const rows_job *job, const float *const *a, const float *b, float *const *c, int64_t column)
+static void rows_narrow(int64_t last, const rows_job *job, const float *const *a, const float *b, float *const *c,
+			int64_t column)
 {
 	rows_tile(MR, 1, last, job, a, b, c, column);
 }
 
-static void rows_narrow_one(int64_t last, const rows_job *job, const float *const *a, const float *b, float *const *c, int64_t column)
+static void rows_narrow_one(int64_t last, const rows_job *job, const float *const *a, const float *b, float *const *c,
+			    int64_t column)
 {
 	rows_tile(1, 1, last, job, a, b, c, column);
 }
 
-void NNO_FN(gemm_rows_f32)(int64_t rows, int64_t n, int64_t k, int64_t taps, const float *const *a, const int64_t *a_off,
-                           const float *b, const int64_t *b_off, int64_t ldb, float *const *c, int64_t c_off,
-                           const float *bias, int flags)
+void NNO_FN(gemm_rows_f32)(int64_t rows, int64_t n, int64_t k, int64_t taps, const float *const *a,
+			   const int64_t *a_off, const float *b, const int64_t *b_off, int64_t ldb, float *const *c,
+			   int64_t c_off, const float *bias, int flags)
 {
-	rows_job job = { .k = k, .taps = taps, .ldb = ldb, .c_off = c_off, .a_off = a_off, .b_off = b_off, .bias = bias, .flags = flags };
+	rows_job job = { .k = k,
+			 .taps = taps,
+			 .ldb = ldb,
+			 .c_off = c_off,
+			 .a_off = a_off,
+			 .b_off = b_off,
+			 .bias = bias,
+			 .flags = flags };
 	int64_t column = 0;
 	for (; column + NV * VL <= n; column += NV * VL) {
 		int64_t m = 0;
@@ -121,12 +128,15 @@ typedef struct columns_job {
 	int flags;
 } columns_job;
 
-NNO_INLINE void columns_tile(const int mr, const int nv, int64_t last, const columns_job *job, const float *x, const float *y, float *c)
+NNO_INLINE void columns_tile(const int mr, const int nv, int64_t last, const columns_job *job, const float *x,
+			     const float *y, float *c)
 {
 	vf acc[MR][NV];
 	for (int m = 0; m < mr; m++)
 		for (int v = 0; v < nv; v++)
-			acc[m][v] = job->flags & NNO_GEMM_ADD ? load_some(c + m * job->ldc + v * VL, v == nv - 1 ? last : VL) : v_zero();
+			acc[m][v] = job->flags & NNO_GEMM_ADD
+					? load_some(c + m * job->ldc + v * VL, v == nv - 1 ? last : VL)
+					: v_zero();
 	for (int64_t s = 0; s < job->segments; s++) {
 		const float *xs = x + job->x_off[s];
 		const float *ys = y + job->y_off[s];
@@ -167,11 +177,17 @@ static void columns_narrow_one(int64_t last, const columns_job *job, const float
 }
 
 void NNO_FN(gemm_columns_f32)(int64_t m, int64_t n, int64_t k, int64_t segments, const float *x, const int64_t *x_off,
-                              int64_t x_stride, const float *y, const int64_t *y_off, int64_t y_stride, float *c, int64_t ldc,
-                              int flags)
+			      int64_t x_stride, const float *y, const int64_t *y_off, int64_t y_stride, float *c,
+			      int64_t ldc, int flags)
 {
-	columns_job job = { .k = k, .segments = segments, .x_stride = x_stride, .y_stride = y_stride, .ldc = ldc, .x_off = x_off,
-		            .y_off = y_off, .flags = flags };
+	columns_job job = { .k = k,
+			    .segments = segments,
+			    .x_stride = x_stride,
+			    .y_stride = y_stride,
+			    .ldc = ldc,
+			    .x_off = x_off,
+			    .y_off = y_off,
+			    .flags = flags };
 	int64_t column = 0;
 	for (; column + NV * VL <= n; column += NV * VL) {
 		int64_t i = 0;
@@ -194,7 +210,9 @@ void NNO_FN(mask_positive_f32)(float *gradient, const float *y, int64_t n)
 {
 	for (int64_t i = 0; i < n; i += VL) {
 		int64_t width = n - i < VL ? n - i : VL;
-		store_some(gradient + i, v_select_le(load_some(y + i, width), v_zero(), v_zero(), load_some(gradient + i, width)), width);
+		store_some(gradient + i,
+			   v_select_le(load_some(y + i, width), v_zero(), v_zero(), load_some(gradient + i, width)),
+			   width);
 	}
 }
 

@@ -62,7 +62,7 @@ NNO_INLINE vf target_n(const float *w, const float *t, vf a, vf b, int64_t i, in
 }
 
 void NNO_FN(target_sums_f32)(const float *x, float top, const float *w, const float *t, float a, float b, int64_t n,
-                             float sums[2])
+			     float sums[2])
 {
 	vf va = v_set1(a), vb = v_set1(b), vt = v_set1(top), mass = v_zero(), dot = v_zero();
 	int64_t i = 0;
@@ -131,7 +131,7 @@ NNO_INLINE vf logit_bce(vf x, vf t, vf p, vf *slope)
 }
 
 void NNO_FN(logit_bce_f32)(float *g, const float *x, const float *t, const float *p, float p1, float k, int64_t n,
-                           double *sum)
+			   double *sum)
 {
 	vf vk = v_set1(k), vp = v_set1(p1), slope;
 	double total = 0.0;
@@ -139,7 +139,8 @@ void NNO_FN(logit_bce_f32)(float *g, const float *x, const float *t, const float
 		int64_t end = n - begin < FLUSH ? n : begin + FLUSH, i = begin;
 		vf part = v_zero();
 		for (; i + VL <= end; i += VL) {
-			part = v_add(part, logit_bce(v_load(x + i), v_load(t + i), p != NULL ? v_load(p + i) : vp, &slope));
+			part = v_add(part,
+				     logit_bce(v_load(x + i), v_load(t + i), p != NULL ? v_load(p + i) : vp, &slope));
 			if (g != NULL)
 				v_store(g + i, v_mul(slope, vk));
 		}
@@ -147,7 +148,8 @@ void NNO_FN(logit_bce_f32)(float *g, const float *x, const float *t, const float
 		if (i < end) {
 			float tail[VL];
 			int64_t m = end - i;
-			v_store(tail, logit_bce(v_load_n(x + i, m), v_load_n(t + i, m), p != NULL ? v_load_n(p + i, m) : vp, &slope));
+			v_store(tail, logit_bce(v_load_n(x + i, m), v_load_n(t + i, m),
+						p != NULL ? v_load_n(p + i, m) : vp, &slope));
 			for (int64_t j = 0; j < m; j++)
 				total += (double)tail[j];
 			if (g != NULL)

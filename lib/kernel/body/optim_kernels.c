@@ -1,5 +1,5 @@
-/* optim_kernels.c - one read and one write of weights and slots a step: these loops are bound by memory, so decay, L1 and
- * clipping ride along for nothing. */
+/* optim_kernels.c - one read and one write of weights and slots a step: these loops are bound by memory, so decay, L1
+ * and clipping ride along for nothing. */
 #include "kernel/body.h"
 
 #include <stddef.h>
@@ -72,8 +72,8 @@ void NNO_FN(sgd_f32)(float *w, const float *g, float *m, const nno_sgd_step *s, 
 		sgd_lanes(w + i, g + i, m != NULL ? m + i : NULL, &step, &q, n - i);
 }
 
-NNO_INLINE void adam_lanes(float *w, const float *g, float *m, float *v, const nno_adam_step *s, const gradient_lanes *q,
-                           int64_t n)
+NNO_INLINE void adam_lanes(float *w, const float *g, float *m, float *v, const nno_adam_step *s,
+			   const gradient_lanes *q, int64_t n)
 {
 	vf old = get(w, n), first = get(m, n);
 	vf d = whole_gradient(q, old, get(g, n));
@@ -98,7 +98,7 @@ void NNO_FN(adam_f32)(float *w, const float *g, float *m, float *v, const nno_ad
 }
 
 NNO_INLINE void rmsprop_lanes(float *w, const float *g, float *sq, float *a, float *m, const nno_rmsprop_step *s,
-                              const gradient_lanes *q, int64_t n)
+			      const gradient_lanes *q, int64_t n)
 {
 	vf old = get(w, n), rest = v_set1(s->one_minus_alpha);
 	vf d = whole_gradient(q, old, get(g, n));
@@ -127,5 +127,6 @@ void NNO_FN(rmsprop_f32)(float *w, const float *g, float *sq, float *a, float *m
 	for (; i + VL <= n; i += VL)
 		rmsprop_lanes(w + i, g + i, sq + i, a != NULL ? a + i : NULL, m != NULL ? m + i : NULL, &step, &q, VL);
 	if (i < n)
-		rmsprop_lanes(w + i, g + i, sq + i, a != NULL ? a + i : NULL, m != NULL ? m + i : NULL, &step, &q, n - i);
+		rmsprop_lanes(w + i, g + i, sq + i, a != NULL ? a + i : NULL, m != NULL ? m + i : NULL, &step, &q,
+			      n - i);
 }

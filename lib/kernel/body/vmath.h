@@ -48,13 +48,15 @@ NNO_INLINE vf v_polynomial(vf z, const float *c, int n)
 	return p;
 }
 
-/* tanh, error below 6 ulp, NaN for NaN. A quotient of polynomials in x^2 on [-7.9, 7.9], past which a float's tanh is 1: the
- * minimax one of Eigen's ptanh. Close to 0 the function is its argument. */
+/* tanh, error below 6 ulp, NaN for NaN. A quotient of polynomials in x^2 on [-7.9, 7.9], past which a float's tanh is
+ * 1: the minimax one of Eigen's ptanh. Close to 0 the function is its argument. */
 NNO_INLINE vf v_tanh(vf x)
 {
-	static const float over[] = { -2.76076847742355e-16f, 2.00018790482477e-13f, -8.60467152213735e-11f, 5.12229709037114e-08f,
-		                      1.48572235717979e-05f,  6.37261928875436e-04f, 4.89352455891786e-03f };
-	static const float under[] = { 1.19825839466702e-06f, 1.18534705686654e-04f, 2.26843463243900e-03f, 4.89352518554385e-03f };
+	static const float over[] = { -2.76076847742355e-16f, 2.00018790482477e-13f, -8.60467152213735e-11f,
+				      5.12229709037114e-08f,  1.48572235717979e-05f, 6.37261928875436e-04f,
+				      4.89352455891786e-03f };
+	static const float under[] = { 1.19825839466702e-06f, 1.18534705686654e-04f, 2.26843463243900e-03f,
+				       4.89352518554385e-03f };
 	vf r = v_min(v_set1(7.90531111f), v_max(v_set1(-7.90531111f), x)), z = v_mul(r, r);
 	vf y = v_div(v_mul(r, v_polynomial(z, over, 7)), v_polynomial(z, under, 4));
 	y = v_select_gt(x, v_set1(7.9f), v_set1(1.0f), v_select_gt(v_set1(-7.9f), x, v_set1(-1.0f), y));
@@ -64,10 +66,11 @@ NNO_INLINE vf v_tanh(vf x)
 /* erf, error below 1e-6 of the result, NaN for NaN. As v_tanh, on [-4, 4], with the coefficients of Eigen's perf. */
 NNO_INLINE vf v_erf(vf x)
 {
-	static const float over[] = { -2.72614225801306e-10f, 2.77068142495902e-08f, -2.10102402082508e-06f, -5.69250639462346e-05f,
-		                      -7.34990630326855e-04f, -2.95459980854025e-03f, -1.60960333262415e-02f };
-	static const float under[] = { -1.45660718464996e-05f, -2.13374055278905e-04f, -1.68282697438203e-03f, -7.37332916720468e-03f,
-		                       -1.42647390514189e-02f };
+	static const float over[] = { -2.72614225801306e-10f, 2.77068142495902e-08f,  -2.10102402082508e-06f,
+				      -5.69250639462346e-05f, -7.34990630326855e-04f, -2.95459980854025e-03f,
+				      -1.60960333262415e-02f };
+	static const float under[] = { -1.45660718464996e-05f, -2.13374055278905e-04f, -1.68282697438203e-03f,
+				       -7.37332916720468e-03f, -1.42647390514189e-02f };
 	vf r = v_min(v_set1(4.0f), v_max(v_set1(-4.0f), x)), z = v_mul(r, r);
 	return v_div(v_mul(r, v_polynomial(z, over, 7)), v_polynomial(z, under, 5));
 }
