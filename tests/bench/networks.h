@@ -1,0 +1,17 @@
+/* networks.h - the networks that the benchmark runs, built with the public graph API alone. */
+#ifndef TESTS_BENCH_NETWORKS_H
+#define TESTS_BENCH_NETWORKS_H
+
+#include <nnopt/nnopt.h>
+
+typedef struct network {
+	const char *name;
+	nnopt_status (*build)(nnopt_model *net);
+	int64_t batch;        /* of training */
+	int64_t size;         /* pictures are 3 x size x size */
+} network;
+
+extern const network networks[];
+extern const int network_count;
+
+#endif
