@@ -5,6 +5,7 @@
 #include "context/context.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -14,7 +15,7 @@
 
 static nnopt_context *ctx;
 static nno_io io;
-static int opens;             /* of pictures */
+static atomic_int opens;      /* of pictures, by any thread */
 static const char *failing;   /* part of the path of what fails */
 static int entries_left;      /* of a listing before it fails; -1: it does not */
 

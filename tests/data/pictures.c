@@ -53,9 +53,7 @@ static void check_file(const char *name, int32_t channels, const uint8_t *wanted
 
 #ifdef NNO_HAVE_JPEG
 #define JPEG_TOLERANCE 0
-#define HALF_TOLERANCE 0
 #else
-#define HALF_TOLERANCE 255 /* with chroma of half the width, stb_image weighs the last column the wrong way round */
 #define JPEG_TOLERANCE 4 /* stb_image rounds its inverse DCT and upsamples in its own ways */
 #endif
 
@@ -73,7 +71,9 @@ static void decoded_as_pillow_does(void **state)
 	FILE_IS("grey.jpg", grey_jpg, JPEG_TOLERANCE);
 	FILE_IS("progressive.jpg", progressive_jpg, JPEG_TOLERANCE);
 	FILE_IS("subsampled.jpg", subsampled_jpg, JPEG_TOLERANCE);
-	FILE_IS("half.jpg", half_jpg, HALF_TOLERANCE);
+#ifdef NNO_HAVE_JPEG /* stb_image weighs the last column of chroma of half the width the wrong way round */
+	FILE_IS("half.jpg", half_jpg, 0);
+#endif
 	FILE_IS("restart.jpg", restart_jpg, JPEG_TOLERANCE);
 	FILE_IS("grey_alpha.png", grey_alpha_png, 0);
 	FILE_IS("palette_alpha.png", palette_alpha_png, 0);
