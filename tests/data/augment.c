@@ -44,14 +44,16 @@ static void resized_to_many_sizes(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < sizeof resized_hashes / sizeof *resized_hashes; i++) {
-		nno_picture from = source_of(resized_hashes[i].c), to = { .h = resized_hashes[i].h, .w = resized_hashes[i].w, .c = from.c };
+		nno_picture from = source_of(resized_hashes[i].c),
+			    to = { .h = resized_hashes[i].h, .w = resized_hashes[i].w, .c = from.c };
 		size_t n = (size_t)(to.h * to.w * to.c);
 		to.pixels = malloc(n);
 		void *workspace = malloc(nno_resize_workspace(from.h, from.w, to.h, to.w, from.c));
 		assert_true(to.pixels != NULL && workspace != NULL);
 		nno_resize(&to, &from, workspace);
 		if (hash_of(to.pixels, n) != resized_hashes[i].hash)
-			fail_msg("%d channels, %dx%d to %dx%d: not Pillow's bits", to.c, (int)from.h, (int)from.w, (int)to.h, (int)to.w);
+			fail_msg("%d channels, %dx%d to %dx%d: not Pillow's bits", to.c, (int)from.h, (int)from.w,
+				 (int)to.h, (int)to.w);
 		free(workspace);
 		free(to.pixels);
 		free(from.pixels);
@@ -67,8 +69,10 @@ static void rotated_by_many_angles(void **state)
 			from.h = to.h = rotated_hashes[i].h; /* the first bytes; in odd sizes rounding shows */
 			from.w = to.w = rotated_hashes[i].w;
 			nno_rotate(&to, &from, rotated_hashes[i].degrees, bilinear != 0);
-			if (hash_of(to.pixels, (size_t)(to.h * to.w * 3)) != (bilinear ? rotated_hashes[i].bilinear : rotated_hashes[i].nearest))
-				fail_msg("%.17g degrees, %s: not Pillow's bits", rotated_hashes[i].degrees, bilinear ? "bilinear" : "nearest");
+			if (hash_of(to.pixels, (size_t)(to.h * to.w * 3)) !=
+			    (bilinear ? rotated_hashes[i].bilinear : rotated_hashes[i].nearest))
+				fail_msg("%.17g degrees, %s: not Pillow's bits", rotated_hashes[i].degrees,
+					 bilinear ? "bilinear" : "nearest");
 			free(to.pixels);
 			free(from.pixels);
 		}
@@ -144,17 +148,16 @@ static uint64_t normalised_by_the_loader(const float *mean_given, const float *s
 static void normalised_as_torchvision_does(void **state)
 {
 	(void)state;
-	assert_true(normalised_by_the_loader((float[]){ 0.4914f, 0.4822f, 0.4465f }, (float[]){ 0.2023f, 0.1994f, 0.2010f }) == normalised_hash);
+	assert_true(normalised_by_the_loader((float[]){ 0.4914f, 0.4822f, 0.4465f },
+					     (float[]){ 0.2023f, 0.1994f, 0.2010f }) == normalised_hash);
 	assert_true(normalised_by_the_loader(NULL, NULL) == to_float_hash);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(resized_to_many_sizes),
-		cmocka_unit_test(rotated_by_many_angles),
-		cmocka_unit_test(resizing_takes_little_memory),
-		cmocka_unit_test(random_crops_are_windows),
+		cmocka_unit_test(resized_to_many_sizes),          cmocka_unit_test(rotated_by_many_angles),
+		cmocka_unit_test(resizing_takes_little_memory),   cmocka_unit_test(random_crops_are_windows),
 		cmocka_unit_test(normalised_as_torchvision_does),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);

@@ -15,9 +15,9 @@
 
 static nnopt_context *ctx;
 static nno_io io;
-static atomic_int opens;      /* of pictures, by any thread */
-static const char *failing;   /* part of the path of what fails */
-static int entries_left;      /* of a listing before it fails; -1: it does not */
+static atomic_int opens;    /* of pictures, by any thread */
+static const char *failing; /* part of the path of what fails */
+static int entries_left;    /* of a listing before it fails; -1: it does not */
 
 static int io_open(const char *path, int flags, mode_t mode, void *user)
 {
@@ -68,7 +68,8 @@ static void write_picture(const char *path, int64_t side, int value)
 }
 
 /* 600 pictures, and 6 more that are each damaged in a way of their own. */
-static const char *const damaged[] = { "a/cut.jpg", "a/empty.png", "a/link.png", "b/garbage.bmp", "b/huge.png", "b/small.png" };
+static const char *const damaged[] = { "a/cut.jpg",     "a/empty.png", "a/link.png",
+				       "b/garbage.bmp", "b/huge.png",  "b/small.png" };
 
 static int setup(void **state)
 {
@@ -96,7 +97,8 @@ static int setup(void **state)
 	(void)unlink(ROOT "/a/link.png");
 	assert_int_equal(symlink("nowhere.png", ROOT "/a/link.png"), 0);
 	write_bytes(ROOT "/b/garbage.bmp", "BM and then no header of any kind, for some bytes", 49);
-	write_bytes(ROOT "/b/huge.png", "\211PNG\r\n\032\n\0\0\0\rIHDR\0\017\377\377\0\017\377\377\010\002\0\0\0\0\0\0\0", 33);
+	write_bytes(ROOT "/b/huge.png",
+		    "\211PNG\r\n\032\n\0\0\0\rIHDR\0\017\377\377\0\017\377\377\010\002\0\0\0\0\0\0\0", 33);
 	write_picture(ROOT "/b/small.png", 4, 7);
 	ctx->io = &io;
 	return 0;
@@ -200,7 +202,8 @@ static void failing_calls_name_the_path(void **state)
 		for (int entries = 0; entries < 2; entries++) {
 			failing = directories[i];
 			entries_left = entries;
-			assert_fails(NNOPT_ERROR_IO, i == 0 ? ROOT : directories[i], nnopt_image_folder_open(&none, ctx, ROOT, NULL));
+			assert_fails(NNOPT_ERROR_IO, i == 0 ? ROOT : directories[i],
+				     nnopt_image_folder_open(&none, ctx, ROOT, NULL));
 			assert_null(none);
 		}
 	failing = NULL;

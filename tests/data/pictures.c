@@ -41,12 +41,12 @@ static void check_file(const char *name, int32_t channels, const uint8_t *wanted
 	assert_int_equal(nnopt_tensor_count(t), n);
 	if (worst_difference(nnopt_tensor_const_data(t), wanted, n) > tolerance)
 		fail_msg("%s in %d channels differs from Pillow's by %d", name, channels,
-		         worst_difference(nnopt_tensor_const_data(t), wanted, n));
+			 worst_difference(nnopt_tensor_const_data(t), wanted, n));
 	nnopt_tensor_destroy(t);
 }
 
-#define FILE_IS(name, stem, tolerance)                                       \
-	do {                                                                 \
+#define FILE_IS(name, stem, tolerance)                                     \
+	do {                                                               \
 		check_file(name, 3, stem##_3, sizeof stem##_3, tolerance); \
 		check_file(name, 1, stem##_1, sizeof stem##_1, tolerance); \
 	} while (0)
@@ -115,7 +115,8 @@ static void stb_decodes_the_same(void **state)
 		int tolerance = strstr(names[i], "jpg") != NULL ? 4 : 0;
 		for (int64_t k = 0; k < p.h * p.w; k++)
 			for (int c = 0; c < 3; c++)
-				assert_true(abs(p.pixels[k * p.c + (p.c < 3 ? 0 : c)] - wanted[i][k * 3 + c]) <= tolerance);
+				assert_true(abs(p.pixels[k * p.c + (p.c < 3 ? 0 : c)] - wanted[i][k * 3 + c]) <=
+					    tolerance);
 		assert_fails(NNOPT_ERROR_FORMAT, path, nno_stb_decode(&p, &room, bytes, n / 3, 1 << 20, path));
 		assert_fails(NNOPT_ERROR_FORMAT, "1 to 100 wanted", nno_stb_decode(&p, &room, bytes, n, 100, path));
 		nno_room_free(&room);
@@ -126,9 +127,11 @@ static void what_is_not_decoded_says_so(void **state)
 {
 	(void)state;
 	nnopt_tensor *t = NULL;
-	assert_fails(NNOPT_ERROR_UNSUPPORTED, "packed.bmp: offset 30: BMP compression 1", nnopt_image_read(&t, ctx, TEST_DATA "/pictures/packed.bmp", 3));
+	assert_fails(NNOPT_ERROR_UNSUPPORTED, "packed.bmp: offset 30: BMP compression 1",
+		     nnopt_image_read(&t, ctx, TEST_DATA "/pictures/packed.bmp", 3));
 #ifdef NNO_HAVE_JPEG
-	assert_fails(NNOPT_ERROR_UNSUPPORTED, "cmyk.jpg: JPEG of 4 components", nnopt_image_read(&t, ctx, TEST_DATA "/pictures/cmyk.jpg", 3));
+	assert_fails(NNOPT_ERROR_UNSUPPORTED, "cmyk.jpg: JPEG of 4 components",
+		     nnopt_image_read(&t, ctx, TEST_DATA "/pictures/cmyk.jpg", 3));
 #endif
 	assert_null(t);
 }
@@ -172,7 +175,8 @@ static void endless_scans_fail(void **state)
 static void truncated_files_fail(void **state)
 {
 	(void)state;
-	static const char *const names[] = { "rgb.png", "rgb.jpg", "progressive.jpg", "rgb.bmp", "grey.jpg", "palette.png" };
+	static const char *const names[] = { "rgb.png", "rgb.jpg",  "progressive.jpg",
+					     "rgb.bmp", "grey.jpg", "palette.png" };
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
 		char path[512];
 		static uint8_t bytes[4096];
@@ -227,7 +231,10 @@ static void rotated_as_pillow_does(void **state)
 {
 	(void)state;
 	static const double angles[] = { 10.0, -7.25, 45.0, 133.0 };
-	const uint8_t *const wanted[4][2] = { { nearest_0, bilinear_0 }, { nearest_1, bilinear_1 }, { nearest_2, bilinear_2 }, { nearest_3, bilinear_3 } };
+	const uint8_t *const wanted[4][2] = { { nearest_0, bilinear_0 },
+					      { nearest_1, bilinear_1 },
+					      { nearest_2, bilinear_2 },
+					      { nearest_3, bilinear_3 } };
 	for (int i = 0; i < 4; i++)
 		for (int bilinear = 0; bilinear < 2; bilinear++) {
 			static uint8_t pixels[sizeof source];
@@ -235,7 +242,7 @@ static void rotated_as_pillow_does(void **state)
 			nno_rotate(&to, &from, angles[i], bilinear != 0);
 			if (memcmp(pixels, wanted[i][bilinear], sizeof source) != 0)
 				fail_msg("%g degrees, %s: differs by %d", angles[i], bilinear ? "bilinear" : "nearest",
-				         worst_difference(pixels, wanted[i][bilinear], sizeof source));
+					 worst_difference(pixels, wanted[i][bilinear], sizeof source));
 		}
 }
 
@@ -334,7 +341,8 @@ static void written_and_read_back(void **state)
 		for (int64_t c = 1; c <= 3; c += 2) {
 			nnopt_tensor *t = NULL, *back = NULL;
 			static uint8_t a[sizeof source], b[sizeof source];
-			assert_ok(nnopt_tensor_create(&t, ctx, NNOPT_U8, 4, (int64_t[]){ 1, c, 16, 21 }, (nnopt_layout)layout));
+			assert_ok(nnopt_tensor_create(&t, ctx, NNOPT_U8, 4, (int64_t[]){ 1, c, 16, 21 },
+						      (nnopt_layout)layout));
 			memcpy(nnopt_tensor_data(t), source, nnopt_tensor_bytes(t));
 			assert_ok(nnopt_image_write_png(t, path));
 			assert_ok(nnopt_image_read(&back, ctx, path, (int32_t)c));
