@@ -31,10 +31,10 @@ need_packages()
 
 packages='gcc libc6-dev make cmake pkg-config zlib1g-dev libopenblas-dev libstb-dev libjsmn-dev libjpeg-dev libpng-dev'
 
-# Configures once and builds what changed.
+# Configures with the options given and builds what changed.
 build_release()
 {
-	[ -f "$build/CMakeCache.txt" ] || cmake -S "$root" -B "$build" -DCMAKE_BUILD_TYPE=Release "$@" >/dev/null
+	cmake -S "$root" -B "$build" -DCMAKE_BUILD_TYPE=Release "$@" >/dev/null
 	cmake --build "$build" -j "$(nproc)" >"$build/build.log" 2>&1 || {
 		cat "$build/build.log"
 		exit 1

@@ -14,7 +14,7 @@ done
 
 # shellcheck disable=SC2086
 need_packages $packages dataset-fashion-mnist
-build_release
+build_release -DNNOPT_BUILD_TESTS=OFF # they want packages of their own
 out=$build/quickstart
 mkdir -p "$out"
 "$build/examples/quickstart" "$epochs" /usr/share/datasets/fashion-mnist "$out"
