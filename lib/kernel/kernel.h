@@ -12,6 +12,11 @@
 
 enum { NNO_GEMM_ADD = 1, NNO_GEMM_RELU = 2 };
 
+/* A picture cut into tiles, `across` of them in a row; its first tile's patch begins pad_h rows and pad_w columns outside. */
+typedef struct nno_tiling {
+	int64_t h, w, c, pad_h, pad_w, across;
+} nno_tiling;
+
 typedef struct nno_kernels {
 	const char *isa; /* "scalar", "avx2", "avx512", "neon" */
 	int isa_id;      /* nnopt_isa */

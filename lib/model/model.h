@@ -109,6 +109,7 @@ nnopt_status nno_param_tensor(const nnopt_model *model, int index, nnopt_tensor 
 nnopt_status nno_graph_lower(nno_graph *g, const nnopt_model *model, bool training);
 void nno_graph_free(nno_graph *g);
 void nno_graph_rewrite(nno_graph *g);
+void nno_graph_choose_winograd(nno_graph *g, int64_t batch);
 /* Gives every activation, gradient and saved block its place; false on overflow or out of memory. */
 bool nno_graph_place(nno_graph *g, int64_t batch, bool input_gradient, size_t *arena_bytes);
 

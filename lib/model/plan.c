@@ -119,6 +119,8 @@ static nnopt_status prepare(nnopt_plan *plan, const nnopt_plan_options *o)
 	NNO_TRY(nno_graph_lower(g, plan->model, plan->training));
 	if (o->fuse)
 		nno_graph_rewrite(g);
+	if (o->winograd)
+		nno_graph_choose_winograd(g, plan->batch);
 	if (!book_ops(plan))
 		return nno_fail(NNOPT_ERROR_OUT_OF_MEMORY, "plan: the memory for batch %lld cannot be had",
 				(long long)plan->batch);
@@ -147,7 +149,9 @@ static nnopt_status check_options(const nnopt_plan_options *o)
 	return NNOPT_OK;
 }
 
-static const nnopt_plan_options option_defaults = { .struct_size = sizeof(nnopt_plan_options), .batch = 1, .fuse = 1 };
+static const nnopt_plan_options option_defaults = {
+	.struct_size = sizeof(nnopt_plan_options), .batch = 1, .fuse = 1, .winograd = 1
+};
 
 nnopt_status nnopt_plan_options_init(nnopt_plan_options *options, size_t size)
 {

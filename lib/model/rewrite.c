@@ -3,6 +3,7 @@
 #include "model/model.h"
 
 #include <stdio.h>
+#include <string.h>
 
 /* Takes an op out of the graph: whoever read its output now reads its first input. */
 static void bypass(nno_graph *g, nno_graph_op *node)
@@ -66,4 +67,16 @@ void nno_graph_rewrite(nno_graph *g)
 		for (int i = 0; i < g->n_ops; i++)
 			if (!g->ops[i].removed && rewrites[r](g, &g->ops[i]))
 				g->rewrites++;
+}
+
+void nno_graph_choose_winograd(nno_graph *g, int64_t batch)
+{
+	for (int i = 0; i < g->n_ops; i++) {
+		nno_graph_op *node = &g->ops[i];
+		if (node->removed || node->op.cls != &nno_op_conv || !nno_winograd_pays(&node->op, batch))
+			continue;
+		node->op.cls = &nno_op_conv_winograd;
+		size_t length = strlen(node->fused);
+		snprintf(node->fused + length, sizeof node->fused - length, " winograd");
+	}
 }

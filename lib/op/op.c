@@ -5,7 +5,7 @@
 
 static nno_activation fused_activation(const nno_op *op)
 {
-	if (op->cls == &nno_op_conv)
+	if (op->cls == &nno_op_conv || op->cls == &nno_op_conv_winograd)
 		return ((const nno_conv_attr *)op->attr)->activation;
 	if (op->cls == &nno_op_linear)
 		return ((const nno_linear_attr *)op->attr)->activation;

@@ -253,6 +253,86 @@ static void check_gemm_columns_f32(frame *f)
 	}
 }
 
+static void check_gemm_f32(frame *f)
+{
+	int64_t m = size_of(f, 1, 40), n = size_of(f, 2, 150), k = size_of(f, 3, 37);
+	for (int flags = 0; flags < 2; flags++) {
+		int64_t lda = k + flags, ldb = n + 2 * flags, ldc = n + flags;
+		float *a = in(f, m * lda - (lda - k), 1), *b = in(f, k * ldb - (ldb - n), 1);
+		f->k->gemm_f32(m, n, k, a, lda, b, ldb, out(f, m * ldc - (ldc - n)), ldc, flags);
+	}
+}
+
+static void check_transpose_f32(frame *f)
+{
+	int64_t rows = size_of(f, 1, 50), columns = size_of(f, 2, 40);
+	float *x = in(f, rows * (columns + 1) - 1, 1);
+	f->k->transpose_f32(out(f, columns * (rows + 2) - 2), rows + 2, x, columns + 1, rows, columns);
+}
+
+/* A picture of no particular size, its tiles, and a range of them. */
+typedef struct tiles {
+	nno_tiling t;
+	int64_t from, count, step;
+} tiles;
+
+static tiles tiles_of(const frame *f)
+{
+	tiles x = { .t = { .h = size_of(f, 1, 13),
+			   .w = size_of(f, 2, 11),
+			   .c = size_of(f, 3, 50),
+			   .pad_h = f->n % 3,
+			   .pad_w = f->n / 3 % 3 } };
+	x.t.across = (x.t.w + 3) / 4;
+	int64_t all = x.t.across * ((x.t.h + 3) / 4);
+	x.from = f->n % 2 < all ? f->n % 2 : 0;
+	x.count = all - x.from;
+	x.step = x.count * x.t.c + 3;
+	return x;
+}
+
+static void check_winograd_input_f32(frame *f)
+{
+	tiles x = tiles_of(f);
+	float *image = in(f, x.t.h * x.t.w * x.t.c, 1);
+	f->k->winograd_input_f32(out(f, 36 * x.step - 3), x.step, image, &x.t, x.from, x.count);
+}
+
+static void check_winograd_gradient_f32(frame *f)
+{
+	tiles x = tiles_of(f);
+	float *image = in(f, x.t.h * x.t.w * x.t.c, 1);
+	f->k->winograd_gradient_f32(out(f, 36 * x.step - 3), x.step, image, &x.t, x.from, x.count);
+}
+
+static void check_winograd_output_f32(frame *f)
+{
+	tiles x = tiles_of(f);
+	for (int flags = 0; flags < 4; flags++) {
+		/* Some of the picture's channels, its last ones. */
+		int64_t n = flags == 3 ? x.t.c : 1 + x.t.c / 2;
+		float *m = in(f, 36 * x.step, 0.0625f), *image = out(f, x.t.h * x.t.w * x.t.c), *bias = in(f, n, 1);
+		f->k->winograd_output_f32(image + x.t.c - n, &x.t, m, x.step, x.from, x.count, n,
+					  flags & 1 ? bias : NULL, flags);
+	}
+}
+
+static void check_winograd_weights_f32(frame *f)
+{
+	int64_t rows = size_of(f, 1, 5), n = size_of(f, 2, 70), ld = n + 3, tap = rows * ld, step = rows * n + 5;
+	float *w = in(f, 9 * tap, 1);
+	f->k->winograd_weights_f32(out(f, 36 * step), step, w, tap, ld, rows, n);
+	f->k->winograd_weights_f32(out(f, 36 * step), step, w + 8 * tap, -tap, ld, rows, n);
+}
+
+static void check_winograd_weight_gradient_f32(frame *f)
+{
+	int64_t n = size_of(f, 1, 170), tap = n + 3, step = n + 5;
+	float *u = in(f, 36 * step, 1);
+	for (int flags = 0; flags < 2; flags++)
+		f->k->winograd_weight_gradient_f32(out(f, 9 * tap), tap, u, step, n, flags);
+}
+
 static void check_column_sums_f32(frame *f)
 {
 	float *x = in(f, 5 * f->n, 1);
@@ -321,8 +401,8 @@ static const struct {
  */
 static int is_inexact(const char *name)
 {
-	static const char *const inexact[] = { "sigmoid", "tanh",      "silu", "gelu", "softmax_row",
-					       "target_", "logit_bce", "sgd",  "adam", "rmsprop" };
+	static const char *const inexact[] = { "sigmoid",   "tanh", "silu", "gelu",    "softmax_row",    "target_",
+					       "logit_bce", "sgd",  "adam", "rmsprop", "winograd_weight" };
 	for (size_t i = 0; i < NNO_COUNT(inexact); i++)
 		if (strstr(name, inexact[i]) != NULL)
 			return 1;

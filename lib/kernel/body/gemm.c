@@ -2,20 +2,19 @@
  * streams by. Rows of a are given by pointers, so that a tile may be any pixels of an image. */
 #include "kernel/body.h"
 
-/* Tile: rows x vectors of results. 7 x 4 of 32 registers, 6 x 2 of 16. */
+/* A tile of results: rows x vectors, the vectors 4 (or what 16 registers allow), 2 or 1. The accumulators, one row of b
+ * and a broadcast element of a fill the registers. Rows that are left over go 4, 2 and 1 at a time. */
 #if VL == 16
-#define MR 7
-#define NV 4
+enum { WIDE = 4, HALF = 2, WIDE_ROWS = 7, HALF_ROWS = 14, NARROW_ROWS = 16 };
 #elif VL == 8
-#define MR 6
-#define NV 2
+enum { WIDE = 2, HALF = 2, WIDE_ROWS = 6, HALF_ROWS = 6, NARROW_ROWS = 12 };
 #elif VL == 4
-#define MR 7
-#define NV 3
+enum { WIDE = 4, HALF = 2, WIDE_ROWS = 6, HALF_ROWS = 12, NARROW_ROWS = 16 };
 #else
-#define MR 4
-#define NV 4
+/* Without tiles of 2: GCC 12 vectorises those across rows and reads past the last. */
+enum { WIDE = 4, HALF = 4, WIDE_ROWS = 4, HALF_ROWS = 4, NARROW_ROWS = 4 };
 #endif
+enum { MOST_ROWS = 16 };
 
 NNO_INLINE vf load_some(const float *p, int64_t n) { return n >= VL ? v_load(p) : v_load_n(p, n); }
 
@@ -28,7 +27,7 @@ NNO_INLINE void store_some(float *p, vf x, int64_t n)
 }
 
 typedef struct rows_job {
-	int64_t k, taps, ldb, c_off;
+	int64_t rows, k, taps, ldb, c_off;
 	const int64_t *a_off, *b_off;
 	const float *bias;
 	int flags;
@@ -39,7 +38,7 @@ typedef struct rows_job {
 NNO_INLINE void rows_tile(const int mr, const int nv, int64_t last, const rows_job *job, const float *const *a,
 			  const float *b, float *const *c, int64_t column)
 {
-	vf acc[MR][NV];
+	vf acc[MOST_ROWS][WIDE];
 	for (int m = 0; m < mr; m++)
 		for (int v = 0; v < nv; v++) {
 			int64_t width = v == nv - 1 ? last : VL;
@@ -48,12 +47,12 @@ NNO_INLINE void rows_tile(const int mr, const int nv, int64_t last, const rows_j
 				acc[m][v] = v_add(acc[m][v], load_some(c[m] + job->c_off + column + v * VL, width));
 		}
 	for (int64_t t = 0; t < job->taps; t++) {
-		const float *row[MR];
+		const float *row[MOST_ROWS];
 		for (int m = 0; m < mr; m++)
 			row[m] = a[m] + job->a_off[t];
 		const float *bt = b + job->b_off[t] + column;
 		for (int64_t k = 0; k < job->k; k++, bt += job->ldb) {
-			vf bv[NV];
+			vf bv[WIDE];
 			for (int v = 0; v < nv; v++)
 				bv[v] = v == nv - 1 ? load_some(bt + v * VL, last) : v_load(bt + v * VL);
 			for (int m = 0; m < mr; m++) {
@@ -70,33 +69,51 @@ NNO_INLINE void rows_tile(const int mr, const int nv, int64_t last, const rows_j
 		}
 }
 
-static void rows_full(const rows_job *job, const float *const *a, const float *b, float *const *c, int64_t column)
+/* As many rows, mr at a time, as are left from *done on. */
+NNO_INLINE void rows_strip(const int mr, const int nv, int64_t last, const rows_job *job, const float *const *a,
+			   const float *b, float *const *c, int64_t column, int64_t *done)
 {
-	rows_tile(MR, NV, VL, job, a, b, c, column);
+	for (; *done + mr <= job->rows; *done += mr)
+		rows_tile(mr, nv, last, job, a + *done, b, c + *done, column);
 }
 
-static void rows_one(const rows_job *job, const float *const *a, const float *b, float *const *c, int64_t column)
+NNO_INLINE void rows_all(const int mr, const int nv, int64_t last, const rows_job *job, const float *const *a,
+			 const float *b, float *const *c, int64_t column)
 {
-	rows_tile(1, NV, VL, job, a, b, c, column);
+	int64_t done = 0;
+	rows_strip(mr, nv, last, job, a, b, c, column, &done);
+	rows_strip(4, nv, last, job, a, b, c, column, &done);
+	rows_strip(2, nv, last, job, a, b, c, column, &done);
+	rows_strip(1, nv, last, job, a, b, c, column, &done);
 }
 
-static void rows_narrow(int64_t last, const rows_job *job, const float *const *a, const float *b, float *const *c,
-			int64_t column)
+static void rows_wide(const rows_job *job, const float *const *a, const float *b, float *const *c, int64_t column)
 {
-	rows_tile(MR, 1, last, job, a, b, c, column);
+	rows_all(WIDE_ROWS, WIDE, VL, job, a, b, c, column);
 }
 
-static void rows_narrow_one(int64_t last, const rows_job *job, const float *const *a, const float *b, float *const *c,
-			    int64_t column)
+static void rows_half(const rows_job *job, const float *const *a, const float *b, float *const *c, int64_t column)
 {
-	rows_tile(1, 1, last, job, a, b, c, column);
+	rows_all(HALF_ROWS, HALF, VL, job, a, b, c, column);
+}
+
+static void rows_narrow(const rows_job *job, const float *const *a, const float *b, float *const *c, int64_t column)
+{
+	rows_all(NARROW_ROWS, 1, VL, job, a, b, c, column);
+}
+
+static void rows_part(int64_t last, const rows_job *job, const float *const *a, const float *b, float *const *c,
+		      int64_t column)
+{
+	rows_all(NARROW_ROWS, 1, last, job, a, b, c, column);
 }
 
 void NNO_FN(gemm_rows_f32)(int64_t rows, int64_t n, int64_t k, int64_t taps, const float *const *a,
 			   const int64_t *a_off, const float *b, const int64_t *b_off, int64_t ldb, float *const *c,
 			   int64_t c_off, const float *bias, int flags)
 {
-	rows_job job = { .k = k,
+	rows_job job = { .rows = rows,
+			 .k = k,
 			 .taps = taps,
 			 .ldb = ldb,
 			 .c_off = c_off,
@@ -105,25 +122,100 @@ void NNO_FN(gemm_rows_f32)(int64_t rows, int64_t n, int64_t k, int64_t taps, con
 			 .bias = bias,
 			 .flags = flags };
 	int64_t column = 0;
-	for (; column + NV * VL <= n; column += NV * VL) {
-		int64_t m = 0;
-		for (; m + MR <= rows; m += MR)
-			rows_full(&job, a + m, b, c + m, column);
-		for (; m < rows; m++)
-			rows_one(&job, a + m, b, c + m, column);
+	for (; column + WIDE * VL <= n; column += WIDE * VL)
+		rows_wide(&job, a, b, c, column);
+	for (; column + HALF * VL <= n; column += HALF * VL)
+		rows_half(&job, a, b, c, column);
+	for (; column + VL <= n; column += VL)
+		rows_narrow(&job, a, b, c, column);
+	if (column < n)
+		rows_part(n - column, &job, a, b, c, column);
+}
+
+/* Rows of a `lda` apart. */
+typedef struct dense_job {
+	int64_t m, k, lda, ldb, ldc;
+	int flags;
+} dense_job;
+
+NNO_INLINE void dense_tile(const int mr, const int nv, int64_t last, const dense_job *job, const float *a,
+			   const float *b, float *c)
+{
+	vf acc[MOST_ROWS][WIDE];
+	for (int m = 0; m < mr; m++)
+		for (int v = 0; v < nv; v++)
+			acc[m][v] = job->flags & NNO_GEMM_ADD
+					? load_some(c + m * job->ldc + v * VL, v == nv - 1 ? last : VL)
+					: v_zero();
+	for (int64_t k = 0; k < job->k; k++, b += job->ldb) {
+		vf bv[WIDE];
+		for (int v = 0; v < nv; v++)
+			bv[v] = v == nv - 1 ? load_some(b + v * VL, last) : v_load(b + v * VL);
+		for (int m = 0; m < mr; m++) {
+			vf x = v_set1(a[m * job->lda + k]);
+			for (int v = 0; v < nv; v++)
+				acc[m][v] = v_fma(x, bv[v], acc[m][v]);
+		}
 	}
-	for (; column < n; column += VL) {
-		int64_t last = n - column < VL ? n - column : VL;
-		int64_t m = 0;
-		for (; m + MR <= rows; m += MR)
-			rows_narrow(last, &job, a + m, b, c + m, column);
-		for (; m < rows; m++)
-			rows_narrow_one(last, &job, a + m, b, c + m, column);
-	}
+	for (int m = 0; m < mr; m++)
+		for (int v = 0; v < nv; v++)
+			store_some(c + m * job->ldc + v * VL, acc[m][v], v == nv - 1 ? last : VL);
+}
+
+NNO_INLINE void dense_strip(const int mr, const int nv, int64_t last, const dense_job *job, const float *a,
+			    const float *b, float *c, int64_t *done)
+{
+	for (; *done + mr <= job->m; *done += mr)
+		dense_tile(mr, nv, last, job, a + *done * job->lda, b, c + *done * job->ldc);
+}
+
+NNO_INLINE void dense_all(const int mr, const int nv, int64_t last, const dense_job *job, const float *a,
+			  const float *b, float *c)
+{
+	int64_t done = 0;
+	dense_strip(mr, nv, last, job, a, b, c, &done);
+	dense_strip(4, nv, last, job, a, b, c, &done);
+	dense_strip(2, nv, last, job, a, b, c, &done);
+	dense_strip(1, nv, last, job, a, b, c, &done);
+}
+
+static void dense_wide(const dense_job *job, const float *a, const float *b, float *c)
+{
+	dense_all(WIDE_ROWS, WIDE, VL, job, a, b, c);
+}
+
+static void dense_half(const dense_job *job, const float *a, const float *b, float *c)
+{
+	dense_all(HALF_ROWS, HALF, VL, job, a, b, c);
+}
+
+static void dense_narrow(const dense_job *job, const float *a, const float *b, float *c)
+{
+	dense_all(NARROW_ROWS, 1, VL, job, a, b, c);
+}
+
+static void dense_part(int64_t last, const dense_job *job, const float *a, const float *b, float *c)
+{
+	dense_all(NARROW_ROWS, 1, last, job, a, b, c);
+}
+
+void NNO_FN(gemm_f32)(int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, const float *b, int64_t ldb,
+		      float *c, int64_t ldc, int flags)
+{
+	dense_job job = { .m = m, .k = k, .lda = lda, .ldb = ldb, .ldc = ldc, .flags = flags };
+	int64_t column = 0;
+	for (; column + WIDE * VL <= n; column += WIDE * VL)
+		dense_wide(&job, a, b + column, c + column);
+	for (; column + HALF * VL <= n; column += HALF * VL)
+		dense_half(&job, a, b + column, c + column);
+	for (; column + VL <= n; column += VL)
+		dense_narrow(&job, a, b + column, c + column);
+	if (column < n)
+		dense_part(n - column, &job, a, b + column, c + column);
 }
 
 typedef struct columns_job {
-	int64_t k, segments, x_stride, y_stride, ldc;
+	int64_t m, k, segments, x_stride, y_stride, ldc;
 	const int64_t *x_off, *y_off;
 	int flags;
 } columns_job;
@@ -131,7 +223,7 @@ typedef struct columns_job {
 NNO_INLINE void columns_tile(const int mr, const int nv, int64_t last, const columns_job *job, const float *x,
 			     const float *y, float *c)
 {
-	vf acc[MR][NV];
+	vf acc[MOST_ROWS][WIDE];
 	for (int m = 0; m < mr; m++)
 		for (int v = 0; v < nv; v++)
 			acc[m][v] = job->flags & NNO_GEMM_ADD
@@ -141,7 +233,7 @@ NNO_INLINE void columns_tile(const int mr, const int nv, int64_t last, const col
 		const float *xs = x + job->x_off[s];
 		const float *ys = y + job->y_off[s];
 		for (int64_t k = 0; k < job->k; k++, xs += job->x_stride, ys += job->y_stride) {
-			vf yv[NV];
+			vf yv[WIDE];
 			for (int v = 0; v < nv; v++)
 				yv[v] = v == nv - 1 ? load_some(ys + v * VL, last) : v_load(ys + v * VL);
 			for (int m = 0; m < mr; m++) {
@@ -156,31 +248,49 @@ NNO_INLINE void columns_tile(const int mr, const int nv, int64_t last, const col
 			store_some(c + m * job->ldc + v * VL, acc[m][v], v == nv - 1 ? last : VL);
 }
 
-static void columns_full(const columns_job *job, const float *x, const float *y, float *c)
+NNO_INLINE void columns_strip(const int mr, const int nv, int64_t last, const columns_job *job, const float *x,
+			      const float *y, float *c, int64_t *done)
 {
-	columns_tile(MR, NV, VL, job, x, y, c);
+	for (; *done + mr <= job->m; *done += mr)
+		columns_tile(mr, nv, last, job, x + *done, y, c + *done * job->ldc);
 }
 
-static void columns_one(const columns_job *job, const float *x, const float *y, float *c)
+NNO_INLINE void columns_all(const int mr, const int nv, int64_t last, const columns_job *job, const float *x,
+			    const float *y, float *c)
 {
-	columns_tile(1, NV, VL, job, x, y, c);
+	int64_t done = 0;
+	columns_strip(mr, nv, last, job, x, y, c, &done);
+	columns_strip(4, nv, last, job, x, y, c, &done);
+	columns_strip(2, nv, last, job, x, y, c, &done);
+	columns_strip(1, nv, last, job, x, y, c, &done);
 }
 
-static void columns_narrow(int64_t last, const columns_job *job, const float *x, const float *y, float *c)
+static void columns_wide(const columns_job *job, const float *x, const float *y, float *c)
 {
-	columns_tile(MR, 1, last, job, x, y, c);
+	columns_all(WIDE_ROWS, WIDE, VL, job, x, y, c);
 }
 
-static void columns_narrow_one(int64_t last, const columns_job *job, const float *x, const float *y, float *c)
+static void columns_half(const columns_job *job, const float *x, const float *y, float *c)
 {
-	columns_tile(1, 1, last, job, x, y, c);
+	columns_all(HALF_ROWS, HALF, VL, job, x, y, c);
+}
+
+static void columns_narrow(const columns_job *job, const float *x, const float *y, float *c)
+{
+	columns_all(NARROW_ROWS, 1, VL, job, x, y, c);
+}
+
+static void columns_part(int64_t last, const columns_job *job, const float *x, const float *y, float *c)
+{
+	columns_all(NARROW_ROWS, 1, last, job, x, y, c);
 }
 
 void NNO_FN(gemm_columns_f32)(int64_t m, int64_t n, int64_t k, int64_t segments, const float *x, const int64_t *x_off,
 			      int64_t x_stride, const float *y, const int64_t *y_off, int64_t y_stride, float *c,
 			      int64_t ldc, int flags)
 {
-	columns_job job = { .k = k,
+	columns_job job = { .m = m,
+			    .k = k,
 			    .segments = segments,
 			    .x_stride = x_stride,
 			    .y_stride = y_stride,
@@ -189,21 +299,14 @@ void NNO_FN(gemm_columns_f32)(int64_t m, int64_t n, int64_t k, int64_t segments,
 			    .y_off = y_off,
 			    .flags = flags };
 	int64_t column = 0;
-	for (; column + NV * VL <= n; column += NV * VL) {
-		int64_t i = 0;
-		for (; i + MR <= m; i += MR)
-			columns_full(&job, x + i, y + column, c + i * ldc + column);
-		for (; i < m; i++)
-			columns_one(&job, x + i, y + column, c + i * ldc + column);
-	}
-	for (; column < n; column += VL) {
-		int64_t last = n - column < VL ? n - column : VL;
-		int64_t i = 0;
-		for (; i + MR <= m; i += MR)
-			columns_narrow(last, &job, x + i, y + column, c + i * ldc + column);
-		for (; i < m; i++)
-			columns_narrow_one(last, &job, x + i, y + column, c + i * ldc + column);
-	}
+	for (; column + WIDE * VL <= n; column += WIDE * VL)
+		columns_wide(&job, x, y + column, c + column);
+	for (; column + HALF * VL <= n; column += HALF * VL)
+		columns_half(&job, x, y + column, c + column);
+	for (; column + VL <= n; column += VL)
+		columns_narrow(&job, x, y + column, c + column);
+	if (column < n)
+		columns_part(n - column, &job, x, y + column, c + column);
 }
 
 void NNO_FN(mask_positive_f32)(float *gradient, const float *y, int64_t n)

@@ -1,0 +1,331 @@
+/* winograd.c - the transforms of F(4x4, 3x3): Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks",
+ * 2016. A tile is 4 x 4 results from a 6 x 6 patch; its 36 products are matrix products over channels. With the paper's
+ * matrices B, G, A: input V = B' d B, weights U = G g G', result Y = A' (U . V) A; the gradients are the adjoints,
+ * A dY A' and G' dU G. Channels are in the lanes, a task of the caller's walks the tiles of a picture row by row. */
+#include "kernel/body.h"
+
+enum { TILE = 4, PATCH = 6 };
+
+NNO_INLINE vf load_some(const float *p, int64_t n) { return n >= VL ? v_load(p) : v_load_n(p, n); }
+
+NNO_INLINE void store_some(float *p, vf x, int64_t n)
+{
+	if (n >= VL)
+		v_store(p, x);
+	else
+		v_store_n(p, x, n);
+}
+
+NNO_INLINE void input_1d(vf t[PATCH], const vf d[PATCH])
+{
+	const vf four = v_set1(4.0f), two = v_set1(2.0f), minus4 = v_set1(-4.0f), minus5 = v_set1(-5.0f);
+	vf a = v_fma(minus4, d[2], d[4]), b = v_fma(minus4, d[1], d[3]);
+	vf c = v_sub(d[4], d[2]), e = v_mul(two, v_sub(d[3], d[1]));
+	t[0] = v_fma(four, d[0], v_fma(minus5, d[2], d[4]));
+	t[1] = v_add(a, b);
+	t[2] = v_sub(a, b);
+	t[3] = v_add(c, e);
+	t[4] = v_sub(c, e);
+	t[5] = v_fma(four, d[1], v_fma(minus5, d[3], d[5]));
+}
+
+NNO_INLINE void output_1d(vf y[TILE], const vf m[PATCH])
+{
+	const vf two = v_set1(2.0f), four = v_set1(4.0f), eight = v_set1(8.0f);
+	vf p = v_add(m[1], m[2]), q = v_sub(m[1], m[2]), u = v_add(m[3], m[4]), w = v_sub(m[3], m[4]);
+	y[0] = v_add(v_add(m[0], p), u);
+	y[1] = v_fma(two, w, q);
+	y[2] = v_fma(four, u, p);
+	y[3] = v_add(v_fma(eight, w, q), m[5]);
+}
+
+NNO_INLINE void gradient_1d(vf r[PATCH], const vf y[TILE])
+{
+	const vf two = v_set1(2.0f), four = v_set1(4.0f);
+	vf even = v_add(y[0], y[2]), odd = v_add(y[1], y[3]);
+	vf even2 = v_fma(four, y[2], y[0]), odd2 = v_mul(two, v_fma(four, y[3], y[1]));
+	r[0] = y[0];
+	r[1] = v_add(even, odd);
+	r[2] = v_sub(even, odd);
+	r[3] = v_add(even2, odd2);
+	r[4] = v_sub(even2, odd2);
+	r[5] = y[3];
+}
+
+NNO_INLINE void weights_1d(vf t[PATCH], const vf g[3])
+{
+	const vf quarter = v_set1(0.25f), sixth = v_set1(-1.0f / 6.0f), part = v_set1(1.0f / 24.0f),
+		 twelfth = v_set1(1.0f / 12.0f);
+	vf even = v_mul(sixth, v_add(g[0], g[2])), odd = v_mul(sixth, g[1]);
+	vf even2 = v_mul(part, v_fma(v_set1(4.0f), g[2], g[0])), odd2 = v_mul(twelfth, g[1]);
+	t[0] = v_mul(quarter, g[0]);
+	t[1] = v_add(even, odd);
+	t[2] = v_sub(even, odd);
+	t[3] = v_add(even2, odd2);
+	t[4] = v_sub(even2, odd2);
+	t[5] = g[2];
+}
+
+NNO_INLINE void weight_gradient_1d(vf g[3], const vf m[PATCH])
+{
+	const vf quarter = v_set1(0.25f), sixth = v_set1(1.0f / 6.0f), part = v_set1(1.0f / 24.0f),
+		 twelfth = v_set1(1.0f / 12.0f);
+	vf p = v_mul(sixth, v_add(m[1], m[2])), q = v_mul(sixth, v_sub(m[2], m[1]));
+	vf u = v_add(m[3], m[4]), w = v_sub(m[3], m[4]);
+	g[0] = v_fma(quarter, m[0], v_fma(part, u, v_neg(p)));
+	g[1] = v_fma(twelfth, w, q);
+	g[2] = v_add(v_fma(sixth, u, v_neg(p)), m[5]);
+}
+
+/* Where the pixels of a square of `size` x `size` are; those outside the picture are read from a zero vector. */
+typedef struct square {
+	const float *pixel[PATCH * PATCH];
+	int64_t follows[PATCH * PATCH]; /* -1: the pixel has channels; 0: it is the zero vector, for all of them */
+} square;
+
+NNO_INLINE int find_square(square *s, const int size, const float *image, const nno_tiling *p, int64_t y0, int64_t x0)
+{
+	static const float zeros[VL];
+	int inside = y0 >= 0 && x0 >= 0 && y0 + size <= p->h && x0 + size <= p->w;
+	if (inside) {
+		s->pixel[0] = image + (y0 * p->w + x0) * p->c;
+		return 1;
+	}
+	for (int y = 0; y < size; y++)
+		for (int x = 0; x < size; x++) {
+			int there = y0 + y >= 0 && y0 + y < p->h && x0 + x >= 0 && x0 + x < p->w;
+			s->pixel[y * size + x] = there ? image + ((y0 + y) * p->w + x0 + x) * p->c : zeros;
+			s->follows[y * size + x] = there ? -1 : 0;
+		}
+	return 0;
+}
+
+NNO_INLINE vf square_pixel(const square *s, const int size, int inside, const nno_tiling *p, int y, int x, int64_t ch,
+			   int64_t width)
+{
+	if (inside)
+		return load_some(s->pixel[0] + (y * p->w + x) * p->c + ch, width);
+	return load_some(s->pixel[y * size + x] + (ch & s->follows[y * size + x]), width);
+}
+
+NNO_INLINE void input_vector(float *v, int64_t step, const square *s, const int inside, const nno_tiling *p, int64_t ch,
+			     int64_t width)
+{
+	vf t[PATCH][PATCH];
+	for (int x = 0; x < PATCH; x++) {
+		vf d[PATCH], r[PATCH];
+		for (int y = 0; y < PATCH; y++)
+			d[y] = square_pixel(s, PATCH, inside, p, y, x, ch, width);
+		input_1d(r, d);
+		for (int y = 0; y < PATCH; y++)
+			t[y][x] = r[y];
+	}
+	for (int y = 0; y < PATCH; y++) {
+		vf r[PATCH];
+		input_1d(r, t[y]);
+		for (int x = 0; x < PATCH; x++)
+			store_some(v + (y * PATCH + x) * step + ch, r[x], width);
+	}
+}
+
+static void input_tile(float *v, int64_t step, const square *s, const nno_tiling *p)
+{
+	int64_t ch = 0;
+	for (; ch + VL <= p->c; ch += VL)
+		input_vector(v, step, s, 1, p, ch, VL);
+	if (ch < p->c)
+		input_vector(v, step, s, 1, p, ch, p->c - ch);
+}
+
+static void input_edge_tile(float *v, int64_t step, const square *s, const nno_tiling *p)
+{
+	int64_t ch = 0;
+	for (; ch + VL <= p->c; ch += VL)
+		input_vector(v, step, s, 0, p, ch, VL);
+	if (ch < p->c)
+		input_vector(v, step, s, 0, p, ch, p->c - ch);
+}
+
+void NNO_FN(winograd_input_f32)(float *v, int64_t step, const float *image, const nno_tiling *p, int64_t from,
+				int64_t count)
+{
+	for (int64_t i = from; i < from + count; i++, v += p->c) {
+		square s;
+		int64_t y = i / p->across * TILE - p->pad_h, x = i % p->across * TILE - p->pad_w;
+		if (find_square(&s, PATCH, image, p, y, x))
+			input_tile(v, step, &s, p);
+		else
+			input_edge_tile(v, step, &s, p);
+	}
+}
+
+NNO_INLINE void gradient_vector(float *v, int64_t step, const square *s, const int inside, const nno_tiling *p,
+				int64_t ch, int64_t width)
+{
+	vf t[PATCH][TILE];
+	for (int x = 0; x < TILE; x++) {
+		vf d[TILE], r[PATCH];
+		for (int y = 0; y < TILE; y++)
+			d[y] = square_pixel(s, TILE, inside, p, y, x, ch, width);
+		gradient_1d(r, d);
+		for (int y = 0; y < PATCH; y++)
+			t[y][x] = r[y];
+	}
+	for (int y = 0; y < PATCH; y++) {
+		vf r[PATCH];
+		gradient_1d(r, t[y]);
+		for (int x = 0; x < PATCH; x++)
+			store_some(v + (y * PATCH + x) * step + ch, r[x], width);
+	}
+}
+
+static void gradient_tile(float *v, int64_t step, const square *s, const nno_tiling *p)
+{
+	int64_t ch = 0;
+	for (; ch + VL <= p->c; ch += VL)
+		gradient_vector(v, step, s, 1, p, ch, VL);
+	if (ch < p->c)
+		gradient_vector(v, step, s, 1, p, ch, p->c - ch);
+}
+
+static void gradient_edge_tile(float *v, int64_t step, const square *s, const nno_tiling *p)
+{
+	int64_t ch = 0;
+	for (; ch + VL <= p->c; ch += VL)
+		gradient_vector(v, step, s, 0, p, ch, VL);
+	if (ch < p->c)
+		gradient_vector(v, step, s, 0, p, ch, p->c - ch);
+}
+
+void NNO_FN(winograd_gradient_f32)(float *v, int64_t step, const float *image, const nno_tiling *p, int64_t from,
+				   int64_t count)
+{
+	for (int64_t i = from; i < from + count; i++, v += p->c) {
+		square s;
+		if (find_square(&s, TILE, image, p, i / p->across * TILE, i % p->across * TILE))
+			gradient_tile(v, step, &s, p);
+		else
+			gradient_edge_tile(v, step, &s, p);
+	}
+}
+
+/* Stores one result vector as the flags say. */
+NNO_INLINE void finish_pixel(float *dst, vf x, int flags, int64_t width)
+{
+	if (flags & NNO_GEMM_ADD)
+		x = v_add(x, load_some(dst, width));
+	if (flags & NNO_GEMM_RELU)
+		x = v_max(v_zero(), x);
+	store_some(dst, x, width);
+}
+
+NNO_INLINE void output_vector(float *dst, const float *m, int64_t step, const nno_tiling *p, int64_t rows,
+			      int64_t columns, const float *bias, int flags, int64_t width)
+{
+	vf t[TILE][PATCH];
+	for (int x = 0; x < PATCH; x++) {
+		vf d[PATCH], r[TILE];
+		for (int y = 0; y < PATCH; y++)
+			d[y] = load_some(m + (y * PATCH + x) * step, width);
+		output_1d(r, d);
+		for (int y = 0; y < TILE; y++)
+			t[y][x] = r[y];
+	}
+	vf b = bias != NULL ? load_some(bias, width) : v_zero();
+	for (int y = 0; y < TILE; y++) {
+		vf r[TILE];
+		if (y >= rows)
+			break;
+		output_1d(r, t[y]);
+		for (int x = 0; x < TILE; x++)
+			if (x < columns)
+				finish_pixel(dst + (y * p->w + x) * p->c, v_add(r[x], b), flags, width);
+	}
+}
+
+void NNO_FN(winograd_output_f32)(float *image, const nno_tiling *p, const float *m, int64_t step, int64_t from,
+				 int64_t count, int64_t n, const float *bias, int flags)
+{
+	for (int64_t i = from; i < from + count; i++, m += n) {
+		int64_t y = i / p->across * TILE, x = i % p->across * TILE;
+		float *dst = image + (y * p->w + x) * p->c;
+		int64_t rows = p->h - y, columns = p->w - x, ch = 0;
+		if (rows >= TILE && columns >= TILE)
+			for (; ch + VL <= n; ch += VL)
+				output_vector(dst + ch, m + ch, step, p, TILE, TILE, bias != NULL ? bias + ch : NULL,
+					      flags, VL);
+		for (; ch < n; ch += VL)
+			output_vector(dst + ch, m + ch, step, p, rows, columns, bias != NULL ? bias + ch : NULL, flags,
+				      n - ch);
+	}
+}
+
+NNO_INLINE void weights_vector(float *u, int64_t step, const float *w, int64_t tap, int64_t width)
+{
+	vf t[PATCH][3];
+	for (int x = 0; x < 3; x++) {
+		vf g[3], r[PATCH];
+		for (int y = 0; y < 3; y++)
+			g[y] = load_some(w + (y * 3 + x) * tap, width);
+		weights_1d(r, g);
+		for (int y = 0; y < PATCH; y++)
+			t[y][x] = r[y];
+	}
+	for (int y = 0; y < PATCH; y++) {
+		vf r[PATCH];
+		weights_1d(r, t[y]);
+		for (int x = 0; x < PATCH; x++)
+			store_some(u + (y * PATCH + x) * step, r[x], width);
+	}
+}
+
+void NNO_FN(winograd_weights_f32)(float *u, int64_t step, const float *w, int64_t tap, int64_t ld, int64_t rows,
+				  int64_t n)
+{
+	for (int64_t i = 0; i < rows; i++, u += n, w += ld) {
+		int64_t j = 0;
+		for (; j + VL <= n; j += VL)
+			weights_vector(u + j, step, w + j, tap, VL);
+		if (j < n)
+			weights_vector(u + j, step, w + j, tap, n - j);
+	}
+}
+
+NNO_INLINE void weight_gradient_vector(float *w, int64_t tap, const float *u, int64_t step, int flags, int64_t width)
+{
+	vf t[3][PATCH];
+	for (int x = 0; x < PATCH; x++) {
+		vf d[PATCH], r[3];
+		for (int y = 0; y < PATCH; y++)
+			d[y] = load_some(u + (y * PATCH + x) * step, width);
+		weight_gradient_1d(r, d);
+		for (int y = 0; y < 3; y++)
+			t[y][x] = r[y];
+	}
+	for (int y = 0; y < 3; y++) {
+		vf r[3];
+		weight_gradient_1d(r, t[y]);
+		for (int x = 0; x < 3; x++)
+			finish_pixel(w + (y * 3 + x) * tap, r[x], flags, width);
+	}
+}
+
+void NNO_FN(winograd_weight_gradient_f32)(float *w, int64_t tap, const float *u, int64_t step, int64_t n, int flags)
+{
+	int64_t j = 0;
+	for (; j + VL <= n; j += VL)
+		weight_gradient_vector(w + j, tap, u + j, step, flags, VL);
+	if (j < n)
+		weight_gradient_vector(w + j, tap, u + j, step, flags, n - j);
+}
+
+/* Squares of 16 x 16: what they touch stays in the first-level cache on both sides. */
+void NNO_FN(transpose_f32)(float *dst, int64_t ld_dst, const float *src, int64_t ld_src, int64_t rows, int64_t columns)
+{
+	enum { SIDE = 16 };
+	for (int64_t r = 0; r < rows; r += SIDE)
+		for (int64_t c = 0; c < columns; c += SIDE)
+			for (int64_t j = c; j < columns && j < c + SIDE; j++)
+				for (int64_t i = r; i < rows && i < r + SIDE; i++)
+					dst[j * ld_dst + i] = src[i * ld_src + j];
+}

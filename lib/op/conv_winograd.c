@@ -1,0 +1,283 @@
+/* conv_winograd.c - 3x3 convolution of stride 1 by Winograd's F(4x4, 3x3), forward and gradient of the data, which is
+ * the same product on the weights turned by half a turn and transposed.
+ *
+ * With weights that fit a core's cache, a task takes a block of tiles through everything: transform, 36 products,
+ * transform back, so that only the picture and the result touch memory. With more of them, all tiles are transformed
+ * first, and a task takes a panel of columns: it transforms that panel's weights and multiplies all tiles by it, so
+ * that the transformed weights, four times the original, never leave the cache either. */
+#include "op/conv_winograd.h"
+
+#include "base/size.h"
+#include "op/parallel.h"
+
+#include <string.h>
+
+#define BLOCK_BYTES ((int64_t)800 << 10) /* tiles and products of a task, in the second-level cache */
+#define NEAR_BYTES ((int64_t)10 << 20)   /* transformed weights that may be read anew for each block */
+#define GATHER_BYTES ((int64_t)20 << 20) /* transformed tiles at a time when weights stream */
+#define PRODUCTS NNO_WINOGRAD_PRODUCTS
+
+static bool fits(int64_t a, int64_t b, int64_t *bytes)
+{
+	return nno_i64_mul(a, b, bytes) && *bytes < INT64_MAX / (1024 * PRODUCTS) &&
+	       nno_i64_mul(*bytes + 16, PRODUCTS * (int64_t)sizeof(float), bytes);
+}
+
+/* A multiple of what the register tiles take at a time. */
+static int64_t block_of(int64_t bytes_a_tile, int64_t tiles)
+{
+	int64_t block = BLOCK_BYTES / bytes_a_tile / 14 * 14;
+	block = nno_i64_min(nno_i64_max(block, 14), 56);
+	/* A lone picture is shared by several threads. */
+	return nno_i64_max(1, nno_i64_min(block, nno_i64_ceil_div(tiles, 8)));
+}
+
+static bool make_pass(nno_winograd_pass *p, int64_t batch)
+{
+	int64_t from = p->src.c, to = p->dst.c, panel = nno_i64_min(to, NNO_WINOGRAD_PANEL), total;
+	int64_t weights, panel_weights, tiles, products;
+	p->panels = nno_i64_ceil_div(to, NNO_WINOGRAD_PANEL);
+	if (!nno_i64_mul(p->tiles, batch, &total) || !fits(from, to, &weights) || !fits(from, panel, &panel_weights))
+		return false;
+	p->stream = weights > NEAR_BYTES;
+	p->block = block_of((p->stream ? panel : from + panel) * PRODUCTS * (int64_t)sizeof(float), total);
+	p->gather =
+	    nno_i64_min(total, nno_i64_max(p->block, GATHER_BYTES / (from * PRODUCTS * (int64_t)sizeof(float))));
+	if (!fits(p->stream ? p->gather : p->block, from, &tiles) || !fits(p->block, panel, &products))
+		return false;
+	p->taps_bytes = nno_size_round_up((size_t)(9 * from * panel) * sizeof(float), NNO_ALIGNMENT);
+	p->weights_bytes = nno_size_round_up((size_t)panel_weights, NNO_ALIGNMENT);
+	p->tiles_bytes = nno_size_round_up((size_t)tiles, NNO_ALIGNMENT);
+	p->products_bytes = nno_size_round_up((size_t)products, NNO_ALIGNMENT);
+	/* A slot's place is used by one phase after the other. */
+	p->slot_bytes = p->stream ? p->taps_bytes + p->weights_bytes + p->products_bytes
+				  : p->taps_bytes + p->tiles_bytes + p->products_bytes;
+	return p->stream ? (p->shared_bytes = p->tiles_bytes, true)
+			 : nno_size_mul(p->weights_bytes, (size_t)p->panels, &p->shared_bytes);
+}
+
+static nno_tiling picture(nno_shape s, int64_t pad_h, int64_t pad_w, int64_t across)
+{
+	return (nno_tiling){ .h = s.h, .w = s.w, .c = s.c, .pad_h = pad_h, .pad_w = pad_w, .across = across };
+}
+
+bool nno_winograd_forward_pass(const nno_op *op, nno_winograd_pass *p)
+{
+	const nno_conv_attr *a = op->attr;
+	int64_t across = nno_i64_ceil_div(op->out.w, NNO_WINOGRAD_TILE);
+	*p = (nno_winograd_pass){ .src = picture(op->in[0], a->pad_h, a->pad_w, across),
+				  .dst = picture(op->out, 0, 0, across),
+				  .tiles = across * nno_i64_ceil_div(op->out.h, NNO_WINOGRAD_TILE) };
+	return make_pass(p, op->batch);
+}
+
+bool nno_winograd_data_pass(const nno_op *op, nno_winograd_pass *p)
+{
+	const nno_conv_attr *a = op->attr;
+	int64_t across = nno_i64_ceil_div(op->in[0].w, NNO_WINOGRAD_TILE);
+	*p = (nno_winograd_pass){ .src = picture(op->out, 2 - a->pad_h, 2 - a->pad_w, across),
+				  .dst = picture(op->in[0], 0, 0, across),
+				  .tiles = across * nno_i64_ceil_div(op->in[0].h, NNO_WINOGRAD_TILE) };
+	return make_pass(p, op->batch);
+}
+
+static bool book(nno_op *op, int slots)
+{
+	nno_winograd_pass forward, data;
+	nno_winograd_gradient gradient;
+	size_t bytes;
+	if (!nno_winograd_forward_pass(op, &forward) || !nno_winograd_data_pass(op, &data) ||
+	    !nno_winograd_gradient_layout(op, &gradient) ||
+	    !nno_size_mul(forward.slot_bytes, (size_t)slots, &op->forward_workspace) ||
+	    !nno_size_add(op->forward_workspace, forward.shared_bytes, &op->forward_workspace) ||
+	    !nno_size_mul(data.slot_bytes, (size_t)slots, &op->backward_workspace) ||
+	    !nno_size_add(op->backward_workspace, data.shared_bytes, &op->backward_workspace) ||
+	    !nno_size_mul(gradient.slot_bytes, (size_t)slots, &bytes) ||
+	    !nno_size_add(bytes, gradient.shared_bytes, &bytes))
+		return false;
+	if (op->backward_workspace < bytes)
+		op->backward_workspace = bytes;
+	return nno_i64_mul(nno_shape_count(op->out), 9 * op->in[0].c, &op->macs);
+}
+
+typedef struct pass_job {
+	nno_winograd_pass p;
+	nno_run *run;
+	const float *src, *weights, *bias;
+	float *dst;
+	bool turned; /* weights turned and transposed */
+	int flags;
+	char *slots, *shared;
+	int64_t total;       /* tiles */
+	int64_t from, until; /* stream: tiles in the shared block */
+} pass_job;
+
+static int64_t panel_width(const pass_job *j, int64_t panel)
+{
+	return nno_i64_min(NNO_WINOGRAD_PANEL, j->p.dst.c - panel * NNO_WINOGRAD_PANEL);
+}
+
+/* The transformed weights of one panel of columns. */
+static void make_panel(const pass_job *j, int64_t panel, float *taps, float *u)
+{
+	int64_t column = panel * NNO_WINOGRAD_PANEL, n = panel_width(j, panel), k = j->p.src.c, to = j->p.dst.c;
+	int64_t step = nno_winograd_step(k, n);
+	if (!j->turned) {
+		j->run->kernels->winograd_weights_f32(u, step, j->weights + column, k * to, to, k, n);
+		return;
+	}
+	for (int64_t t = 0; t < 9; t++)
+		j->run->kernels->transpose_f32(taps + t * k * n, n, j->weights + (t * to + column) * k, k, n, k);
+	j->run->kernels->winograd_weights_f32(u, step, taps + 8 * k * n, -k * n, n, k, n);
+}
+
+/* Transforms tiles [from, to) of the batch into v, `step` floats from one of the 36 to the next. */
+static void transform_tiles(const pass_job *j, int64_t from, int64_t to, float *v, int64_t step)
+{
+	for (int64_t t = from; t < to;) {
+		nno_tile_run r = nno_tile_run_at(t, to, j->p.tiles);
+		j->run->kernels->winograd_input_f32(v + (t - from) * j->p.src.c, step,
+						    j->src + r.image * j->p.src.h * j->p.src.w * j->p.src.c, &j->p.src,
+						    r.from, r.count);
+		t += r.count;
+	}
+}
+
+/* The 36 products of tiles [from, to), whose transforms begin at v, with a panel, and their way back. */
+static void multiply(const pass_job *j, int64_t from, int64_t to, const float *v, int64_t v_step, int64_t panel,
+		     const float *u, float *m)
+{
+	int64_t n = panel_width(j, panel), k = j->p.src.c, column = panel * NNO_WINOGRAD_PANEL;
+	int64_t step = nno_winograd_step(j->p.block, n), u_step = nno_winograd_step(k, n);
+	for (int64_t i = 0; i < PRODUCTS; i++)
+		j->run->kernels->gemm_f32(to - from, n, k, v + i * v_step, k, u + i * u_step, n, m + i * step, n, 0);
+	for (int64_t t = from; t < to;) {
+		nno_tile_run r = nno_tile_run_at(t, to, j->p.tiles);
+		float *image = j->dst + r.image * j->p.dst.h * j->p.dst.w * j->p.dst.c;
+		j->run->kernels->winograd_output_f32(image + column, &j->p.dst, m + (t - from) * n, step, r.from,
+						     r.count, n, j->bias != NULL ? j->bias + column : NULL, j->flags);
+		t += r.count;
+	}
+}
+
+/* --- few weights: all panels first, then blocks of tiles --- */
+
+static float *shared_panel(const pass_job *j, int64_t panel)
+{
+	return (float *)(void *)(j->shared + (size_t)panel * j->p.weights_bytes);
+}
+
+static void panel_task(void *user, int64_t panel, int slot)
+{
+	const pass_job *j = user;
+	float *taps = (float *)(void *)(j->slots + (size_t)slot * j->p.slot_bytes);
+	make_panel(j, panel, taps, shared_panel(j, panel));
+}
+
+static void block_task(void *user, int64_t index, int slot)
+{
+	const pass_job *j = user;
+	char *scratch = j->slots + (size_t)slot * j->p.slot_bytes + j->p.taps_bytes;
+	float *v = (float *)(void *)scratch, *m = (float *)(void *)(scratch + j->p.tiles_bytes);
+	int64_t from = index * j->p.block, to = nno_i64_min(from + j->p.block, j->total);
+	int64_t step = nno_winograd_step(j->p.block, j->p.src.c);
+	transform_tiles(j, from, to, v, step);
+	for (int64_t panel = 0; panel < j->p.panels; panel++)
+		multiply(j, from, to, v, step, panel, shared_panel(j, panel), m);
+}
+
+/* --- many weights: all tiles first, then panels --- */
+
+static void gather_task(void *user, int64_t index, int slot)
+{
+	(void)slot;
+	const pass_job *j = user;
+	int64_t at = j->from + index * j->p.block, to = nno_i64_min(at + j->p.block, j->until);
+	float *v = (float *)(void *)j->shared + index * j->p.block * j->p.src.c;
+	transform_tiles(j, at, to, v, nno_winograd_step(j->p.gather, j->p.src.c));
+}
+
+static void stream_task(void *user, int64_t panel, int slot)
+{
+	const pass_job *j = user;
+	char *scratch = j->slots + (size_t)slot * j->p.slot_bytes;
+	float *taps = (float *)(void *)scratch, *u = (float *)(void *)(scratch + j->p.taps_bytes);
+	float *m = (float *)(void *)(scratch + j->p.taps_bytes + j->p.weights_bytes);
+	make_panel(j, panel, taps, u);
+	for (int64_t t = j->from; t < j->until; t += j->p.block)
+		multiply(j, t, nno_i64_min(t + j->p.block, j->until),
+			 (const float *)(const void *)j->shared + (t - j->from) * j->p.src.c,
+			 nno_winograd_step(j->p.gather, j->p.src.c), panel, u, m);
+}
+
+static void run_pass(pass_job *j)
+{
+	nno_pool *pool = j->run->pool;
+	j->total = j->run->n * j->p.tiles;
+	j->slots = j->run->workspace;
+	j->shared = j->slots + (size_t)nno_pool_slots(pool) * j->p.slot_bytes;
+	if (!j->p.stream) {
+		nno_parallel_for(pool, j->p.panels, panel_task, j);
+		nno_parallel_for(pool, nno_i64_ceil_div(j->total, j->p.block), block_task, j);
+		return;
+	}
+	for (j->from = 0; j->from < j->total; j->from = j->until) {
+		j->until = nno_i64_min(j->from + j->p.gather, j->total);
+		nno_parallel_for(pool, nno_i64_ceil_div(j->until - j->from, j->p.block), gather_task, j);
+		nno_parallel_for(pool, j->p.panels, stream_task, j);
+	}
+}
+
+static void forward(const nno_op *op, nno_run *run)
+{
+	const nno_conv_attr *a = op->attr;
+	pass_job j = { .run = run,
+		       .src = run->src[0],
+		       .dst = run->dst,
+		       .weights = run->param[0],
+		       .bias = a->bias ? run->param[1] : NULL,
+		       .flags = a->activation == NNO_ACT_RELU ? NNO_GEMM_RELU : 0 };
+	(void)nno_winograd_forward_pass(op, &j.p);
+	run_pass(&j);
+}
+
+static void backward(const nno_op *op, nno_run *run)
+{
+	const nno_conv_attr *a = op->attr;
+	if (a->activation == NNO_ACT_RELU)
+		nno_mask_relu(op, run);
+	if (op->wants_dparam)
+		nno_winograd_backward_weights(op, run);
+	if (run->dsrc[0] == NULL)
+		return;
+	pass_job j = { .run = run,
+		       .src = run->ddst,
+		       .dst = run->dsrc[0],
+		       .weights = run->param[0],
+		       .turned = true,
+		       .flags = run->dsrc_add[0] ? NNO_GEMM_ADD : 0 };
+	(void)nno_winograd_data_pass(op, &j.p);
+	run_pass(&j);
+}
+
+bool nno_winograd_pays(const nno_op *op, int64_t batch)
+{
+	const nno_conv_attr *a = op->attr;
+	if (a->kernel_h != 3 || a->kernel_w != 3 || a->stride_h != 1 || a->stride_w != 1 || a->dilation_h != 1 ||
+	    a->dilation_w != 1 || a->groups != 1 || a->pad_h > 2 || a->pad_w > 2 || op->in[0].c < 16 || op->out.c < 16)
+		return false;
+	/* 36 products a tile instead of 9 a result, and the transforms of the weights on top. */
+	int64_t pixels = op->out.h * op->out.w,
+		tiles = nno_i64_ceil_div(op->out.h, NNO_WINOGRAD_TILE) * nno_i64_ceil_div(op->out.w, NNO_WINOGRAD_TILE);
+	return PRODUCTS * tiles * 3 <= 9 * pixels * 2 && (tiles >= 16 || tiles * batch >= 16);
+}
+
+const nno_op_class nno_op_conv_winograd = {
+	.name = "conv_winograd",
+	.attr_size = sizeof(nno_conv_attr),
+	.needs_src = true,
+	.can_add = true,
+	.book = book,
+	.forward = forward,
+	.backward = backward,
+};
