@@ -11,8 +11,7 @@ enum { WIDE = 2, HALF = 2, WIDE_ROWS = 6, HALF_ROWS = 6, NARROW_ROWS = 12 };
 #elif VL == 4
 enum { WIDE = 4, HALF = 2, WIDE_ROWS = 6, HALF_ROWS = 12, NARROW_ROWS = 16 };
 #else
-/* Without tiles of 2: GCC 12 vectorises those across rows and reads past the last. */
-enum { WIDE = 4, HALF = 4, WIDE_ROWS = 4, HALF_ROWS = 4, NARROW_ROWS = 4 };
+enum { WIDE = 4, HALF = 2, WIDE_ROWS = 4, HALF_ROWS = 4, NARROW_ROWS = 4 };
 #endif
 enum { MOST_ROWS = 16 };
 
