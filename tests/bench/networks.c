@@ -1,5 +1,5 @@
-/* networks.c - the baseline CNN, ResNet-20 and -18, VGG-11 with batch norm, MobileNetV2, in their CIFAR forms (32 x 32, ten
- * classes). A failure is kept in the builder, so that a network reads as a list. */
+/* networks.c - the baseline CNN, ResNet-20 and -18, VGG-11 with batch norm, MobileNetV2, in their CIFAR forms (32 x 32,
+ * ten classes). A failure is kept in the builder, so that a network reads as a list. */
 #include "networks.h"
 
 typedef struct builder {
@@ -15,7 +15,8 @@ static int32_t add(builder *b, nnopt_status made, nnopt_layer *layer, int32_t fi
 	if (b->status == NNOPT_OK)
 		b->status = made;
 	if (b->status == NNOPT_OK)
-		b->status = nnopt_model_connect(b->net, layer, (const int32_t[]){ first, second }, second < 0 ? 1 : 2, &node);
+		b->status =
+		    nnopt_model_connect(b->net, layer, (const int32_t[]){ first, second }, second < 0 ? 1 : 2, &node);
 	nnopt_layer_destroy(layer);
 	return node;
 }
@@ -79,10 +80,7 @@ static nnopt_status finish(builder *b)
 	return b->status == NNOPT_OK ? nnopt_add_linear(b->net, 10, NULL) : b->status;
 }
 
-static builder start(nnopt_model *net)
-{
-	return (builder){ .net = net, .ctx = nnopt_model_context(net) };
-}
+static builder start(nnopt_model *net) { return (builder){ .net = net, .ctx = nnopt_model_context(net) }; }
 
 static nnopt_status baseline(nnopt_model *net)
 {
@@ -122,15 +120,9 @@ static nnopt_status residual(nnopt_model *net, const int64_t *widths, int stages
 	return finish(&b);
 }
 
-static nnopt_status resnet20(nnopt_model *net)
-{
-	return residual(net, (const int64_t[]){ 16, 32, 64 }, 3, 3);
-}
+static nnopt_status resnet20(nnopt_model *net) { return residual(net, (const int64_t[]){ 16, 32, 64 }, 3, 3); }
 
-static nnopt_status resnet18(nnopt_model *net)
-{
-	return residual(net, (const int64_t[]){ 64, 128, 256, 512 }, 4, 2);
-}
+static nnopt_status resnet18(nnopt_model *net) { return residual(net, (const int64_t[]){ 64, 128, 256, 512 }, 4, 2); }
 
 /* Simonyan and Zisserman 2015, configuration A, with batch norm. */
 static nnopt_status vgg11(nnopt_model *net)
@@ -148,7 +140,8 @@ static nnopt_status mobilenet2(nnopt_model *net)
 {
 	static const struct {
 		int64_t expansion, width, count, stride;
-	} stages[] = { { 1, 16, 1, 1 }, { 6, 24, 2, 1 }, { 6, 32, 3, 2 }, { 6, 64, 4, 2 }, { 6, 96, 3, 1 }, { 6, 160, 3, 2 }, { 6, 320, 1, 1 } };
+	} stages[] = { { 1, 16, 1, 1 }, { 6, 24, 2, 1 },  { 6, 32, 3, 2 }, { 6, 64, 4, 2 },
+		       { 6, 96, 3, 1 }, { 6, 160, 3, 2 }, { 6, 320, 1, 1 } };
 	builder b = start(net);
 	int64_t channels = 32;
 	int32_t node = relu6(&b, norm(&b, conv(&b, NNOPT_INPUT_NODE, channels, 3, 1, 1)));
@@ -166,7 +159,7 @@ static nnopt_status mobilenet2(nnopt_model *net)
 }
 
 const network networks[] = {
-	{ "baseline", baseline, 64, 32 },   { "resnet20", resnet20, 128, 32 },     { "resnet18", resnet18, 128, 32 },
-	{ "vgg11_bn", vgg11, 128, 32 },     { "mobilenetv2", mobilenet2, 128, 32 },
+	{ "baseline", baseline, 64, 32 }, { "resnet20", resnet20, 128, 32 },      { "resnet18", resnet18, 128, 32 },
+	{ "vgg11_bn", vgg11, 128, 32 },   { "mobilenetv2", mobilenet2, 128, 32 },
 };
 const int network_count = sizeof networks / sizeof *networks;

@@ -1,30 +1,74 @@
-/* nnopt_bench.c - how fast this library trains and infers on this machine, one line a case.
+/* nnopt_bench.c - how fast this library and this machine are, one line a case. docs/performance.md says how to read it.
  *
- * usage: nnopt-bench [--json] [--filter TEXT] [--threads N] [--seconds S]
- * A case is warmed up, then timed in rounds of at least S / 5 seconds; the best round counts (others' work only ever adds
- * time), the slowest is printed beside it. Images per second, without loading or augmentation. */
-#include "networks.h"
+ * usage: nnopt-bench [--json] [--filter TEXT] [--threads N] [--seconds S] [--isa NAME] [--precision NAME] [--profile]
+ *                    [--pictures DIR] [--cifar10 DIR]
+ * Cases: machine/ (arithmetic peak, memory), conv/ (3x3 convolutions by pass), NETWORK/train|infer/BATCH, loader/,
+ * process/ (a fresh process: time to the first step, memory). --isa caps the instruction set. --profile adds a line an
+ * op to the networks.
+ * --pictures DIR is a folder of JPEG files (DIR/CLASS/...), --cifar10 DIR the binary version; without them the loader's
+ * cases are those from memory. */
+#include "bench.h"
 
 #include <getopt.h>
 #include <math.h>
 #include <stdatomic.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-#define TRY(call)                                                                               \
-	do {                                                                                    \
-		if ((call) != NNOPT_OK) {                                                       \
-			fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, nnopt_last_error()); \
-			exit(EXIT_FAILURE);                                                     \
-		}                                                                               \
-	} while (0)
-
-static int json;
-static const char *filter = "";
-static double seconds = 3.0;
+settings bench = {
+	.filter = "", .seconds = 3.0, .precision = NNOPT_PRECISION_F32, .precision_name = "f32", .isa_name = "best"
+};
 static atomic_long allocations;
+
+double now(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+int wanted(const char *name) { return strstr(name, bench.filter) != NULL; }
+
+int wanted_part(const char *part)
+{
+	size_t part_length = strlen(part), length = strlen(bench.filter);
+	return length == 0 || strncmp(part, bench.filter, length < part_length ? length : part_length) == 0;
+}
+
+timing measure(double (*once)(void *user), void *user)
+{
+	timing t = { .best = INFINITY };
+	(void)once(user);
+	for (int round = 0; round < 5; round++) {
+		double begun = now(), counted = 0.0, each;
+		long calls = 0;
+		do {
+			double before = now();
+			each = once(user);
+			counted += each < 0.0 ? now() - before : each;
+			calls++;
+		} while (now() - begun < bench.seconds / 5.0);
+		each = counted / (double)calls;
+		t.best = each < t.best ? each : t.best;
+		t.worst = each > t.worst ? each : t.worst;
+		t.calls += calls;
+	}
+	return t;
+}
+
+void report(const char *name, const char *unit, double best, double worst, const extra *more, int count)
+{
+	if (bench.json)
+		printf("{\"case\": \"%s\", \"precision\": \"%s\", \"unit\": \"%s\", \"best\": %.6g, \"worst\": %.6g",
+		       name, bench.precision_name, unit, best, worst);
+	else
+		printf("%-40s %12.*f %s (worst round %.*f)", name, best < 100.0 ? 2 : 0, best, unit,
+		       worst < 100.0 ? 2 : 0, worst);
+	for (int i = 0; i < count; i++)
+		printf(bench.json ? ", \"%s\": %.*f" : "  %s %.*f", more[i].name, more[i].decimals, more[i].value);
+	puts(bench.json ? "}" : "");
+	fflush(stdout);
+}
 
 static void *counting_alloc(size_t size, size_t alignment, void *user)
 {
@@ -40,137 +84,86 @@ static void counting_free(void *ptr, size_t size, void *user)
 	free(ptr);
 }
 
-static double now(void)
+long allocations_so_far(void) { return atomic_load(&allocations); }
+
+nnopt_context *open_context(void)
 {
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+	nnopt_context_options o;
+	nnopt_context *context = NULL;
+	TRY(nnopt_context_options_init(&o, sizeof o));
+	o.threads = bench.threads;
+	o.isa_cap = bench.isa;
+	o.alloc = counting_alloc;
+	o.free = counting_free;
+	TRY(nnopt_context_create(&context, &o));
+	return context;
 }
 
-typedef struct bench {
-	const network *what;
-	nnopt_model *net;
-	nnopt_plan *plan;
-	nnopt_loss *loss;
-	nnopt_optimizer *adam;
-	nnopt_tensor *images, *labels;
-} bench;
-
-static void step(bench *b, int training)
+/* The number that a name stands for; ends the program when it stands for none. */
+static int32_t choose(const char *what, const char *name, const char *const *names, const int32_t *values, int count)
 {
-	const nnopt_tensor *y = NULL;
-	nnopt_loss_result r = { .struct_size = sizeof r };
-	TRY(nnopt_plan_forward(b->plan, b->images, &y));
-	if (!training)
-		return;
-	TRY(nnopt_loss_compute(b->loss, y, b->labels, 1.0f, nnopt_plan_output_gradient(b->plan), &r));
-	TRY(nnopt_plan_backward(b->plan, 0));
-	TRY(nnopt_optimizer_step(b->adam, b->net, 1.0f, NULL));
+	for (int i = 0; i < count; i++)
+		if (strcmp(name, names[i]) == 0)
+			return values[i];
+	fprintf(stderr, "--%s %s is not known\n", what, name);
+	exit(EXIT_FAILURE);
 }
 
-static void prepare(bench *b, nnopt_context *ctx, int64_t batch, int training)
+static void read_arguments(int argc, char **argv, const char **child, int64_t *batch)
 {
-	nnopt_plan_options p;
-	const int64_t size = b->what->size;
-	TRY(nnopt_model_create(&b->net, ctx));
-	TRY(b->what->build(b->net));
-	TRY(nnopt_plan_options_init(&p, sizeof p));
-	p.batch = batch;
-	p.rank = 3;
-	p.shape[0] = 3;
-	p.shape[1] = p.shape[2] = size;
-	p.mode = training ? NNOPT_TRAINING : NNOPT_INFERENCE;
-	TRY(nnopt_plan_create(&b->plan, b->net, &p));
-	TRY(nnopt_cross_entropy_create(&b->loss, ctx, NULL));
-	TRY(nnopt_adam_create(&b->adam, ctx, NULL));
-	TRY(nnopt_tensor_create(&b->images, ctx, NNOPT_F32, 4, (const int64_t[]){ batch, 3, size, size }, NNOPT_NHWC));
-	TRY(nnopt_tensor_create(&b->labels, ctx, NNOPT_I32, 1, &batch, NNOPT_NCHW));
-	float *x = nnopt_tensor_data(b->images);
-	for (int64_t i = 0; i < nnopt_tensor_count(b->images); i++)
-		x[i] = sinf((float)(i % 10007));
-	for (int64_t i = 0; i < batch; i++)
-		((int32_t *)nnopt_tensor_data(b->labels))[i] = (int32_t)(i % 10);
-}
-
-static void finish(bench *b)
-{
-	nnopt_tensor_destroy(b->images);
-	nnopt_tensor_destroy(b->labels);
-	nnopt_optimizer_destroy(b->adam);
-	nnopt_loss_destroy(b->loss);
-	nnopt_plan_destroy(b->plan);
-	nnopt_model_destroy(b->net);
-}
-
-static void run(nnopt_context *ctx, const network *what, int64_t batch, int training)
-{
-	char name[64];
-	snprintf(name, sizeof name, "%s/%s/%lld", what->name, training ? "train" : "infer", (long long)batch);
-	if (strstr(name, filter) == NULL)
-		return;
-	bench b = { .what = what };
-	double begun = now();
-	prepare(&b, ctx, batch, training);
-	step(&b, training);
-	double first = now() - begun, best = 0.0, worst = INFINITY;
-	step(&b, training);
-	long allocated = atomic_load(&allocations), steps = 0;
-	for (int round = 0; round < 5; round++) {
-		long done = 0;
-		begun = now();
-		do {
-			step(&b, training);
-			done++;
-		} while (now() - begun < seconds / 5.0);
-		double rate = (double)(done * batch) / (now() - begun);
-		best = rate > best ? rate : best;
-		worst = rate < worst ? rate : worst;
-		steps += done;
+	static const struct option options[] = {
+		{ "json", no_argument, NULL, 'j' },          { "filter", required_argument, NULL, 'f' },
+		{ "threads", required_argument, NULL, 't' }, { "seconds", required_argument, NULL, 's' },
+		{ "isa", required_argument, NULL, 'i' },     { "precision", required_argument, NULL, 'p' },
+		{ "profile", no_argument, NULL, 'o' },       { "pictures", required_argument, NULL, 'd' },
+		{ "cifar10", required_argument, NULL, 'c' }, { "child", required_argument, NULL, 'C' },
+		{ "batch", required_argument, NULL, 'b' },   { NULL, 0, NULL, 0 }
+	};
+	static const char *const isas[] = { "best", "scalar", "avx2", "avx512", "neon" };
+	static const int32_t isa_values[] = { NNOPT_ISA_BEST, NNOPT_ISA_SCALAR, NNOPT_ISA_AVX2, NNOPT_ISA_AVX512,
+					      NNOPT_ISA_NEON };
+	static const char *const precisions[] = { "f32" };
+	static const int32_t precision_values[] = { NNOPT_PRECISION_F32 };
+	bench.program = argv[0];
+	for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
+		bench.json = bench.json || c == 'j';
+		bench.profile = bench.profile || c == 'o';
+		bench.filter = c == 'f' ? optarg : bench.filter;
+		bench.pictures = c == 'd' ? optarg : bench.pictures;
+		bench.cifar10 = c == 'c' ? optarg : bench.cifar10;
+		bench.threads = c == 't' ? atoi(optarg) : bench.threads;
+		bench.seconds = c == 's' ? atof(optarg) : bench.seconds;
+		bench.isa_name = c == 'i' ? optarg : bench.isa_name;
+		bench.isa = c == 'i' ? choose("isa", optarg, isas, isa_values, 5) : bench.isa;
+		if (c == 'p') {
+			bench.precision = (nnopt_precision)choose("precision", optarg, precisions, precision_values, 1);
+			bench.precision_name = optarg;
+		}
+		*batch = c == 'b' ? atoll(optarg) : *batch;
+		*child = c == 'C' ? optarg : *child;
+		if (c == '?')
+			exit(EXIT_FAILURE);
 	}
-	nnopt_plan_info info = { .struct_size = sizeof info };
-	TRY(nnopt_plan_get_info(b.plan, &info));
-	double per_step = (double)(atomic_load(&allocations) - allocated) / (double)steps;
-	/* Backward costs two forwards, but for the gradient of the pictures, which nobody asks for. */
-	double flops = best * 2.0 * (double)info.macs * (training ? 3.0 : 1.0) * 1e-9;
-	if (json)
-		printf("{\"case\": \"%s\", \"precision\": \"f32\", \"unit\": \"img/s\", \"best\": %.1f, \"worst\": %.1f, \"gflops\": %.1f, "
-		       "\"peak_bytes\": %llu, \"allocations_per_step\": %.3f, \"first_step_ms\": %.2f}\n",
-		       name, best, worst, flops, (unsigned long long)info.peak_bytes, per_step, first * 1e3);
-	else
-		printf("%-24s %10.1f img/s  (worst round %10.1f)  %7.1f GFLOP/s  %7.1f MiB  %.0f allocations a step  first step after %7.2f ms\n",
-		       name, best, worst, flops, (double)info.peak_bytes / 1048576.0, per_step, first * 1e3);
-	fflush(stdout);
-	finish(&b);
 }
 
 int main(int argc, char **argv)
 {
-	static const struct option options[] = { { "json", no_argument, NULL, 'j' },
-		                                 { "filter", required_argument, NULL, 'f' },
-		                                 { "threads", required_argument, NULL, 't' },
-		                                 { "seconds", required_argument, NULL, 's' },
-		                                 { NULL, 0, NULL, 0 } };
-	nnopt_context_options o;
-	nnopt_context *ctx = NULL;
-	TRY(nnopt_context_options_init(&o, sizeof o));
-	for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
-		json = json || c == 'j';
-		filter = c == 'f' ? optarg : filter;
-		o.threads = c == 't' ? atoi(optarg) : o.threads;
-		seconds = c == 's' ? atof(optarg) : seconds;
-		if (c == '?')
-			return EXIT_FAILURE;
-	}
-	o.alloc = counting_alloc;
-	o.free = counting_free;
-	TRY(nnopt_context_create(&ctx, &o));
-	if (!json)
-		printf("%s\n%d threads, %s, f32\n", nnopt_build_info(), (int)nnopt_context_threads(ctx), nnopt_isa_name(nnopt_context_isa(ctx)));
-	for (int i = 0; i < network_count; i++) {
-		run(ctx, &networks[i], networks[i].batch, 1);
-		run(ctx, &networks[i], 64, 0);
-		run(ctx, &networks[i], 1, 0);
-	}
-	nnopt_context_destroy(ctx);
+	const char *child = NULL;
+	int64_t batch = 1;
+	read_arguments(argc, argv, &child, &batch);
+	if (child != NULL)
+		return process_child(child, batch);
+	nnopt_context *context = open_context();
+	int threads = (int)nnopt_context_threads(context);
+	nnopt_isa isa = nnopt_context_isa(context);
+	if (!bench.json)
+		printf("%s\n%d threads, %s, %s\n", nnopt_build_info(), threads, nnopt_isa_name(isa),
+		       bench.precision_name);
+	machine_cases(threads);
+	conv_cases(context);
+	network_cases(context);
+	loader_cases(context);
+	process_cases();
+	nnopt_context_destroy(context);
 	return EXIT_SUCCESS;
 }
