@@ -5,6 +5,7 @@
 #define NNO_KERNEL_H
 
 #include "base/compiler.h"
+#include "kernel/norm.h"
 #include "kernel/update.h"
 
 #include <stddef.h>

@@ -59,23 +59,53 @@ static bool value_bytes(const nno_graph_value *v, int64_t batch, size_t *bytes)
 	       *bytes < SIZE_MAX / 4;
 }
 
-/* An op runs in place when nobody else needs what it overwrites, forward and backward. */
+/* Forward in place: nobody else reads what is overwritten, and backward wants neither. */
+static void share_value(nno_graph *g, const nno_graph_op *node)
+{
+	const nno_graph_value *src = &g->values[node->inputs[0]];
+	if (!node->op.cls->inplace || node->inputs[0] == 0 || src->consumers != 1)
+		return;
+	const nno_graph_op *producer = &g->ops[src->producer];
+	bool kept = (node->in_backward && nno_op_needs_src(&node->op, 0)) ||
+		    (producer->in_backward && nno_op_needs_dst(&producer->op));
+	if (!kept)
+		g->values[node->output].storage = src->storage;
+}
+
+/* Whether input k's gradient is first written by this op, and by it for this input alone. */
+static bool writes_first(const nno_graph *g, int index, int k)
+{
+	int value = g->ops[index].inputs[k];
+	for (int i = index; i < g->n_ops; i++) {
+		const nno_graph_op *reader = &g->ops[i];
+		for (int n = 0; !reader->removed && n < reader->op.n_in; n++)
+			if (reader->inputs[n] == value && reader->in_backward && reader->op.wants_dsrc[n] &&
+			    (i != index || n != k))
+				return false;
+	}
+	return true;
+}
+
+/* Backward in place: one input's gradient takes the place of the result's, which nobody reads any more. The last that
+ * may: of a normalisation with a skip the skip, whose gradient is the result's but for the mask. */
+static void share_gradient(nno_graph *g, int index)
+{
+	const nno_graph_op *node = &g->ops[index];
+	for (int k = node->op.n_in - 1; k >= 0 && node->in_backward; k--)
+		if ((node->op.cls->gradient_inplace >> k & 1u) && node->inputs[k] != 0 && node->op.wants_dsrc[k] &&
+		    writes_first(g, index, k)) {
+			g->values[node->output].gradient_storage = g->values[node->inputs[k]].gradient_storage;
+			return;
+		}
+}
+
 static void share_in_place(nno_graph *g)
 {
 	for (int i = 0; i < g->n_ops; i++) {
-		nno_graph_op *node = &g->ops[i];
-		if (node->removed || !node->op.cls->inplace || node->inputs[0] == 0)
+		if (g->ops[i].removed)
 			continue;
-		nno_graph_value *src = &g->values[node->inputs[0]];
-		const nno_graph_op *producer = &g->ops[src->producer];
-		if (src->consumers != 1)
-			continue;
-		bool kept = (node->in_backward && nno_op_needs_src(&node->op)) ||
-			    (producer->in_backward && nno_op_needs_dst(&producer->op));
-		if (!kept)
-			g->values[node->output].storage = src->storage;
-		if (node->in_backward && src->wants_gradient)
-			g->values[node->output].gradient_storage = src->gradient_storage;
+		share_value(g, &g->ops[i]);
+		share_gradient(g, i);
 	}
 }
 
@@ -108,7 +138,7 @@ static void find_spans(const nno_graph *g, span *value, span *gradient, bool inp
 		for (int k = 0; k < node->op.n_in; k++) {
 			span *in = &value[g->values[node->inputs[k]].storage];
 			widen(in, i);
-			if (node->in_backward && nno_op_needs_src(&node->op))
+			if (node->in_backward && nno_op_needs_src(&node->op, k))
 				widen(in, 2 * n - i);
 			if (node->in_backward && node->op.wants_dsrc[k])
 				widen(&gradient[g->values[node->inputs[k]].gradient_storage], 2 * n - i);

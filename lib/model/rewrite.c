@@ -36,29 +36,85 @@ static bool drop_identity(nno_graph *g, nno_graph_op *node)
 	return true;
 }
 
-/* A ReLU that alone reads a convolution's or linear layer's result becomes that op's epilogue. */
-static bool fuse_relu(nno_graph *g, nno_graph_op *node)
+/* Notes for the summary that `what` is done by this op too. */
+static void note_fused(nno_graph_op *node, const char *what)
 {
-	if (node->op.cls != &nno_op_relu || node->inputs[0] == 0)
+	size_t length = strlen(node->fused);
+	snprintf(node->fused + length, sizeof node->fused - length, "+%s", what);
+}
+
+/* The op whose result only input k of `node` reads; NULL for the network's input and for results that others read. */
+static nno_graph_op *only_source(const nno_graph *g, const nno_graph_op *node, int k)
+{
+	const nno_graph_value *value = &g->values[node->inputs[k]];
+	return value->producer >= 0 && value->consumers == 1 ? &g->ops[value->producer] : NULL;
+}
+
+/* The normalisation, not yet anything more, whose result only input k of `node` reads. */
+static nno_graph_op *plain_norm(const nno_graph *g, const nno_graph_op *node, int k)
+{
+	nno_graph_op *source = only_source(g, node, k);
+	return source != NULL && source->op.cls == &nno_op_batch_norm && source->op.n_in == 1 ? source : NULL;
+}
+
+/* A sum of two of which one is a normalisation's result becomes that normalisation with a second input, the skip. It
+ * stands where the sum stood: the skip may be computed after the normalisation's own input. Of two normalisations the
+ * later one takes part, which finds its input fresh. */
+static bool fuse_sum(nno_graph *g, nno_graph_op *node)
+{
+	if (node->op.cls != &nno_op_add || node->op.n_in != 2)
 		return false;
-	nno_graph_value *value = &g->values[node->inputs[0]];
-	nno_graph_op *source = &g->ops[value->producer];
-	nno_activation *activation = NULL;
-	if (source->op.cls == &nno_op_conv)
-		activation = &((nno_conv_attr *)source->op.attr)->activation;
-	else if (source->op.cls == &nno_op_linear)
-		activation = &((nno_linear_attr *)source->op.attr)->activation;
-	if (activation == NULL || *activation != NNO_ACT_NONE || value->consumers != 1)
+	nno_graph_op *first = plain_norm(g, node, 0), *second = plain_norm(g, node, 1);
+	if (first == NULL && second == NULL)
 		return false;
-	*activation = NNO_ACT_RELU;
-	snprintf(source->fused, sizeof source->fused, "+relu");
+	int skip = first == NULL || (second != NULL && second > first) ? 0 : 1;
+	nno_graph_op *norm = skip == 0 ? second : first;
+	nno_graph_op fused = *norm;
+	fused.op.n_in = 2;
+	fused.op.in[1] = node->op.in[skip];
+	fused.op.wants_dsrc[1] = node->op.wants_dsrc[skip];
+	fused.inputs[1] = node->inputs[skip];
+	fused.output = node->output;
+	fused.in_backward = norm->in_backward || node->in_backward;
+	note_fused(&fused, "add");
+	/* The sum's op is freed in the place of the normalisation's. */
+	norm->op = node->op;
+	norm->removed = true;
+	g->values[norm->output].consumers = 0;
+	*node = fused;
+	return true;
+}
+
+static nno_activation *activation_of(const nno_op *op)
+{
+	if (op->cls == &nno_op_conv)
+		return &((nno_conv_attr *)op->attr)->activation;
+	if (op->cls == &nno_op_linear)
+		return &((nno_linear_attr *)op->attr)->activation;
+	if (op->cls == &nno_op_batch_norm)
+		return &((nno_norm_attr *)op->attr)->activation;
+	return NULL;
+}
+
+/* A ReLU that alone reads the result of a convolution, linear layer or normalisation becomes that op's epilogue; a
+ * ReLU6 that of a normalisation. */
+static bool fuse_activation(nno_graph *g, nno_graph_op *node)
+{
+	bool relu = node->op.cls == &nno_op_relu, relu6 = node->op.cls == &nno_op_relu6;
+	nno_graph_op *source = relu || relu6 ? only_source(g, node, 0) : NULL;
+	nno_activation *activation = source != NULL ? activation_of(&source->op) : NULL;
+	if (activation == NULL || *activation != NNO_ACT_NONE || (relu6 && source->op.cls != &nno_op_batch_norm))
+		return false;
+	*activation = relu ? NNO_ACT_RELU : NNO_ACT_RELU6;
+	note_fused(source, node->op.cls->name);
 	bypass(g, node);
 	return true;
 }
 
 static bool (*const rewrites[])(nno_graph *g, nno_graph_op *node) = {
 	drop_identity,
-	fuse_relu,
+	fuse_sum,
+	fuse_activation,
 };
 
 void nno_graph_rewrite(nno_graph *g)

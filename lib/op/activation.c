@@ -136,13 +136,17 @@ static void softmax_backward(const nno_op *op, nno_run *run)
 
 #define COMMON \
 	.attr_size = sizeof(nno_act_attr), .can_add = true, .book = book, .forward = forward, .backward = backward
-const nno_op_class nno_op_relu = { .name = "relu", COMMON, .needs_dst = true, .inplace = true };
+const nno_op_class nno_op_relu = { .name = "relu", COMMON, .needs_dst = true, .inplace = true, .gradient_inplace = 1 };
 const nno_op_class nno_op_leaky_relu = { .name = "leaky_relu", COMMON, .needs_src = true };
-const nno_op_class nno_op_relu6 = { .name = "relu6", COMMON, .needs_dst = true, .inplace = true };
+const nno_op_class nno_op_relu6 = {
+	.name = "relu6", COMMON, .needs_dst = true, .inplace = true, .gradient_inplace = 1
+};
 const nno_op_class nno_op_gelu = { .name = "gelu", COMMON, .needs_src = true };
 const nno_op_class nno_op_silu = { .name = "silu", COMMON, .needs_src = true };
-const nno_op_class nno_op_sigmoid = { .name = "sigmoid", COMMON, .needs_dst = true, .inplace = true };
-const nno_op_class nno_op_tanh = { .name = "tanh", COMMON, .needs_dst = true, .inplace = true };
+const nno_op_class nno_op_sigmoid = {
+	.name = "sigmoid", COMMON, .needs_dst = true, .inplace = true, .gradient_inplace = 1
+};
+const nno_op_class nno_op_tanh = { .name = "tanh", COMMON, .needs_dst = true, .inplace = true, .gradient_inplace = 1 };
 const nno_op_class nno_op_softmax = {
 	.name = "softmax",
 	.attr_size = sizeof(nno_act_attr),

@@ -65,6 +65,7 @@ const nno_op_class nno_op_dropout = {
 	.name = "dropout",
 	.attr_size = sizeof(nno_dropout_attr),
 	.inplace = true,
+	.gradient_inplace = 1,
 	.book = book,
 	.forward = forward,
 	.backward = backward,

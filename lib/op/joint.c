@@ -75,7 +75,7 @@ static void add_back_image(void *user, int64_t i, int slot)
 	int64_t n = nno_shape_count(j->op->out);
 	const float *ddst = j->run->ddst + i * n;
 	for (int k = 0; k < j->op->n_in; k++) {
-		if (j->run->dsrc[k] == NULL)
+		if (j->run->dsrc[k] == NULL || j->run->dsrc[k] == j->run->ddst)
 			continue;
 		if (j->run->dsrc_add[k])
 			j->run->kernels->accumulate_f32(j->run->dsrc[k] + i * n, ddst, n);
@@ -145,7 +145,13 @@ const nno_op_class nno_op_flatten = {
 	.name = "flatten", .can_add = true, .book = book, .forward = flatten_forward, .backward = flatten_backward
 };
 const nno_op_class nno_op_add = {
-	.name = "add", .can_add = true, .book = book, .forward = add_forward, .backward = add_backward
+	.name = "add",
+	.inplace = true,
+	.gradient_inplace = (1u << NNO_OP_MAX_INPUTS) - 1,
+	.can_add = true,
+	.book = book,
+	.forward = add_forward,
+	.backward = add_backward,
 };
 const nno_op_class nno_op_concat = {
 	.name = "concat", .can_add = true, .book = book, .forward = concat_forward, .backward = concat_backward

@@ -1,43 +1,51 @@
-/* norm.c - batch normalisation. Sums run over fixed chunks of pixels, in double, and are combined in order. */
+/* norm.c - batch normalisation with what may follow it in the same pass: y = act((x - mean) scale + shift + skip), the
+ * skip being a second input. Sums run over fixed chunks of pixels in float, about a shift near each chunk's mean, and
+ * are combined in double. The gradient's mask is computed anew from x, or read off y where there is a skip. */
 #include "op/op.h"
 
 #include "base/size.h"
 
 #include <math.h>
-#include <string.h>
 
-#define PIXELS 512 /* of a chunk */
+#define CHUNK 32768  /* elements of a chunk of pixels: its pieces of all arrays stay in the second cache */
+#define CHANNELS 128 /* whose chunks one task combines */
 
 typedef struct norm_job {
 	const nno_op *op;
 	nno_run *run;
-	int64_t pixels, chunks, c;
-	const float *mean, *rstd;   /* of this step */
-	double *partial;            /* chunks x 2 x c */
-	const float *scale, *shift; /* forward: y = x scale + shift */
-	const float *a, *b, *d;     /* backward: dx = a dy + b x + d */
-	float *factors;             /* where the plan of these lies: 3 c */
+	int64_t pixels, chunk, chunks, c;
+	float *mean, *rstd; /* of this step */
+	nno_norm norm;
+	nno_norm_slope slope;
+	float *factors; /* c each: scale, shift, and a, b, d of the slope */
+	float *partial; /* chunks x 3 x c: shift, sum, square; or chunks x 2 x c: sum, product */
+	int64_t summed; /* of the chunks: none where no gradient wants their sums */
+	float *dskip;
 } norm_job;
+
+enum { FACTORS = 7 };
+
+static int64_t chunk_of(int64_t channels) { return nno_i64_max(1, CHUNK / channels); }
 
 static bool book(nno_op *op, int slots)
 {
 	(void)slots;
-	size_t c = (size_t)op->out.c, pixels, chunks, doubles;
+	size_t c = (size_t)op->out.c, pixels, bytes;
 	if (!nno_size_mul((size_t)(op->out.h * op->out.w), (size_t)op->batch, &pixels))
 		return false;
-	chunks = pixels / PIXELS + 1;
-	if (!nno_size_mul(chunks * 2, c, &doubles) || !nno_size_mul(doubles, sizeof(double), &doubles))
+	size_t chunks = pixels / (size_t)chunk_of(op->out.c) + 1;
+	if (!nno_size_mul(chunks, 3 * c * sizeof(float), &bytes) ||
+	    !nno_size_add(bytes, FACTORS * c * sizeof(float), &bytes))
 		return false;
 	op->saved_bytes = op->training ? 2 * c * sizeof(float) : 0;
-	op->forward_workspace = op->backward_workspace =
-	    doubles + nno_size_round_up(5 * c * sizeof(float), NNO_ALIGNMENT);
+	op->forward_workspace = op->backward_workspace = bytes;
 	op->macs = 0;
 	return true;
 }
 
 static int64_t chunk_pixels(const norm_job *j, int64_t index)
 {
-	return nno_i64_min(PIXELS, j->pixels - index * PIXELS);
+	return nno_i64_min(j->chunk, j->pixels - index * j->chunk);
 }
 
 /* Where the k-th of scale, bias, running mean and variance lies among the parameters given; -1 when absent. */
@@ -53,107 +61,130 @@ static int param_at(const nno_norm_attr *a, int which)
 
 static norm_job start_job(const nno_op *op, nno_run *run)
 {
+	const nno_norm_attr *a = op->attr;
 	norm_job j = { .op = op, .run = run, .pixels = run->n * op->out.h * op->out.w, .c = op->out.c };
-	j.chunks = nno_i64_ceil_div(j.pixels, PIXELS);
+	j.chunk = chunk_of(j.c);
+	j.chunks = nno_i64_ceil_div(j.pixels, j.chunk);
 	j.factors = run->workspace;
-	j.partial = (double *)(void *)((char *)run->workspace +
-				       nno_size_round_up((size_t)(5 * j.c) * sizeof(float), NNO_ALIGNMENT));
+	j.partial = j.factors + FACTORS * j.c;
+	j.mean = run->saved != NULL ? run->saved : j.factors + 5 * j.c;
+	j.rstd = j.mean + j.c;
+	j.norm = (nno_norm){ .mean = j.mean, .scale = j.factors, .shift = j.factors + j.c };
+	j.norm.clamped = a->activation != NNO_ACT_NONE;
+	j.norm.low = j.norm.clamped ? 0.0f : -INFINITY;
+	j.norm.high = a->activation == NNO_ACT_RELU6 ? 6.0f : INFINITY;
 	return j;
+}
+
+/* Forward and backward compute these alike, so that both see the same values. */
+static void find_factors(norm_job *j)
+{
+	const nno_norm_attr *a = j->op->attr;
+	float *scale = j->factors, *shift = scale + j->c;
+	const float *gamma = a->scale ? j->run->param[param_at(a, 0)] : NULL,
+		    *beta = a->bias ? j->run->param[param_at(a, 1)] : NULL;
+	for (int64_t c = 0; c < j->c; c++) {
+		scale[c] = j->rstd[c] * (gamma != NULL ? gamma[c] : 1.0f);
+		shift[c] = beta != NULL ? beta[c] : 0.0f;
+	}
 }
 
 static void moments_chunk(void *user, int64_t index, int slot)
 {
 	(void)slot;
 	const norm_job *j = user;
-	double *sum = j->partial + index * 2 * j->c, *square = sum + j->c;
-	memset(sum, 0, (size_t)(2 * j->c) * sizeof(double));
-	j->run->kernels->moments_f32(sum, square, j->run->src[0] + index * PIXELS * j->c, chunk_pixels(j, index), j->c);
+	float *shift = j->partial + index * 3 * j->c;
+	j->run->kernels->norm_moments_f32(shift, shift + j->c, shift + 2 * j->c,
+					  j->run->src[0] + index * j->chunk * j->c, chunk_pixels(j, index), j->c);
 }
 
-static void affine_chunk(void *user, int64_t index, int slot)
+static void set_statistics(const norm_job *j, int64_t c, double mean, double squares)
+{
+	const nno_norm_attr *a = j->op->attr;
+	float *running_mean = j->run->param[param_at(a, 2)], *running_var = j->run->param[param_at(a, 3)];
+	double m = (double)j->pixels, f = (double)a->momentum, variance = squares / m;
+	variance = variance > 0.0 || isnan(variance) ? variance : 0.0;
+	j->mean[c] = (float)mean;
+	j->rstd[c] = (float)(1.0 / sqrt(variance + (double)a->epsilon));
+	double unbiased = m > 1.0 ? variance * m / (m - 1.0) : variance;
+	running_mean[c] = (float)((1.0 - f) * (double)running_mean[c] + f * mean);
+	running_var[c] = (float)((1.0 - f) * (double)running_var[c] + f * unbiased);
+}
+
+/* The mean of the chunks' means, then the squares about it: a chunk's own, and those of its mean. Chan et al. 1983. */
+static void combine_moments(void *user, int64_t index, int slot)
 {
 	(void)slot;
 	const norm_job *j = user;
-	int64_t at = index * PIXELS * j->c;
-	j->run->kernels->affine_f32(j->run->dst + at, j->run->src[0] + at, j->scale, j->shift, chunk_pixels(j, index),
-				    j->c);
-}
-
-static void batch_statistics(const norm_job *j, float *mean, float *rstd)
-{
-	const nno_norm_attr *a = j->op->attr;
-	nno_run *run = j->run;
-	nno_parallel_for(run->pool, j->chunks, moments_chunk, (void *)(uintptr_t)j);
-	float *running_mean = run->param[param_at(a, 2)], *running_var = run->param[param_at(a, 3)];
-	double m = (double)j->pixels;
-	for (int64_t c = 0; c < j->c; c++) {
-		double sum = 0.0, square = 0.0;
-		for (int64_t k = 0; k < j->chunks; k++) {
-			sum += j->partial[k * 2 * j->c + c];
-			square += j->partial[(k * 2 + 1) * j->c + c];
-		}
-		double average = sum / m, variance = square / m - average * average;
-		variance = variance > 0.0 || isnan(variance) ? variance : 0.0;
-		mean[c] = (float)average;
-		rstd[c] = (float)(1.0 / sqrt(variance + (double)a->epsilon));
-		double unbiased = m > 1.0 ? variance * m / (m - 1.0) : variance;
-		double f = (double)a->momentum;
-		running_mean[c] = (float)((1.0 - f) * (double)running_mean[c] + f * average);
-		running_var[c] = (float)((1.0 - f) * (double)running_var[c] + f * unbiased);
+	int64_t from = index * CHANNELS, n = nno_i64_min(CHANNELS, j->c - from);
+	double mean[CHANNELS] = { 0 }, squares[CHANNELS] = { 0 };
+	for (int64_t k = 0; k < j->chunks; k++) {
+		const float *shift = j->partial + k * 3 * j->c + from, *sum = shift + j->c;
+		double m = (double)chunk_pixels(j, k);
+		for (int64_t c = 0; c < n; c++)
+			mean[c] += m * (double)shift[c] + (double)sum[c];
 	}
+	for (int64_t c = 0; c < n; c++)
+		mean[c] /= (double)j->pixels;
+	for (int64_t k = 0; k < j->chunks; k++) {
+		const float *shift = j->partial + k * 3 * j->c + from, *sum = shift + j->c, *square = sum + j->c;
+		double m = (double)chunk_pixels(j, k), part = 1.0 / m;
+		for (int64_t c = 0; c < n; c++) {
+			double s = (double)sum[c], away = (double)shift[c] + s * part - mean[c];
+			squares[c] += (double)square[c] - s * s * part + m * away * away;
+		}
+	}
+	for (int64_t c = 0; c < n; c++)
+		set_statistics(j, from + c, mean[c], squares[c]);
 }
 
-static void running_statistics(const norm_job *j, float *mean, float *rstd)
+static void running_statistics(const norm_job *j)
 {
 	const nno_norm_attr *a = j->op->attr;
 	const float *running_mean = j->run->param[param_at(a, 2)], *running_var = j->run->param[param_at(a, 3)];
 	for (int64_t c = 0; c < j->c; c++) {
-		mean[c] = running_mean[c];
-		rstd[c] = (float)(1.0 / sqrt((double)running_var[c] + (double)a->epsilon));
+		j->mean[c] = running_mean[c];
+		j->rstd[c] = (float)(1.0 / sqrt((double)running_var[c] + (double)a->epsilon));
 	}
+}
+
+static void value_chunk(void *user, int64_t index, int slot)
+{
+	(void)slot;
+	const norm_job *j = user;
+	int64_t at = index * j->chunk * j->c;
+	const float *skip = j->op->n_in == 2 ? j->run->src[1] + at : NULL;
+	j->run->kernels->norm_f32(j->run->dst + at, j->run->src[0] + at, skip, &j->norm, chunk_pixels(j, index), j->c);
 }
 
 static void forward(const nno_op *op, nno_run *run)
 {
 	const nno_norm_attr *a = op->attr;
 	norm_job j = start_job(op, run);
-	float *mean = run->saved != NULL ? run->saved : j.factors + 3 * j.c;
-	float *rstd = mean + j.c;
-	if (run->training && !a->frozen)
-		batch_statistics(&j, mean, rstd);
-	else
-		running_statistics(&j, mean, rstd);
-	float *scale = j.factors, *shift = j.factors + j.c;
-	const float *gamma = a->scale ? run->param[param_at(a, 0)] : NULL,
-		    *beta = a->bias ? run->param[param_at(a, 1)] : NULL;
-	for (int64_t c = 0; c < j.c; c++) {
-		scale[c] = rstd[c] * (gamma != NULL ? gamma[c] : 1.0f);
-		shift[c] = (beta != NULL ? beta[c] : 0.0f) - mean[c] * scale[c];
+	if (run->training && !a->frozen) {
+		nno_parallel_for(run->pool, j.chunks, moments_chunk, &j);
+		nno_parallel_for(run->pool, nno_i64_ceil_div(j.c, CHANNELS), combine_moments, &j);
+	} else {
+		running_statistics(&j);
 	}
-	j.scale = scale;
-	j.shift = shift;
-	nno_parallel_for(run->pool, j.chunks, affine_chunk, &j);
+	find_factors(&j);
+	nno_parallel_for(run->pool, j.chunks, value_chunk, &j);
 }
 
-/* Sums of dy and of dy (x - mean). */
-static void products_chunk(void *user, int64_t index, int slot)
+/* The result, where the gradient's mask cannot be had from x alone. */
+static const float *mask_source(const norm_job *j, int64_t at)
+{
+	return j->norm.clamped && j->op->n_in == 2 ? j->run->dst + at : NULL;
+}
+
+static void sums_chunk(void *user, int64_t index, int slot)
 {
 	(void)slot;
 	const norm_job *j = user;
-	double *sum = j->partial + index * 2 * j->c, *product = sum + j->c;
-	int64_t at = index * PIXELS * j->c;
-	memset(sum, 0, (size_t)(2 * j->c) * sizeof(double));
-	j->run->kernels->products_f32(sum, product, j->run->ddst + at, j->run->src[0] + at, j->mean,
-				      chunk_pixels(j, index), j->c);
-}
-
-static void gradient_chunk(void *user, int64_t index, int slot)
-{
-	(void)slot;
-	const norm_job *j = user;
-	int64_t at = index * PIXELS * j->c;
-	j->run->kernels->norm_gradient_f32(j->run->dsrc[0] + at, j->run->ddst + at, j->run->src[0] + at, j->a, j->b,
-					   j->d, chunk_pixels(j, index), j->c, j->run->dsrc_add[0]);
+	float *sum = j->partial + index * 2 * j->c;
+	int64_t at = index * j->chunk * j->c;
+	j->run->kernels->norm_sums_f32(sum, sum + j->c, j->run->ddst + at, j->run->src[0] + at, mask_source(j, at),
+				       &j->norm, chunk_pixels(j, index), j->c);
 }
 
 static void store(float *dst, int64_t c, double value, bool add)
@@ -162,37 +193,62 @@ static void store(float *dst, int64_t c, double value, bool add)
 		dst[c] = (float)(add ? (double)dst[c] + value : value);
 }
 
+/* dx = scale (dy - mean(dy) - (x - mean) rstd^2 mean(dy (x - mean))); fixed statistics leave only the first part. */
+static void set_slope(const norm_job *j, int64_t c, double sum, double product)
+{
+	const nno_norm_attr *a = j->op->attr;
+	double scale = (double)j->norm.scale[c], rstd = (double)j->rstd[c], m = (double)j->pixels;
+	float *fa = j->factors + 2 * j->c, *fb = fa + j->c, *fd = fb + j->c;
+	fa[c] = (float)scale;
+	fb[c] = a->frozen ? 0.0f : (float)(-scale * rstd * rstd * product / m);
+	fd[c] = a->frozen ? 0.0f : (float)(-scale * sum / m);
+	if (a->scale)
+		store(j->run->dparam[param_at(a, 0)], c, product * rstd, j->run->dparam_add);
+	if (a->bias)
+		store(j->run->dparam[param_at(a, 1)], c, sum, j->run->dparam_add);
+}
+
+static void combine_sums(void *user, int64_t index, int slot)
+{
+	(void)slot;
+	const norm_job *j = user;
+	int64_t from = index * CHANNELS, n = nno_i64_min(CHANNELS, j->c - from);
+	double sum[CHANNELS] = { 0 }, product[CHANNELS] = { 0 };
+	for (int64_t k = 0; k < j->summed; k++) {
+		const float *s = j->partial + k * 2 * j->c + from, *p = s + j->c;
+		for (int64_t c = 0; c < n; c++) {
+			sum[c] += (double)s[c];
+			product[c] += (double)p[c];
+		}
+	}
+	for (int64_t c = 0; c < n; c++)
+		set_slope(j, from + c, sum[c], product[c]);
+}
+
+static void gradient_chunk(void *user, int64_t index, int slot)
+{
+	(void)slot;
+	const norm_job *j = user;
+	nno_run *run = j->run;
+	int64_t at = index * j->chunk * j->c;
+	int flags = (run->dsrc_add[0] ? NNO_NORM_ADD_DX : 0) | (run->dsrc_add[1] ? NNO_NORM_ADD_DSKIP : 0);
+	run->kernels->norm_gradient_f32(run->dsrc[0] == NULL ? NULL : run->dsrc[0] + at,
+					j->dskip == NULL ? NULL : j->dskip + at, run->ddst + at, run->src[0] + at,
+					mask_source(j, at), &j->norm, &j->slope, chunk_pixels(j, index), j->c, flags);
+}
+
 static void backward(const nno_op *op, nno_run *run)
 {
 	const nno_norm_attr *a = op->attr;
 	norm_job j = start_job(op, run);
-	j.mean = run->saved;
-	j.rstd = j.mean + j.c;
-	nno_parallel_for(run->pool, j.chunks, products_chunk, &j);
-	float *fa = j.factors, *fb = fa + j.c, *fd = fb + j.c;
-	float *dgamma = a->scale ? run->dparam[param_at(a, 0)] : NULL,
-	      *dbeta = a->bias ? run->dparam[param_at(a, 1)] : NULL;
-	double m = (double)j.pixels;
-	for (int64_t c = 0; c < j.c; c++) {
-		double sum = 0.0, product = 0.0, rstd = (double)j.rstd[c], mean = (double)j.mean[c];
-		for (int64_t k = 0; k < j.chunks; k++) {
-			sum += j.partial[k * 2 * j.c + c];
-			product += j.partial[(k * 2 + 1) * j.c + c];
-		}
-		store(dgamma, c, product * rstd, run->dparam_add);
-		store(dbeta, c, sum, run->dparam_add);
-		double scale = rstd * (a->scale ? (double)run->param[0][c] : 1.0);
-		/* dx = scale (dy - mean(dy) - (x - mean) rstd^2 mean(dy (x - mean))); fixed statistics leave only the
-		 * first part. */
-		double slope = a->frozen ? 0.0 : -scale * rstd * rstd * product / m;
-		fa[c] = (float)scale;
-		fb[c] = (float)slope;
-		fd[c] = a->frozen ? 0.0f : (float)(-scale * sum / m - slope * mean);
-	}
-	j.a = fa;
-	j.b = fb;
-	j.d = fd;
-	if (run->dsrc[0] != NULL)
+	j.slope = (nno_norm_slope){ j.factors + 2 * j.c, j.factors + 3 * j.c, j.factors + 4 * j.c };
+	/* Where the skip's gradient takes the place of the result's and nothing is masked, it is there already. */
+	j.dskip = op->n_in == 2 && (j.norm.clamped || run->dsrc[1] != run->ddst) ? run->dsrc[1] : NULL;
+	j.summed = op->wants_dparam || (run->dsrc[0] != NULL && !a->frozen) ? j.chunks : 0;
+	find_factors(&j);
+	nno_parallel_for(run->pool, j.summed, sums_chunk, &j);
+	nno_parallel_for(run->pool, nno_i64_ceil_div(j.c, CHANNELS), combine_sums, &j);
+	if (run->dsrc[0] != NULL || j.dskip != NULL)
 		nno_parallel_for(run->pool, j.chunks, gradient_chunk, &j);
 }
 
@@ -200,6 +256,8 @@ const nno_op_class nno_op_batch_norm = {
 	.name = "batch_norm",
 	.attr_size = sizeof(nno_norm_attr),
 	.needs_src = true,
+	.inplace = true,
+	.gradient_inplace = 3,
 	.can_add = true,
 	.book = book,
 	.forward = forward,

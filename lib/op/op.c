@@ -3,18 +3,25 @@
 
 #include "op/parallel.h"
 
-static nno_activation fused_activation(const nno_op *op)
+/* The activation whose gradient is read off the result. */
+static nno_activation masked_activation(const nno_op *op)
 {
 	if (op->cls == &nno_op_conv || op->cls == &nno_op_conv_winograd)
 		return ((const nno_conv_attr *)op->attr)->activation;
 	if (op->cls == &nno_op_linear)
 		return ((const nno_linear_attr *)op->attr)->activation;
+	/* Without a skip the mask is had from the source. */
+	if (op->cls == &nno_op_batch_norm && op->n_in == 2)
+		return ((const nno_norm_attr *)op->attr)->activation;
 	return NNO_ACT_NONE;
 }
 
-bool nno_op_needs_src(const nno_op *op) { return op->cls->needs_src; }
+bool nno_op_needs_src(const nno_op *op, int input)
+{
+	return op->cls->needs_src && !(op->cls == &nno_op_batch_norm && input == 1);
+}
 
-bool nno_op_needs_dst(const nno_op *op) { return op->cls->needs_dst || fused_activation(op) != NNO_ACT_NONE; }
+bool nno_op_needs_dst(const nno_op *op) { return op->cls->needs_dst || masked_activation(op) != NNO_ACT_NONE; }
 
 typedef struct mask_job {
 	const nno_kernels *kernels;

@@ -52,9 +52,10 @@ typedef struct nno_op_class {
 	/* Which of its own values backward() reads: the plan keeps them alive for it. */
 	bool needs_src;
 	bool needs_dst;
-	bool inplace;  /* forward may run with dst == src[0], backward with dsrc[0] == ddst */
-	bool can_add;  /* backward honours dsrc_add */
-	bool identity; /* dst is always equal to src[0] in memory: the plan may alias and skip it */
+	bool inplace;              /* forward may run with dst == src[0] */
+	bool can_add;              /* backward honours dsrc_add */
+	unsigned gradient_inplace; /* bit k: backward may run with dsrc[k] == ddst, for one k and not adding to it */
+	bool identity;             /* dst is always equal to src[0] in memory: the plan may alias and skip it */
 	/* Fills saved_bytes, forward_workspace, backward_workspace, macs, for op->batch samples and `slots` thread
 	 * slots. op->training, in, out, attr are final. False: a size overflows. */
 	bool (*book)(nno_op *op, int slots);
@@ -82,14 +83,14 @@ struct nno_op {
 };
 
 /* Activation functions that other ops can apply to their result. */
-typedef enum nno_activation { NNO_ACT_NONE = 0, NNO_ACT_RELU = 1 } nno_activation;
+typedef enum nno_activation { NNO_ACT_NONE = 0, NNO_ACT_RELU = 1, NNO_ACT_RELU6 = 2 } nno_activation;
 
 /* --- attributes, one struct a class --- */
 
 typedef struct nno_conv_attr {
 	int64_t kernel_h, kernel_w, stride_h, stride_w, pad_h, pad_w, dilation_h, dilation_w, groups;
 	bool bias;
-	nno_activation activation; /* fused: dst = act(conv + bias); then needs_dst */
+	nno_activation activation; /* fused, ReLU only: dst = act(conv + bias); then needs_dst */
 } nno_conv_attr;                   /* param: weight (kh, kw, C/groups, O), bias (O) */
 
 typedef struct nno_linear_attr {
@@ -106,8 +107,9 @@ typedef struct nno_pool_attr {
 typedef struct nno_norm_attr {
 	float momentum, epsilon;
 	bool scale, bias;
-	bool frozen; /* use running statistics in training too, and leave them alone */
-} nno_norm_attr;     /* param: [scale], [bias], running_mean, running_var, in this order, absent ones left out */
+	bool frozen;               /* use running statistics in training too, and leave them alone */
+	nno_activation activation; /* fused: dst = act(norm + skip), the skip being src[1] where n_in is 2 */
+} nno_norm_attr; /* param: [scale], [bias], running_mean, running_var, in this order, absent ones left out */
 
 typedef struct nno_act_attr {
 	float slope;    /* leaky ReLU */
@@ -142,8 +144,8 @@ extern const nno_op_class nno_op_own; /* the caller's functions, op/own.c */
 /* Whether a convolution can, and for this batch should, run as nno_op_conv_winograd. */
 bool nno_winograd_pays(const nno_op *op, int64_t batch);
 
-/* Whether this node's backward reads src / dst: the class's flags, narrowed by attributes. */
-bool nno_op_needs_src(const nno_op *op);
+/* Whether this node's backward reads src[input] / dst: the class's flags, narrowed by attributes. */
+bool nno_op_needs_src(const nno_op *op, int input);
 bool nno_op_needs_dst(const nno_op *op);
 
 #endif

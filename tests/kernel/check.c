@@ -353,31 +353,58 @@ static void check_max_update_f32(frame *f)
 	}
 }
 
-static void check_moments_f32(frame *f)
+enum { NORM_ROWS = 11 }; /* more than are done at a time, and some left */
+
+static void check_norm_moments_f32(frame *f)
 {
-	double *sum = doubles_out(f, f->n);
-	f->k->moments_f32(sum, doubles_out(f, f->n), in(f, 4 * f->n, 1), 4, f->n);
+	float *x = in(f, NORM_ROWS * f->n, 1);
+	for (int64_t rows = 2; rows <= NORM_ROWS; rows += 9) {
+		float *shift = out(f, f->n), *sum = out(f, f->n);
+		f->k->norm_moments_f32(shift, sum, out(f, f->n), x, rows, f->n);
+	}
 }
 
-static void check_products_f32(frame *f)
+static nno_norm norm_of(frame *f, int clamped)
 {
-	double *sum = doubles_out(f, f->n), *product = doubles_out(f, f->n);
-	float *dy = in(f, 4 * f->n, 1), *x = in(f, 4 * f->n, 1);
-	f->k->products_f32(sum, product, dy, x, in(f, f->n, 1), 4, f->n);
+	float *mean = in(f, f->n, 1), *scale = in(f, f->n, 1), *shift = in(f, f->n, 1);
+	return (nno_norm){ mean, scale, shift, clamped ? 0.0f : -INFINITY, clamped ? 2.0f : INFINITY, clamped };
 }
 
-static void check_affine_f32(frame *f)
+static void check_norm_f32(frame *f)
 {
-	float *x = in(f, 3 * f->n, 1), *scale = in(f, f->n, 1);
-	f->k->affine_f32(out(f, 3 * f->n), x, scale, in(f, f->n, 1), 3, f->n);
+	float *x = in(f, NORM_ROWS * f->n, 1), *skip = in(f, NORM_ROWS * f->n, 1), *same = out(f, NORM_ROWS * f->n);
+	nno_norm open = norm_of(f, 0), clamped = norm_of(f, 1);
+	f->k->norm_f32(out(f, NORM_ROWS * f->n), x, NULL, &open, NORM_ROWS, f->n);
+	f->k->norm_f32(out(f, NORM_ROWS * f->n), x, skip, &clamped, NORM_ROWS, f->n);
+	f->k->norm_f32(same, same, skip, &clamped, NORM_ROWS, f->n);
+	f->k->norm_f32(same, skip, same, &clamped, NORM_ROWS, f->n);
+}
+
+static void check_norm_sums_f32(frame *f)
+{
+	float *dy = in(f, NORM_ROWS * f->n, 1), *x = in(f, NORM_ROWS * f->n, 1), *y = in(f, NORM_ROWS * f->n, 1);
+	nno_norm p = norm_of(f, 0);
+	for (int i = 0; i < 3; i++) {
+		float *sum = out(f, f->n);
+		f->k->norm_sums_f32(sum, out(f, f->n), dy, x, i == 2 ? y : NULL, &p, NORM_ROWS, f->n);
+		p = (nno_norm){ p.mean, p.scale, p.shift, 0.0f, 2.0f, 1 };
+	}
 }
 
 static void check_norm_gradient_f32(frame *f)
 {
-	float *dy = in(f, 3 * f->n, 1), *x = in(f, 3 * f->n, 1), *a = in(f, f->n, 1), *b = in(f, f->n, 1),
-	      *d = in(f, f->n, 1);
-	for (int add = 0; add < 2; add++)
-		f->k->norm_gradient_f32(out(f, 3 * f->n), dy, x, a, b, d, 3, f->n, add);
+	enum { ROWS = 5 };
+	float *dy = in(f, ROWS * f->n, 1), *x = in(f, ROWS * f->n, 1), *y = in(f, ROWS * f->n, 1),
+	      *same = out(f, ROWS * f->n), *dskip = out(f, ROWS * f->n);
+	nno_norm p = norm_of(f, 0);
+	nno_norm_slope s = { .a = in(f, f->n, 1), .b = in(f, f->n, 1) };
+	s.d = in(f, f->n, 1);
+	f->k->norm_gradient_f32(out(f, ROWS * f->n), NULL, dy, x, NULL, &p, &s, ROWS, f->n, 0);
+	p = (nno_norm){ p.mean, p.scale, p.shift, 0.0f, 2.0f, 1 };
+	f->k->norm_gradient_f32(out(f, ROWS * f->n), dskip, dy, x, NULL, &p, &s, ROWS, f->n, NNO_NORM_ADD_DX);
+	f->k->norm_gradient_f32(same, dskip, same, x, y, &p, &s, ROWS, f->n, NNO_NORM_ADD_DSKIP);
+	f->k->norm_gradient_f32(out(f, ROWS * f->n), same, same, x, y, &p, &s, ROWS, f->n, 0);
+	f->k->norm_gradient_f32(NULL, dskip, dy, x, y, &p, &s, ROWS, f->n, 0);
 }
 
 static void check_dropout_f32(frame *f)

@@ -47,6 +47,43 @@ static void fused_relu(void **state)
 	check_model("conv and relu", m, 3, (int64_t[]){ 1, 3, 3 }, 1, 0.25f, NULL);
 }
 
+/* Normalisations that take part in sums: with a projection described before it, with one after it, and with a skip that
+ * others read too. */
+static void fused_sums(void **state)
+{
+	(void)state;
+	nnopt_model *m = NULL;
+	assert_ok(nnopt_model_create(&m, ctx));
+	int32_t a = connect(m, conv(&same), 1, (int32_t[]){ NNOPT_INPUT_NODE });
+	int32_t b = connect(m, norm(true, 1, 1, 0.1f), 1, &a);
+	int32_t c = connect(m, conv(&halving), 1, &b);
+	int32_t d = connect(m, norm(true, 1, 1, 0.1f), 1, &c);
+	int32_t e = connect(m, conv(&shortcut), 1, &b);
+	int32_t f = connect(m, norm(true, 1, 0, 0.1f), 1, &e);
+	int32_t g = connect(m, make(nnopt_add_create), 2, (int32_t[]){ d, f });
+	int32_t h = connect(m, make(nnopt_tanh_create), 1, &g);
+	int32_t i = connect(m, norm(true, 0, 1, 0.1f), 1, &h);
+	int32_t j = connect(m, make(nnopt_add_create), 2, (int32_t[]){ i, g });
+	int32_t k = connect(m, make(nnopt_flatten_create), 1, &j);
+	connect(m, linear(3, 1), 1, &k);
+	check_model("norm and sum", m, 3, (int64_t[]){ 2, 5, 7 }, 2, 0.5f, NULL);
+}
+
+/* With an activation. Differences reach across a kink where a value is near it: the few that are move the sums of
+ * hundreds by less than the tolerance. */
+static void fused_norm_activations(void **state)
+{
+	(void)state;
+	nnopt_model *m = NULL;
+	assert_ok(nnopt_model_create(&m, ctx));
+	int32_t a = connect(m, norm(true, 1, 1, 0.1f), 1, (int32_t[]){ NNOPT_INPUT_NODE });
+	int32_t b = connect(m, make(nnopt_relu_create), 1, &a);
+	int32_t c = connect(m, norm(true, 1, 1, 0.1f), 1, &b);
+	int32_t d = connect(m, make(nnopt_add_create), 2, (int32_t[]){ c, b });
+	connect(m, make(nnopt_relu6_create), 1, &d);
+	check_model("norm, sum and activations", m, 3, (int64_t[]){ 3, 3, 5 }, 2, 3.0f, NULL);
+}
+
 /* --- the caller's own layer: y = x0 * w + sin(x1) of pixels, w a channel's parameter --- */
 
 static nnopt_status own_shape(int32_t index, int32_t count, const int64_t *const *in_shapes, const int32_t *in_ranks,
@@ -124,8 +161,8 @@ static void own_layers(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(branches),
-		cmocka_unit_test(fused_relu),
+		cmocka_unit_test(branches),   cmocka_unit_test(fused_relu),
+		cmocka_unit_test(fused_sums), cmocka_unit_test(fused_norm_activations),
 		cmocka_unit_test(own_layers),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);

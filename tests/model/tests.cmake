@@ -1,2 +1,3 @@
+nnopt_test(model/fusion)
 nnopt_test(model/graph)
 nnopt_test(model/plan)

@@ -14,44 +14,6 @@ void NNO_FN(max_update_f32)(float *best, int32_t *where, const float *src, int32
 	}
 }
 
-void NNO_FN(moments_f32)(double *sum, double *square, const float *x, int64_t rows, int64_t n)
-{
-	for (int64_t r = 0; r < rows; r++, x += n)
-		for (int64_t i = 0; i < n; i++) {
-			double v = (double)x[i];
-			sum[i] += v;
-			square[i] += v * v;
-		}
-}
-
-void NNO_FN(products_f32)(double *sum, double *product, const float *dy, const float *x, const float *mean,
-			  int64_t rows, int64_t n)
-{
-	for (int64_t r = 0; r < rows; r++, x += n, dy += n)
-		for (int64_t i = 0; i < n; i++) {
-			double g = (double)dy[i];
-			sum[i] += g;
-			product[i] += g * ((double)x[i] - (double)mean[i]);
-		}
-}
-
-void NNO_FN(affine_f32)(float *dst, const float *x, const float *scale, const float *shift, int64_t rows, int64_t n)
-{
-	for (int64_t r = 0; r < rows; r++, x += n, dst += n)
-		for (int64_t i = 0; i < n; i++)
-			dst[i] = x[i] * scale[i] + shift[i];
-}
-
-void NNO_FN(norm_gradient_f32)(float *dx, const float *dy, const float *x, const float *a, const float *b,
-			       const float *d, int64_t rows, int64_t n, int add)
-{
-	for (int64_t r = 0; r < rows; r++, x += n, dy += n, dx += n)
-		for (int64_t i = 0; i < n; i++) {
-			float g = a[i] * dy[i] + b[i] * x[i] + d[i];
-			dx[i] = add ? dx[i] + g : g;
-		}
-}
-
 /* Philox4x32-10 of base/rng.h on one counter. */
 NNO_INLINE void philox(const uint32_t *key, uint32_t c0, uint32_t c1, uint32_t c2, uint32_t c3, uint32_t out[4])
 {

@@ -1,0 +1,289 @@
+/* norm_kernels.c - batch normalisation over rows of n channels. Each kernel sweeps the rows once for every few vectors
+ * of channels, whose factors and sums stay in registers: it runs at the memory's speed, also for few channels. */
+#include "kernel/body.h"
+
+/* Vectors of channels at a time: as many as the registers hold factors and sums of. */
+#if VL == 8
+#define NV 2
+#else
+#define NV 4
+#endif
+#define NR 4 /* rows at a time where one vector is a row: that many sums go on at once */
+
+NNO_INLINE vf load_some(const float *p, int64_t n) { return n >= VL ? v_load(p) : v_load_n(p, n); }
+
+NNO_INLINE void store_some(float *p, vf x, int64_t n)
+{
+	if (n >= VL)
+		v_store(p, x);
+	else
+		v_store_n(p, x, n);
+}
+
+/* Vectors v < nv of a row: VL channels each, the last of them `last`. nv is a constant at every use. */
+NNO_INLINE void load_row(vf to[NV], const int nv, int64_t last, const float *p)
+{
+	for (int v = 0; v < nv; v++)
+		to[v] = v == nv - 1 ? load_some(p + v * VL, last) : v_load(p + v * VL);
+}
+
+NNO_INLINE void store_row(float *p, const vf from[NV], const int nv, int64_t last)
+{
+	for (int v = 0; v < nv; v++)
+		store_some(p + v * VL, from[v], v == nv - 1 ? last : VL);
+}
+
+/* Channels [column, column + (nv - 1) VL + last) of all rows. */
+typedef void (*sweep_fn)(const void *job, int64_t column, const int nv, int64_t last);
+
+NNO_INLINE void sweep(int64_t n, const void *job, sweep_fn f)
+{
+	int64_t column = 0;
+	for (; column + NV * VL <= n; column += NV * VL)
+		f(job, column, NV, VL);
+	int64_t last = (n - column - 1) % VL + 1;
+	switch ((n - column + VL - 1) / VL) {
+	case 1:
+		f(job, column, 1, last);
+		break;
+	case 2:
+		f(job, column, 2, last);
+		break;
+	case 3:
+		f(job, column, NV > 2 ? 3 : 1, last);
+		break;
+	case 4:
+		f(job, column, NV > 3 ? 4 : 1, last);
+		break;
+	default:
+		break;
+	}
+}
+
+NNO_INLINE int rows_at_once(const int nv) { return nv == 1 ? NR : nv == 2 ? NR / 2 : 1; }
+
+typedef struct moments_job {
+	float *shift, *sum, *square;
+	const float *x;
+	int64_t rows, n;
+} moments_job;
+
+/* Differences from the mean of a few of the rows themselves: the error of their squares' sum is at most that of a sum
+ * of rows / 4 times the variance, however far the mean is from zero. */
+NNO_INLINE void moments_sweep(const void *job, int64_t column, const int nv, int64_t last)
+{
+	const moments_job *j = job;
+	const float *x = j->x + column;
+	const int nr = rows_at_once(nv);
+	vf shift[NV], sum[NR][NV], square[NR][NV], row[NV];
+	int64_t first = j->rows < 4 ? j->rows : 4, r = 0;
+	load_row(shift, nv, last, x);
+	for (int64_t i = 1; i < first; i++) {
+		load_row(row, nv, last, x + i * j->n);
+		for (int v = 0; v < nv; v++)
+			shift[v] = v_add(shift[v], row[v]);
+	}
+	for (int v = 0; v < nv; v++) {
+		shift[v] = v_mul(shift[v], v_set1(1.0f / (float)first));
+		for (int i = 0; i < nr; i++)
+			sum[i][v] = square[i][v] = v_zero();
+	}
+	for (; r + nr <= j->rows; r += nr)
+		for (int i = 0; i < nr; i++, x += j->n) {
+			load_row(row, nv, last, x);
+			for (int v = 0; v < nv; v++) {
+				vf d = v_sub(row[v], shift[v]);
+				sum[i][v] = v_add(sum[i][v], d);
+				square[i][v] = v_fma(d, d, square[i][v]);
+			}
+		}
+	for (; r < j->rows; r++, x += j->n) {
+		load_row(row, nv, last, x);
+		for (int v = 0; v < nv; v++) {
+			vf d = v_sub(row[v], shift[v]);
+			sum[0][v] = v_add(sum[0][v], d);
+			square[0][v] = v_fma(d, d, square[0][v]);
+		}
+	}
+	for (int i = 1; i < nr; i++)
+		for (int v = 0; v < nv; v++) {
+			sum[0][v] = v_add(sum[0][v], sum[i][v]);
+			square[0][v] = v_add(square[0][v], square[i][v]);
+		}
+	store_row(j->shift + column, shift, nv, last);
+	store_row(j->sum + column, sum[0], nv, last);
+	store_row(j->square + column, square[0], nv, last);
+}
+
+void NNO_FN(norm_moments_f32)(float *shift, float *sum, float *square, const float *x, int64_t rows, int64_t n)
+{
+	const moments_job job = { shift, sum, square, x, rows, n };
+	sweep(n, &job, moments_sweep);
+}
+
+typedef struct factors {
+	vf mean[NV], scale[NV], shift[NV];
+} factors;
+
+NNO_INLINE void load_factors(factors *f, const int nv, int64_t last, const nno_norm *p, int64_t column)
+{
+	load_row(f->mean, nv, last, p->mean + column);
+	load_row(f->scale, nv, last, p->scale + column);
+	load_row(f->shift, nv, last, p->shift + column);
+}
+
+/* The same operations wherever they stand: a gradient's mask, computed anew from x, agrees with the result to the bit.
+ */
+NNO_INLINE vf value_of(vf x, const factors *f, int v) { return v_fma(v_sub(x, f->mean[v]), f->scale[v], f->shift[v]); }
+
+typedef struct value_job {
+	float *dst;
+	const float *x, *skip;
+	const nno_norm *p;
+	int64_t rows, n;
+} value_job;
+
+NNO_INLINE void value_sweep(const void *job, int64_t column, const int nv, int64_t last)
+{
+	const value_job *j = job;
+	factors f;
+	vf x[NV], skip[NV], low = v_set1(j->p->low), high = v_set1(j->p->high);
+	load_factors(&f, nv, last, j->p, column);
+	for (int64_t r = 0, at = column; r < j->rows; r++, at += j->n) {
+		load_row(x, nv, last, j->x + at);
+		for (int v = 0; v < nv; v++)
+			x[v] = value_of(x[v], &f, v);
+		if (j->skip != NULL) {
+			load_row(skip, nv, last, j->skip + at);
+			for (int v = 0; v < nv; v++)
+				x[v] = v_add(x[v], skip[v]);
+		}
+		/* In this order a NaN stays one. */
+		for (int v = 0; v < nv; v++)
+			x[v] = v_min(high, v_max(low, x[v]));
+		store_row(j->dst + at, x, nv, last);
+	}
+}
+
+void NNO_FN(norm_f32)(float *dst, const float *x, const float *skip, const nno_norm *p, int64_t rows, int64_t n)
+{
+	const value_job job = { dst, x, skip, p, rows, n };
+	sweep(n, &job, value_sweep);
+}
+
+/* dy where the clamp let the value pass, which is y or, where y is NULL, computed anew. */
+NNO_INLINE void mask_row(vf dy[NV], const vf x[NV], const float *y, const int nv, int64_t last, const nno_norm *p,
+			 const factors *f)
+{
+	vf low = v_set1(p->low), high = v_set1(p->high), value[NV];
+	if (!p->clamped)
+		return;
+	if (y != NULL)
+		load_row(value, nv, last, y);
+	for (int v = 0; v < nv; v++) {
+		vf z = y != NULL ? value[v] : value_of(x[v], f, v);
+		dy[v] = v_select_le(z, low, v_zero(), v_select_le(high, z, v_zero(), dy[v]));
+	}
+}
+
+typedef struct sums_job {
+	float *sum, *product;
+	const float *dy, *x, *y;
+	const nno_norm *p;
+	int64_t rows, n;
+} sums_job;
+
+NNO_INLINE void add_products(vf sum[NV], vf product[NV], const sums_job *j, int64_t at, const int nv, int64_t last,
+			     const factors *f)
+{
+	vf x[NV], dy[NV];
+	load_row(x, nv, last, j->x + at);
+	load_row(dy, nv, last, j->dy + at);
+	mask_row(dy, x, j->y != NULL ? j->y + at : NULL, nv, last, j->p, f);
+	for (int v = 0; v < nv; v++) {
+		sum[v] = v_add(sum[v], dy[v]);
+		product[v] = v_fma(dy[v], v_sub(x[v], f->mean[v]), product[v]);
+	}
+}
+
+NNO_INLINE void sums_sweep(const void *job, int64_t column, const int nv, int64_t last)
+{
+	const sums_job *j = job;
+	const int nr = rows_at_once(nv);
+	factors f;
+	vf sum[NR][NV], product[NR][NV];
+	load_factors(&f, nv, last, j->p, column);
+	for (int i = 0; i < nr; i++)
+		for (int v = 0; v < nv; v++)
+			sum[i][v] = product[i][v] = v_zero();
+	int64_t r = 0, at = column;
+	for (; r + nr <= j->rows; r += nr)
+		for (int i = 0; i < nr; i++, at += j->n)
+			add_products(sum[i], product[i], j, at, nv, last, &f);
+	for (; r < j->rows; r++, at += j->n)
+		add_products(sum[0], product[0], j, at, nv, last, &f);
+	for (int i = 1; i < nr; i++)
+		for (int v = 0; v < nv; v++) {
+			sum[0][v] = v_add(sum[0][v], sum[i][v]);
+			product[0][v] = v_add(product[0][v], product[i][v]);
+		}
+	store_row(j->sum + column, sum[0], nv, last);
+	store_row(j->product + column, product[0], nv, last);
+}
+
+void NNO_FN(norm_sums_f32)(float *sum, float *product, const float *dy, const float *x, const float *y,
+			   const nno_norm *p, int64_t rows, int64_t n)
+{
+	const sums_job job = { sum, product, dy, x, y, p, rows, n };
+	sweep(n, &job, sums_sweep);
+}
+
+typedef struct gradient_job {
+	float *dx, *dskip;
+	const float *dy, *x, *y;
+	const nno_norm *p;
+	const nno_norm_slope *s;
+	int64_t rows, n;
+	int flags;
+} gradient_job;
+
+NNO_INLINE void put_row(float *dst, vf from[NV], const int nv, int64_t last, int add)
+{
+	vf old[NV];
+	if (add) {
+		load_row(old, nv, last, dst);
+		for (int v = 0; v < nv; v++)
+			from[v] = v_add(old[v], from[v]);
+	}
+	store_row(dst, from, nv, last);
+}
+
+NNO_INLINE void gradient_sweep(const void *job, int64_t column, const int nv, int64_t last)
+{
+	const gradient_job *j = job;
+	factors f;
+	vf a[NV], b[NV], d[NV], x[NV], dy[NV], dx[NV];
+	load_factors(&f, nv, last, j->p, column);
+	load_row(a, nv, last, j->s->a + column);
+	load_row(b, nv, last, j->s->b + column);
+	load_row(d, nv, last, j->s->d + column);
+	for (int64_t r = 0, at = column; r < j->rows; r++, at += j->n) {
+		load_row(x, nv, last, j->x + at);
+		load_row(dy, nv, last, j->dy + at);
+		mask_row(dy, x, j->y != NULL ? j->y + at : NULL, nv, last, j->p, &f);
+		if (j->dx != NULL) {
+			for (int v = 0; v < nv; v++)
+				dx[v] = v_fma(a[v], dy[v], v_fma(b[v], v_sub(x[v], f.mean[v]), d[v]));
+			put_row(j->dx + at, dx, nv, last, j->flags & NNO_NORM_ADD_DX);
+		}
+		if (j->dskip != NULL)
+			put_row(j->dskip + at, dy, nv, last, j->flags & NNO_NORM_ADD_DSKIP);
+	}
+}
+
+void NNO_FN(norm_gradient_f32)(float *dx, float *dskip, const float *dy, const float *x, const float *y,
+			       const nno_norm *p, const nno_norm_slope *s, int64_t rows, int64_t n, int flags)
+{
+	const gradient_job job = { dx, dskip, dy, x, y, p, s, rows, n, flags };
+	sweep(n, &job, gradient_sweep);
+}

@@ -1,0 +1,21 @@
+/* norm.h - what the kernels of a normalisation know of each channel. */
+#ifndef NNO_KERNEL_NORM_H
+#define NNO_KERNEL_NORM_H
+
+/* y = clamp(v), v = (x - mean) * scale + shift (+ skip). A gradient passes where low < v < high; either bound may be
+ * infinite. */
+typedef struct nno_norm {
+	const float *mean, *scale, *shift;
+	float low, high;
+	int clamped; /* 0: the bounds are infinite, and gradients pass everywhere */
+} nno_norm;
+
+/* dx = a * dy + b * (x - mean) + d */
+typedef struct nno_norm_slope {
+	const float *a, *b, *d;
+} nno_norm_slope;
+
+/* Gradients that are added to what is there. */
+enum { NNO_NORM_ADD_DX = 1, NNO_NORM_ADD_DSKIP = 2 };
+
+#endif
