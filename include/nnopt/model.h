@@ -214,6 +214,34 @@ NNOPT_API nnopt_status nnopt_plan_get_info(const nnopt_plan *plan, nnopt_plan_in
  *  nnopt_model_to_json(). @since 0.1 */
 NNOPT_API nnopt_status nnopt_plan_summary(const nnopt_plan *plan, char *text, size_t size, size_t *needed);
 
+/** What one op node of a plan has done while it was profiled: sums over all passes since profiling began. Bytes are those
+ *  that a full batch cannot avoid, each value read or written once; with the seconds they tell how near an op is to the
+ *  memory's limit, as the multiply-accumulates do for the arithmetic's. @since 0.1 */
+typedef struct nnopt_op_profile {
+	size_t struct_size;
+	const char *layer;       /**< name of the layer it came from, "conv2d1"; borrowed from the model */
+	const char *kind;        /**< the layer's kind, "conv2d"; borrowed from the model */
+	const char *fused;       /**< what was fused into it, "+relu", or ""; borrowed from the plan */
+	int64_t forward_macs;    /**< multiply-accumulates of one sample's forward pass */
+	int64_t backward_macs;   /**< and of its backward pass: once for the input's gradient, once for the weights' */
+	uint64_t forward_bytes;  /**< read and written by one forward pass of a full batch, at least */
+	uint64_t backward_bytes; /**< and by one backward pass; 0 where there is none */
+	int64_t forwards;        /**< forward passes measured */
+	int64_t backwards;       /**< backward passes measured */
+	double forward_seconds;  /**< of all of them together */
+	double backward_seconds; /**< of all of them together */
+} nnopt_op_profile;
+/** Begins (1) or ends (0) to measure each op of the plan. Beginning sets the sums to zero; after the end they can still be
+ *  read. Off at first, and then free; on, it costs two looks at the clock an op and changes no result.
+ *  Errors: INVALID_ARGUMENT, OUT_OF_MEMORY. @since 0.1 */
+NNOPT_API nnopt_status nnopt_plan_set_profiling(nnopt_plan *plan, int32_t on);
+/** The sums of op node `index`, 0 to nnopt_plan_info::nodes - 1, in the order of a forward pass; set profile->struct_size
+ *  first. STATE when the plan was never profiled. @since 0.1 */
+NNOPT_API nnopt_status nnopt_plan_get_op_profile(const nnopt_plan *plan, int32_t index, nnopt_op_profile *profile);
+/** The profile as a table for people: microseconds a pass, share of the time, GFLOP/s and GB/s by op. Text rule as in
+ *  nnopt_model_to_json(). STATE when the plan was never profiled. @since 0.1 */
+NNOPT_API nnopt_status nnopt_plan_profile_text(const nnopt_plan *plan, char *text, size_t size, size_t *needed);
+
 /** Runs the network on `input` (f32, N <= batch, the planned shape; NHWC memory is read in place, NCHW is converted).
  *  `output` gets a tensor borrowed from the plan, valid and overwritten at its next forward. A training plan counts the
  *  model's step on. @since 0.1 */

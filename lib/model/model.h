@@ -78,6 +78,13 @@ typedef struct nno_graph {
 	bool training;
 } nno_graph;
 
+/* What an op has taken, by pass: sums since profiling began. */
+typedef enum nno_pass { NNO_FORWARD = 0, NNO_BACKWARD = 1 } nno_pass;
+typedef struct nno_op_times {
+	double seconds[2];
+	int64_t passes[2];
+} nno_op_times;
+
 struct nnopt_plan {
 	nnopt_context *context;
 	nnopt_model *model;
@@ -93,6 +100,8 @@ struct nnopt_plan {
 	nnopt_tensor *output, *output_gradient, *input_gradient_tensor;
 	bool forward_done;
 	int64_t n; /* samples of the last forward */
+	bool profiling;
+	nno_op_times *times; /* one an op of the graph; NULL until profiled */
 };
 
 nnopt_model *nno_model_take(nnopt_model *model);
@@ -104,6 +113,9 @@ void nno_param_to_storage(const nno_param *p, float *storage, const float *publi
 void nno_param_to_public(const nno_param *p, float *public_order, const float *storage);
 float *nno_param_data(const nnopt_model *model, const nno_param *p);
 nnopt_status nno_param_tensor(const nnopt_model *model, int index, nnopt_tensor **out); /* new, f32, public order */
+
+/* profile.c: op number `op` has run since `begun`; only while plan->profiling. */
+void nno_profile_note(nnopt_plan *plan, int op, nno_pass pass, double begun);
 
 /* lower.c, rewrite.c, arena.c: the stages of planning. */
 nnopt_status nno_graph_lower(nno_graph *g, const nnopt_model *model, bool training);

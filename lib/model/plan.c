@@ -199,6 +199,7 @@ void nnopt_plan_destroy(nnopt_plan *plan)
 	nno_delete(&context->alloc, plan->arena);
 	nno_delete(&context->alloc, plan->workspace);
 	nno_delete(&context->alloc, plan->staging);
+	nno_delete(&context->alloc, plan->times);
 	nnopt_model_destroy(plan->model);
 	nno_delete(&context->alloc, plan);
 	nno_context_drop(context);

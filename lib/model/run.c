@@ -1,6 +1,8 @@
 /* run.c - walking a plan. */
 #include "model/model.h"
 
+#include "base/clock.h"
+
 static nnopt_status check_input(const nnopt_plan *plan, const nnopt_tensor *input)
 {
 	const nno_value *v = &plan->model->input;
@@ -76,9 +78,12 @@ nnopt_status nnopt_plan_forward(nnopt_plan *plan, const nnopt_tensor *input, con
 		for (int k = 0; k < node->op.n_in; k++)
 			if (node->inputs[k] == 0)
 				node->run.src[k] = pixels;
+		double begun = plan->profiling ? nno_clock_now() : 0.0;
 		node->op.cls->forward(&node->op, &node->run);
 		if (node->run.status != NNOPT_OK)
 			return nno_fail_in(NNOPT_ERROR_CALLBACK, "layer '%s'", plan->model->nodes[node->node].name);
+		if (plan->profiling)
+			nno_profile_note(plan, i, NNO_FORWARD, begun);
 	}
 	nno_tensor_set_batch(plan->output, plan->n);
 	if (plan->output_gradient != NULL)
@@ -141,12 +146,15 @@ nnopt_status nnopt_plan_backward(nnopt_plan *plan, int32_t accumulate)
 		if (node->removed || !node->in_backward)
 			continue;
 		node->run.dparam_add = accumulate != 0;
+		double begun = plan->profiling ? nno_clock_now() : 0.0;
 		node->op.cls->backward(&node->op, &node->run);
 		if (node->run.status != NNOPT_OK)
 			return nno_fail_in(NNOPT_ERROR_CALLBACK, "layer '%s'", plan->model->nodes[node->node].name);
 		for (int k = 0; k < node->op.n_in; k++)
 			if (node->plan_adds[k])
 				add_scratch(plan, node, k);
+		if (plan->profiling)
+			nno_profile_note(plan, i, NNO_BACKWARD, begun);
 	}
 	return NNOPT_OK;
 }

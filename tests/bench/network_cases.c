@@ -58,6 +58,31 @@ static double timed_step(void *user)
 	return -1.0;
 }
 
+/* Times of its ops: a table for people, a line an op for machines. */
+static void profile(trial *t, const char *name)
+{
+	static char text[1 << 16];
+	nnopt_plan_info info = { .struct_size = sizeof info };
+	TRY(nnopt_plan_set_profiling(t->plan, 1));
+	(void)measure(timed_step, t);
+	TRY(nnopt_plan_profile_text(t->plan, text, sizeof text, NULL));
+	if (!bench.json)
+		fputs(text, stdout);
+	TRY(nnopt_plan_get_info(t->plan, &info));
+	for (int32_t i = 0; bench.json && i < info.nodes; i++) {
+		nnopt_op_profile p = { .struct_size = sizeof p };
+		TRY(nnopt_plan_get_op_profile(t->plan, i, &p));
+		double back = p.backwards > 0 ? p.backward_seconds / (double)p.backwards : 0.0;
+		printf("{\"case\": \"%s\", \"op\": \"%s\", \"kind\": \"%s%s\", \"forward_us\": %.2f, "
+		       "\"backward_us\": %.2f, \"forward_macs\": %lld, \"backward_macs\": %lld, "
+		       "\"forward_bytes\": %llu, \"backward_bytes\": %llu}\n",
+		       name, p.layer, p.kind, p.fused, p.forward_seconds / (double)p.forwards * 1e6, back * 1e6,
+		       (long long)p.forward_macs, (long long)p.backward_macs, (unsigned long long)p.forward_bytes,
+		       (unsigned long long)p.backward_bytes);
+	}
+	TRY(nnopt_plan_set_profiling(t->plan, 0));
+}
+
 static void run(nnopt_context *context, const network *what, int64_t batch, int training)
 {
 	char name[64];
@@ -79,6 +104,8 @@ static void run(nnopt_context *context, const network *what, int64_t batch, int 
 			       { "allocations_per_step", (double)(allocations_so_far() - before) / (double)time.calls,
 				 3 } };
 	report(name, "img/s", (double)batch / time.best, (double)batch / time.worst, more, 4);
+	if (bench.profile)
+		profile(&t, name);
 	trial_end(&t);
 }
 
