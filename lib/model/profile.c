@@ -45,7 +45,7 @@ static uint64_t backward_bytes(const nnopt_plan *plan, const nno_graph_op *node)
 	uint64_t bytes = value_bytes(plan, node->op.out) + node->op.saved_bytes + parameter_bytes(plan, node, true);
 	bool any = false;
 	for (int k = 0; k < node->op.n_in; k++) {
-		bytes += nno_op_needs_src(&node->op) ? value_bytes(plan, node->op.in[k]) : 0;
+		bytes += nno_op_needs_src(&node->op, k) ? value_bytes(plan, node->op.in[k]) : 0;
 		bytes += node->op.wants_dsrc[k] ? value_bytes(plan, node->op.in[k]) : 0;
 		any = any || node->op.wants_dsrc[k];
 	}
