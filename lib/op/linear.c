@@ -1,5 +1,5 @@
-/* linear.c - y = x W + b with W stored (in, out). Output columns are cut into blocks, a task each, and the reduction
- * into stretches whose part of W stays in the first-level cache while all rows of the batch pass over it. */
+/* linear.c - y = x W + b with W stored (in, out). Tasks are blocks of W: of its columns forward, of its rows backward,
+ * so that each reads its part of W once and writes a part of the result that no other does. */
 #include "op/op.h"
 
 #include "base/size.h"
@@ -8,44 +8,27 @@
 
 #include <string.h>
 
-#define COLUMNS 64  /* of a task */
-#define STRETCH 128 /* of the reduction */
+#define BLOCK 64    /* rows or columns of W of a task */
+#define STRETCH 128 /* of the reduction forward: its part of W stays in cache while the batch passes over it */
 #define BLAS_MACS ((int64_t)1 << 22)
 
 typedef struct linear_job {
 	const nno_op *op;
 	nno_run *run;
-	const float **a; /* a row pointer a sample */
-	float **c;       /* likewise */
-	float *scratch;  /* a STRETCH x COLUMNS block a slot */
+	float *scratch;    /* two batch x BLOCK a slot */
+	float *transposed; /* backward: the result's gradient, (out, batch) */
 } linear_job;
-
-static size_t pointers_bytes(const nno_op *op)
-{
-	return nno_size_round_up((size_t)op->batch * sizeof(float *), NNO_ALIGNMENT);
-}
 
 static bool book(nno_op *op, int slots)
 {
-	size_t pointers = 2 * pointers_bytes(op);
-	size_t blocks = (size_t)slots * STRETCH * COLUMNS * sizeof(float);
-	op->forward_workspace = pointers;
-	op->backward_workspace = pointers + blocks;
+	size_t block, gradient;
+	if (!nno_size_mul((size_t)op->batch, BLOCK * sizeof(float) * 2, &block) ||
+	    !nno_size_mul(block, (size_t)slots, &block) ||
+	    !nno_size_mul((size_t)op->batch, (size_t)op->out.c, &gradient) ||
+	    !nno_size_mul(gradient, sizeof(float), &gradient) ||
+	    !nno_size_add(block, gradient, &op->backward_workspace))
+		return false;
 	return nno_i64_mul(op->in[0].c, op->out.c, &op->macs);
-}
-
-static linear_job start_job(const nno_op *op, nno_run *run, const float *a, int64_t a_width, float *c, int64_t c_width)
-{
-	linear_job j = { .op = op, .run = run };
-	char *w = run->workspace;
-	j.a = (const float **)(void *)w;
-	j.c = (float **)(void *)(w + pointers_bytes(op));
-	j.scratch = (float *)(void *)(w + 2 * pointers_bytes(op));
-	for (int64_t i = 0; i < run->n; i++) {
-		j.a[i] = a + i * a_width;
-		j.c[i] = c != NULL ? c + i * c_width : NULL;
-	}
-	return j;
 }
 
 static void forward_block(void *user, int64_t index, int slot)
@@ -53,16 +36,17 @@ static void forward_block(void *user, int64_t index, int slot)
 	(void)slot;
 	const linear_job *j = user;
 	const nno_linear_attr *attr = j->op->attr;
+	const nno_run *run = j->run;
 	int64_t in = j->op->in[0].c, out = j->op->out.c;
-	int64_t column = index * COLUMNS, n = nno_i64_min(COLUMNS, out - column);
-	for (int64_t k = 0; k < in; k += STRETCH) {
-		int64_t length = nno_i64_min(STRETCH, in - k);
-		bool first = k == 0, last = k + length == in;
-		int64_t b_off = k * out + column;
-		int flags = (first ? 0 : NNO_GEMM_ADD) | (last && attr->activation == NNO_ACT_RELU ? NNO_GEMM_RELU : 0);
-		j->run->kernels->gemm_rows_f32(j->run->n, n, length, 1, j->a, &k, j->run->param[0], &b_off, out, j->c,
-					       column, first && attr->bias ? j->run->param[1] + column : NULL, flags);
-	}
+	int64_t column = index * BLOCK, n = nno_i64_min(BLOCK, out - column);
+	for (int64_t i = 0; attr->bias && i < run->n; i++)
+		memcpy(run->dst + i * out + column, run->param[1] + column, (size_t)n * sizeof(float));
+	for (int64_t k = 0; k < in; k += STRETCH)
+		run->kernels->gemm_f32(run->n, n, nno_i64_min(STRETCH, in - k), run->src[0] + k, in,
+				       run->param[0] + k * out + column, out, run->dst + column, out,
+				       k > 0 || attr->bias ? NNO_GEMM_ADD : 0);
+	for (int64_t i = 0; attr->activation == NNO_ACT_RELU && i < run->n; i++)
+		run->kernels->relu_f32(run->dst + i * out + column, run->dst + i * out + column, 0.0f, n);
 }
 
 /* Where equal bits at any thread count are not asked for, BLAS serves products that are worth waking its threads. */
@@ -89,40 +73,48 @@ static void forward(const nno_op *op, nno_run *run)
 		blas_forward(op, run);
 		return;
 	}
-	linear_job j = start_job(op, run, run->src[0], op->in[0].c, run->dst, op->out.c);
-	nno_parallel_for(run->pool, nno_i64_ceil_div(op->out.c, COLUMNS), forward_block, &j);
+	linear_job j = { .op = op, .run = run };
+	nno_parallel_for(run->pool, nno_i64_ceil_div(op->out.c, BLOCK), forward_block, &j);
 }
 
-/* dx block = dy W^T: the block's rows of W are transposed a stretch at a time into the slot's scratch. */
-static void data_block(void *user, int64_t index, int slot)
-{
-	const linear_job *j = user;
-	int64_t in = j->op->in[0].c, out = j->op->out.c;
-	int64_t column = index * COLUMNS, n = nno_i64_min(COLUMNS, in - column);
-	float *block = j->scratch + (int64_t)slot * STRETCH * COLUMNS;
-	int64_t zero = 0;
-	for (int64_t k = 0; k < out; k += STRETCH) {
-		int64_t length = nno_i64_min(STRETCH, out - k);
-		for (int64_t i = 0; i < n; i++) {
-			const float *row = j->run->param[0] + (column + i) * out + k;
-			for (int64_t o = 0; o < length; o++)
-				block[o * COLUMNS + i] = row[o];
-		}
-		int flags = k > 0 || j->run->dsrc_add[0] ? NNO_GEMM_ADD : 0;
-		j->run->kernels->gemm_rows_f32(j->run->n, n, length, 1, j->a, &k, block, &zero, COLUMNS, j->c, column,
-					       NULL, flags);
-	}
-}
-
-static void weight_block(void *user, int64_t index, int slot)
+static void transpose_block(void *user, int64_t index, int slot)
 {
 	(void)slot;
 	const linear_job *j = user;
+	int64_t out = j->op->out.c, n = j->run->n, column = index * BLOCK;
+	j->run->kernels->transpose_f32(j->transposed + column * n, n, j->run->ddst + column, out, n,
+				       nno_i64_min(BLOCK, out - column));
+}
+
+/* dx' = W dy': W's rows are read as they lie, and only the block of the result is turned. */
+static void data_block(void *user, int64_t index, int slot)
+{
+	const linear_job *j = user;
 	nno_run *run = j->run;
-	int64_t in = j->op->in[0].c, out = j->op->out.c;
-	int64_t row = index * COLUMNS, m = nno_i64_min(COLUMNS, in - row);
-	int64_t zero = 0;
-	run->kernels->gemm_columns_f32(m, out, run->n, 1, run->src[0] + row, &zero, in, run->ddst, &zero, out,
+	int64_t in = j->op->in[0].c, out = j->op->out.c, n = run->n;
+	int64_t row = index * BLOCK, m = nno_i64_min(BLOCK, in - row);
+	float *product = j->scratch + (int64_t)slot * 2 * BLOCK * j->op->batch, *turned = product + m * n;
+	run->kernels->gemm_f32(m, n, out, run->param[0] + row * out, out, j->transposed, n, product, n, 0);
+	if (!run->dsrc_add[0]) {
+		run->kernels->transpose_f32(run->dsrc[0] + row, in, product, n, m, n);
+		return;
+	}
+	run->kernels->transpose_f32(turned, m, product, n, m, n);
+	for (int64_t i = 0; i < n; i++)
+		run->kernels->accumulate_f32(run->dsrc[0] + i * in + row, turned + i * m, m);
+}
+
+/* The block's columns of x are copied together: their distance may be a power of two, and then one cache set theirs. */
+static void weight_block(void *user, int64_t index, int slot)
+{
+	const linear_job *j = user;
+	nno_run *run = j->run;
+	int64_t in = j->op->in[0].c, out = j->op->out.c, zero = 0;
+	int64_t row = index * BLOCK, m = nno_i64_min(BLOCK, in - row);
+	float *x = j->scratch + (int64_t)slot * 2 * BLOCK * j->op->batch;
+	for (int64_t i = 0; i < run->n; i++)
+		memcpy(x + i * m, run->src[0] + i * in + row, (size_t)m * sizeof(float));
+	run->kernels->gemm_columns_f32(m, out, run->n, 1, x, &zero, m, run->ddst, &zero, out,
 				       run->dparam[0] + row * out, out, run->dparam_add ? NNO_GEMM_ADD : 0);
 }
 
@@ -133,12 +125,13 @@ static void backward(const nno_op *op, nno_run *run)
 	if (attr->activation == NNO_ACT_RELU)
 		nno_mask_relu(op, run);
 	bool blas = use_blas(op, run);
-	linear_job j = start_job(op, run, run->ddst, out, run->dsrc[0], in);
+	linear_job j = { .op = op, .run = run, .scratch = run->workspace };
+	j.transposed = j.scratch + (int64_t)nno_pool_slots(run->pool) * 2 * BLOCK * op->batch;
 	if (run->dparam[0] != NULL && blas)
 		nno_blas_sgemm(1, 0, in, out, run->n, run->src[0], in, run->ddst, out, run->dparam_add ? 1.0f : 0.0f,
 			       run->dparam[0], out);
 	else if (run->dparam[0] != NULL)
-		nno_parallel_for(run->pool, nno_i64_ceil_div(in, COLUMNS), weight_block, &j);
+		nno_parallel_for(run->pool, nno_i64_ceil_div(in, BLOCK), weight_block, &j);
 	if (attr->bias && run->dparam[1] != NULL) {
 		if (!run->dparam_add)
 			memset(run->dparam[1], 0, (size_t)out * sizeof(float));
@@ -147,8 +140,10 @@ static void backward(const nno_op *op, nno_run *run)
 	if (run->dsrc[0] != NULL && blas)
 		nno_blas_sgemm(0, 1, run->n, in, out, run->ddst, out, run->param[0], out,
 			       run->dsrc_add[0] ? 1.0f : 0.0f, run->dsrc[0], in);
-	else if (run->dsrc[0] != NULL)
-		nno_parallel_for(run->pool, nno_i64_ceil_div(in, COLUMNS), data_block, &j);
+	else if (run->dsrc[0] != NULL) {
+		nno_parallel_for(run->pool, nno_i64_ceil_div(out, BLOCK), transpose_block, &j);
+		nno_parallel_for(run->pool, nno_i64_ceil_div(in, BLOCK), data_block, &j);
+	}
 }
 
 const nno_op_class nno_op_linear = {

@@ -13,7 +13,7 @@ enum { WIDE = 4, HALF = 2, WIDE_ROWS = 6, HALF_ROWS = 12, NARROW_ROWS = 16 };
 #else
 enum { WIDE = 4, HALF = 2, WIDE_ROWS = 4, HALF_ROWS = 4, NARROW_ROWS = 4 };
 #endif
-enum { MOST_ROWS = 16 };
+enum { MOST_ROWS = 16, AHEAD = 12 };
 
 NNO_INLINE vf load_some(const float *p, int64_t n) { return n >= VL ? v_load(p) : v_load_n(p, n); }
 
@@ -137,8 +137,9 @@ typedef struct dense_job {
 	int flags;
 } dense_job;
 
-NNO_INLINE void dense_tile(const int mr, const int nv, int64_t last, const dense_job *job, const float *a,
-			   const float *b, float *c)
+/* `ahead`: the rows of b to come are asked for, because nobody has read them yet. */
+NNO_INLINE void dense_tile(const int mr, const int nv, int64_t last, const int ahead, const dense_job *job,
+			   const float *a, const float *b, float *c)
 {
 	vf acc[MOST_ROWS][WIDE];
 	for (int m = 0; m < mr; m++)
@@ -148,8 +149,11 @@ NNO_INLINE void dense_tile(const int mr, const int nv, int64_t last, const dense
 					: v_zero();
 	for (int64_t k = 0; k < job->k; k++, b += job->ldb) {
 		vf bv[WIDE];
-		for (int v = 0; v < nv; v++)
+		for (int v = 0; v < nv; v++) {
 			bv[v] = v == nv - 1 ? load_some(b + v * VL, last) : v_load(b + v * VL);
+			if (ahead)
+				__builtin_prefetch(b + AHEAD * job->ldb + v * VL);
+		}
 		for (int m = 0; m < mr; m++) {
 			vf x = v_set1(a[m * job->lda + k]);
 			for (int v = 0; v < nv; v++)
@@ -164,8 +168,12 @@ NNO_INLINE void dense_tile(const int mr, const int nv, int64_t last, const dense
 NNO_INLINE void dense_strip(const int mr, const int nv, int64_t last, const dense_job *job, const float *a,
 			    const float *b, float *c, int64_t *done)
 {
+	if (*done == 0 && mr <= job->m) {
+		dense_tile(mr, nv, last, 1, job, a, b, c);
+		*done = mr;
+	}
 	for (; *done + mr <= job->m; *done += mr)
-		dense_tile(mr, nv, last, job, a + *done * job->lda, b, c + *done * job->ldc);
+		dense_tile(mr, nv, last, 0, job, a + *done * job->lda, b, c + *done * job->ldc);
 }
 
 NNO_INLINE void dense_all(const int mr, const int nv, int64_t last, const dense_job *job, const float *a,
