@@ -111,9 +111,31 @@ static bool fuse_activation(nno_graph *g, nno_graph_op *node)
 	return true;
 }
 
+/* The largest of a window's positive parts is the positive part of its largest: a ReLU between a convolution and a
+ * maximum pooling moves behind it, where its gradient's mask covers a quarter of the pixels or less. (One behind a
+ * normalisation stays: it costs that nothing.) */
+static bool pool_before_relu(nno_graph *g, nno_graph_op *node)
+{
+	nno_graph_op *relu = node->op.cls == &nno_op_max_pool ? only_source(g, node, 0) : NULL;
+	nno_graph_op *conv = relu != NULL && relu->op.cls == &nno_op_relu ? only_source(g, relu, 0) : NULL;
+	if (conv == NULL || conv->op.cls != &nno_op_conv)
+		return false;
+	int from = relu->inputs[0], between = relu->output, to = node->output;
+	nno_graph_op pool = *node;
+	*node = *relu;
+	*relu = pool;
+	relu->inputs[0] = from;
+	relu->output = between;
+	node->inputs[0] = between;
+	node->output = to;
+	g->values[between].shape = node->op.in[0] = node->op.out = relu->op.out;
+	return true;
+}
+
 static bool (*const rewrites[])(nno_graph *g, nno_graph_op *node) = {
 	drop_identity,
 	fuse_sum,
+	pool_before_relu,
 	fuse_activation,
 };
 
