@@ -121,7 +121,8 @@ void nno_profile_note(nnopt_plan *plan, int op, nno_pass pass, double begun);
 nnopt_status nno_graph_lower(nno_graph *g, const nnopt_model *model, bool training);
 void nno_graph_free(nno_graph *g);
 void nno_graph_rewrite(nno_graph *g);
-void nno_graph_choose_winograd(nno_graph *g, int64_t batch);
+/* Gives each convolution the algorithm that is fastest for its shape and the batch. */
+void nno_graph_choose_convolutions(nno_graph *g, int64_t batch, bool winograd);
 /* Gives every activation, gradient and saved block its place; false on overflow or out of memory. */
 bool nno_graph_place(nno_graph *g, int64_t batch, bool input_gradient, size_t *arena_bytes);
 

@@ -119,8 +119,7 @@ static nnopt_status prepare(nnopt_plan *plan, const nnopt_plan_options *o)
 	NNO_TRY(nno_graph_lower(g, plan->model, plan->training));
 	if (o->fuse)
 		nno_graph_rewrite(g);
-	if (o->winograd)
-		nno_graph_choose_winograd(g, plan->batch);
+	nno_graph_choose_convolutions(g, plan->batch, o->winograd != 0);
 	if (!book_ops(plan))
 		return nno_fail(NNOPT_ERROR_OUT_OF_MEMORY, "plan: the memory for batch %lld cannot be had",
 				(long long)plan->batch);

@@ -147,14 +147,15 @@ void nno_graph_rewrite(nno_graph *g)
 				g->rewrites++;
 }
 
-void nno_graph_choose_winograd(nno_graph *g, int64_t batch)
+void nno_graph_choose_convolutions(nno_graph *g, int64_t batch, bool winograd)
 {
 	for (int i = 0; i < g->n_ops; i++) {
 		nno_graph_op *node = &g->ops[i];
-		if (node->removed || node->op.cls != &nno_op_conv || !nno_winograd_pays(&node->op, batch))
+		if (node->removed || node->op.cls != &nno_op_conv)
 			continue;
-		node->op.cls = &nno_op_conv_winograd;
-		size_t length = strlen(node->fused);
-		snprintf(node->fused + length, sizeof node->fused - length, " winograd");
+		if (winograd && nno_winograd_pays(&node->op, batch))
+			node->op.cls = &nno_op_conv_winograd;
+		else if (nno_conv_images_pays(&node->op, batch))
+			node->op.cls = &nno_op_conv_images;
 	}
 }

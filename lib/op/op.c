@@ -3,10 +3,15 @@
 
 #include "op/parallel.h"
 
+bool nno_op_is_conv(const nno_op *op)
+{
+	return op->cls == &nno_op_conv || op->cls == &nno_op_conv_winograd || op->cls == &nno_op_conv_images;
+}
+
 /* The activation whose gradient is read off the result. */
 static nno_activation masked_activation(const nno_op *op)
 {
-	if (op->cls == &nno_op_conv || op->cls == &nno_op_conv_winograd)
+	if (nno_op_is_conv(op))
 		return ((const nno_conv_attr *)op->attr)->activation;
 	if (op->cls == &nno_op_linear)
 		return ((const nno_linear_attr *)op->attr)->activation;

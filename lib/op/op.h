@@ -123,6 +123,7 @@ typedef struct nno_dropout_attr {
 /* --- classes --- */
 extern const nno_op_class nno_op_conv;
 extern const nno_op_class nno_op_conv_winograd; /* the same, where nno_winograd_pays() */
+extern const nno_op_class nno_op_conv_images;   /* the same, where nno_conv_images_pays() */
 extern const nno_op_class nno_op_linear;
 extern const nno_op_class nno_op_max_pool;
 extern const nno_op_class nno_op_avg_pool;
@@ -141,8 +142,11 @@ extern const nno_op_class nno_op_add;
 extern const nno_op_class nno_op_concat;
 extern const nno_op_class nno_op_own; /* the caller's functions, op/own.c */
 
-/* Whether a convolution can, and for this batch should, run as nno_op_conv_winograd. */
+/* Whether a convolution can, and for this batch should, run as nno_op_conv_winograd, nno_op_conv_images. */
 bool nno_winograd_pays(const nno_op *op, int64_t batch);
+bool nno_conv_images_pays(const nno_op *op, int64_t batch);
+/* Convolution by any of its classes. */
+bool nno_op_is_conv(const nno_op *op);
 
 /* Whether this node's backward reads src[input] / dst: the class's flags, narrowed by attributes. */
 bool nno_op_needs_src(const nno_op *op, int input);

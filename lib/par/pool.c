@@ -12,6 +12,13 @@
 #define MAX_THREADS 256
 #define SPINS 2000
 
+/* What a worker is born with. */
+typedef struct birth {
+	nno_pool *pool;
+	int slot;
+	unsigned seen;
+} birth;
+
 struct nno_pool {
 	nno_alloc alloc;
 	int threads; /* the caller's included */
@@ -21,6 +28,7 @@ struct nno_pool {
 	pthread_mutex_t lock;     /* of what follows, down to `next` */
 	pthread_cond_t wake, done;
 	pthread_t workers[MAX_THREADS];
+	birth births[MAX_THREADS];
 	int started;
 	unsigned generation; /* of forks: workers of an older one are gone */
 	bool stop, open;     /* open: the loop takes workers in */
@@ -72,17 +80,10 @@ static void run_tasks(nno_pool *pool, int slot)
 	}
 }
 
-typedef struct start {
-	nno_pool *pool;
-	int slot;
-	unsigned seen;
-} start;
-
 static void *work(void *user)
 {
-	start s = *(start *)user;
+	birth s = *(const birth *)user;
 	nno_pool *pool = s.pool;
-	nno_delete(&pool->alloc, user);
 	for (;;) {
 		for (int i = 0; i < SPINS && atomic_load_explicit(&pool->ticket, memory_order_relaxed) == s.seen; i++)
 			pause_briefly();
@@ -113,14 +114,10 @@ static void start_workers(nno_pool *pool)
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
 	while (pool->started < pool->threads - 1) {
-		start *s = nno_new(&pool->alloc, sizeof *s);
-		if (s == NULL)
+		birth *b = &pool->births[pool->started];
+		*b = (birth){ .pool = pool, .slot = pool->started + 1, .seen = atomic_load(&pool->ticket) };
+		if (pthread_create(&pool->workers[pool->started], NULL, work, b) != 0)
 			break;
-		*s = (start){ .pool = pool, .slot = pool->started + 1, .seen = atomic_load(&pool->ticket) };
-		if (pthread_create(&pool->workers[pool->started], NULL, work, s) != 0) {
-			nno_delete(&pool->alloc, s);
-			break;
-		}
 		pool->started++;
 	}
 	pthread_sigmask(SIG_SETMASK, &old, NULL);

@@ -7,6 +7,7 @@ typedef struct config {
 	nno_shape in, out;
 	int64_t batch, n;
 	bool add, bias_frozen, weight_frozen, no_dsrc;
+	bool images; /* the class whose rows are images */
 } config;
 
 static int64_t choose_channels(dice *d)
@@ -71,6 +72,7 @@ static config random_config(dice *d, bool large)
 	c.batch = c.n + between(d, 0, 2);
 	if (!large && roll(d) % 16 == 0) /* more images than chunks of the weight gradient */
 		c.n = c.batch = 16 + between(d, 0, 20);
+	c.images = c.a.groups == 1 && !large && roll(d) % 2;
 	c.add = roll(d) % 2;
 	c.weight_frozen = roll(d) % 8 == 0;
 	c.bias_frozen = c.a.bias && roll(d) % 8 == 0;
@@ -112,7 +114,7 @@ static void free_data(data *x)
 
 static void run_library(const config *c, data *x, const nno_kernels *kernels, nno_pool *pool)
 {
-	trial t = { .op = { .cls = &nno_op_conv,
+	trial t = { .op = { .cls = c->images ? &nno_op_conv_images : &nno_op_conv,
 			    .n_in = 1,
 			    .n_param = c->a.bias ? 2 : 1,
 			    .in = { c->in },
