@@ -12,7 +12,7 @@ static nnopt_model *net;
 static nnopt_plan *plan;
 static nnopt_tensor *input;
 
-/* conv + relu, max pool, batch norm, flatten, linear. */
+/* conv + relu, average pool, batch norm, flatten, linear. */
 static int setup(void **state)
 {
 	(void)state;
@@ -26,7 +26,7 @@ static int setup(void **state)
 	assert_ok(nnopt_model_create(&net, ctx));
 	assert_ok(nnopt_add_conv2d(net, 4, 3, NULL));
 	assert_ok(nnopt_add_relu(net));
-	assert_ok(nnopt_add_max_pool2d(net, 2, NULL));
+	assert_ok(nnopt_add_avg_pool2d(net, 2, NULL));
 	assert_ok(nnopt_add_batch_norm2d(net, NULL));
 	assert_ok(nnopt_add_flatten(net));
 	assert_ok(nnopt_add_linear(net, 5, NULL));
