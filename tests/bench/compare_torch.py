@@ -1,144 +1,174 @@
 #!/usr/bin/env python3
-"""This library against PyTorch, alternating in one run: compare_torch.py [--bench PATH] [--filter TEXT] [--rounds N] [--json]
+"""This library against PyTorch, ONNX Runtime and torchvision, alternating in one run.
 
-For each case nnopt-bench and PyTorch (eager, 2 threads, NCHW and channels-last) take turns; each side's best round counts,
-because others' work only ever adds time. The ratio is ours over the best of PyTorch's."""
+usage: compare_torch.py [--bench PATH] [--filter TEXT] [--precision f32,bf16] [--isa avx2] [--rounds N] [--seconds S]
+                        [--pictures DIR [--trainer PATH] [--epochs N]] [--no-compile] [--json]
+
+For each case nnopt-bench and its peers take turns; each side's best round counts, because others' work only ever adds time. The
+peer named in a line is the best of all that ran. The ratio is ours over the peer's: above 1 is better for rates (img/s), below 1 for
+times and memory (ms, MiB, s). --isa avx2 caps both sides (ONNX Runtime, which cannot be capped, is left out). Cases: those of
+nnopt-bench that a peer has: NETWORK/train|infer/BATCH, process/NETWORK/..., and with --pictures DIR (train/ and test/ with a
+folder a class) loader/... and end-to-end/baseline, which runs the example --trainer for --epochs and takes minutes."""
 import argparse
 import json
+import os
 import subprocess
+import sys
+import tempfile
 import time
-import torch
-import torch.nn as nn
 
-parser = argparse.ArgumentParser()
+parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 parser.add_argument("--bench", default="build/tests/bench/nnopt-bench")
+parser.add_argument("--trainer", default="build/examples/train_cifar10")
 parser.add_argument("--filter", default="")
+parser.add_argument("--precision", default="f32,bf16")
+parser.add_argument("--isa", choices=["best", "avx2"], default="best")
 parser.add_argument("--rounds", type=int, default=3)
 parser.add_argument("--seconds", type=float, default=2.0)
 parser.add_argument("--threads", type=int, default=2)
+parser.add_argument("--epochs", type=int, default=10)
+parser.add_argument("--pictures")
+parser.add_argument("--no-compile", action="store_true")
 parser.add_argument("--json", action="store_true")
-arguments = parser.parse_args()
-torch.set_num_threads(arguments.threads)
+options = parser.parse_args()
+
+# Both are read when the libraries start, so before they are imported.
+if options.isa == "avx2":
+    os.environ.update(ATEN_CPU_CAPABILITY="avx2", ONEDNN_MAX_CPU_ISA="AVX2")
+os.environ.pop("OPENBLAS_CORETYPE", None)
+import torch  # noqa: E402
+import peers  # noqa: E402
+
+torch.set_num_threads(options.threads)
 torch.manual_seed(0)
+if options.isa == "avx2":
+    import torch._inductor.config
+    torch._inductor.config.cpp.simdlen = 256
 
 
-def conv(cin, cout, kernel=3, stride=1, groups=1):
-    return nn.Conv2d(cin, cout, kernel, stride, (kernel - 1) // 2, groups=groups, bias=False)
+def say(text):
+    print(text, file=sys.stderr, flush=True)
 
 
-def baseline():
-    return nn.Sequential(nn.Conv2d(3, 32, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(32, 64, 3, padding=1), nn.ReLU(),
-                         nn.MaxPool2d(2), nn.Flatten(), nn.Linear(4096, 512), nn.ReLU(), nn.Dropout(0.5), nn.Linear(512, 10))
+def ours(case, precision="f32", key="best", more=()):
+    """A figure of nnopt-bench, or None where it has none of this precision."""
+    command = [options.bench, "--json", "--filter", case, "--threads", str(options.threads), "--seconds", str(options.seconds),
+               "--isa", options.isa, "--precision", precision, *more]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode != 0:
+        say(f"{case} {precision}: {done.stderr.strip()}")
+        return None
+    return next(line[key] for line in map(json.loads, done.stdout.splitlines()) if line["case"] == case)
 
 
-class Block(nn.Module):
-    def __init__(self, cin, cout, stride):
-        super().__init__()
-        self.inner = nn.Sequential(conv(cin, cout, 3, stride), nn.BatchNorm2d(cout), nn.ReLU(), conv(cout, cout), nn.BatchNorm2d(cout))
-        self.skip = nn.Sequential() if stride == 1 else nn.Sequential(conv(cin, cout, 1, stride), nn.BatchNorm2d(cout))
-
-    def forward(self, x):
-        return torch.relu(self.inner(x) + self.skip(x))
+def anew(what, *arguments):
+    """What peers.py does in a process of its own; when it began is added."""
+    begun = time.clock_gettime(time.CLOCK_MONOTONIC)
+    command = [sys.executable, peers.__file__, what, str(options.threads), *map(str, arguments)]
+    return {**json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout), "begun": begun}
 
 
-def head(channels):
-    return [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, 10)]
+def known_precisions():
+    """Those asked for that nnopt-bench has."""
+    asked = options.precision.split(",")
+    return [p for p in asked if subprocess.run([options.bench, "--filter", "none", "--precision", p], capture_output=True).returncode == 0]
 
 
-def residual(widths, blocks):
-    layers, channels = [conv(3, widths[0]), nn.BatchNorm2d(widths[0]), nn.ReLU()], widths[0]
-    for stage, width in enumerate(widths):
-        for block in range(blocks):
-            layers.append(Block(channels, width, 2 if stage > 0 and block == 0 else 1))
-            channels = width
-    return nn.Sequential(*layers, *head(channels))
+def show(case, precision, mine, peer, name, unit):
+    if options.json:
+        print(json.dumps({"case": case, "precision": precision, "ours": mine, "peer": peer, "peer_name": name, "unit": unit,
+                          "ratio": mine / peer}), flush=True)
+    else:
+        print(f"{case:30s} {precision:5s} ours {mine:10.1f}  peer {peer:10.1f} {unit:6s} ratio {mine / peer:6.2f}  ({name})", flush=True)
 
 
-def vgg11():
-    layers, channels = [], 3
-    for width in (64, 0, 128, 0, 256, 256, 0, 512, 512, 0, 512, 512, 0):
-        layers += [nn.MaxPool2d(2)] if width == 0 else [conv(channels, width), nn.BatchNorm2d(width), nn.ReLU()]
-        channels = width or channels
-    return nn.Sequential(*layers, *head(channels))
+def wanted(case):
+    return options.filter in case
 
 
-class Inverted(nn.Module):
-    def __init__(self, cin, cout, stride, expansion):
-        super().__init__()
-        wide, layers = cin * expansion, []
-        if expansion != 1:
-            layers = [conv(cin, wide, 1), nn.BatchNorm2d(wide), nn.ReLU6()]
-        self.inner = nn.Sequential(*layers, conv(wide, wide, 3, stride, wide), nn.BatchNorm2d(wide), nn.ReLU6(), conv(wide, cout, 1),
-                                   nn.BatchNorm2d(cout))
-        self.adds = stride == 1 and cin == cout
-
-    def forward(self, x):
-        return self.inner(x) + x if self.adds else self.inner(x)
-
-
-def mobilenet2():
-    layers, channels = [conv(3, 32), nn.BatchNorm2d(32), nn.ReLU6()], 32
-    for expansion, width, count, stride in ((1, 16, 1, 1), (6, 24, 2, 1), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1)):
-        for k in range(count):
-            layers.append(Inverted(channels, width, stride if k == 0 else 1, expansion))
-            channels = width
-    return nn.Sequential(*layers, conv(channels, 1280, 1), nn.BatchNorm2d(1280), nn.ReLU6(), *head(1280))
-
-
-NETWORKS = {"baseline": (baseline, 64), "resnet20": (lambda: residual((16, 32, 64), 3), 128),
-            "resnet18": (lambda: residual((64, 128, 256, 512), 2), 128), "vgg11_bn": (vgg11, 128), "mobilenetv2": (mobilenet2, 128)}
-
-
-class Peer:
-    def __init__(self, build, batch, training, memory_format):
-        self.net = build().to(memory_format=memory_format).train(training)
-        self.x = torch.sin(torch.arange(batch * 3072.0) % 10007).reshape(batch, 3, 32, 32).contiguous(memory_format=memory_format)
-        self.y = torch.arange(batch) % 10
-        self.training, self.batch = training, batch
-        self.adam, self.loss = torch.optim.Adam(self.net.parameters(), 1e-3), nn.CrossEntropyLoss()
-        self.step()
-        self.step()
-
-    def step(self):
-        if not self.training:
-            with torch.inference_mode():
-                self.net(self.x)
+def alternate(case, precision, candidates, unit, more=()):
+    """Rates: ours and each peer's in turn, best of the rounds."""
+    mine, theirs = 0.0, {peer.name: 0.0 for peer in candidates}
+    for _ in range(options.rounds):
+        figure = ours(case, precision, more=more)
+        if figure is None:
             return
-        self.adam.zero_grad()
-        self.loss(self.net(self.x), self.y).backward()
-        self.adam.step()
-
-    def rate(self):
-        begun, done = time.perf_counter(), 0
-        while done == 0 or time.perf_counter() - begun < arguments.seconds:
-            self.step()
-            done += 1
-        return done * self.batch / (time.perf_counter() - begun)
+        mine = max(mine, figure)
+        for peer in candidates:
+            theirs[peer.name] = max(theirs[peer.name], peer.rate(options.seconds))
+    best = max(theirs, key=theirs.get)
+    if not options.json:
+        say("  " + ", ".join(f"{name} {rate:.1f}" for name, rate in theirs.items()))
+    show(case, precision, mine, theirs[best], best, unit)
 
 
-def ours(case):
-    command = [arguments.bench, "--json", "--filter", case, "--threads", str(arguments.threads), "--seconds", str(arguments.seconds)]
-    lines = [json.loads(line) for line in subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()]
-    return next(line["best"] for line in lines if line["case"] == case)
+def try_peer(make, what):
+    """A peer where it works on this machine, in a list; else the reason and an empty one."""
+    try:
+        return [make()]
+    except Exception as error:  # whatever an exporter or compiler raises
+        say(f"{what}: left out: {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}")
+        return []
 
 
-if not arguments.json:
-    print(f"PyTorch {torch.__version__}, {arguments.threads} threads, f32")
-for name, (build, train_batch) in NETWORKS.items():
-    for kind, batch in (("train", train_batch), ("infer", 64), ("infer", 1)):
-        case = f"{name}/{kind}/{batch}"
-        if arguments.filter not in case:
+def network_case(case, network, batch, training, precision, directory):
+    found = [peers.TorchPeer(network, batch, training, layout, precision) for layout in ("NCHW", "NHWC")]
+    if not options.no_compile:
+        layout = max(found, key=lambda peer: peer.rate(options.seconds / 2)).name.split()[-1]
+        found += try_peer(lambda: peers.TorchPeer(network, batch, training, layout, precision, True), f"{case}: torch.compile")
+    if not training and precision == "f32" and options.isa == "best":
+        path = os.path.join(directory, f"{network}-{batch}.onnx")
+        found += try_peer(lambda: peers.RuntimePeer(network, batch, options.threads, path), f"{case}: ONNX Runtime")
+    alternate(case, precision, found, "img/s")
+    torch.compiler.reset()
+
+
+def network_cases():
+    precisions = known_precisions()
+    with tempfile.TemporaryDirectory() as directory:
+        for network, (_, train_batch) in peers.NETWORKS.items():
+            for kind, batch in (("train", train_batch), ("infer", 64), ("infer", 1)):
+                case = f"{network}/{kind}/{batch}"
+                for precision in precisions if wanted(case) else ():
+                    network_case(case, network, batch, kind == "train", precision, directory)
+
+
+def loader_cases():
+    folder = os.path.join(options.pictures, "train")
+    for source, recipe in (("jpeg", "plain"), ("jpeg", "augmented"), ("cache", "plain"), ("cache", "augmented")):
+        if wanted(f"loader/{source}/{recipe}"):
+            candidates = try_peer(lambda: peers.LoaderPeer(folder, recipe == "augmented"), "torchvision")
+            if candidates:
+                alternate(f"loader/{source}/{recipe}", "f32", candidates, "img/s", ("--pictures", folder))
+
+
+def process_cases():
+    for network, (_, batch) in peers.NETWORKS.items():
+        case = f"process/{network}/first-step/{batch}"
+        if not wanted(case):
             continue
-        peers = {f: Peer(build, batch, kind == "train", f) for f in (torch.contiguous_format, torch.channels_last)}
-        mine, theirs = 0.0, {f: 0.0 for f in peers}
-        for _ in range(arguments.rounds):
-            mine = max(mine, ours(case))
-            for f, peer in peers.items():
-                theirs[f] = max(theirs[f], peer.rate())
-        best = max(theirs, key=theirs.get)
-        layout = "channels-last" if best is torch.channels_last else "NCHW"
-        if arguments.json:
-            print(json.dumps({"case": case, "precision": "f32", "ours": mine, "peer": theirs[best], "peer_name": f"torch {layout}", "unit": "img/s",
-                              "ratio": mine / theirs[best]}), flush=True)
-        else:
-            print(f"{case:24s} ours {mine:9.1f}  PyTorch {theirs[best]:9.1f} img/s ({layout})  ratio {mine / theirs[best]:.2f}", flush=True)
+        runs = [anew("first-step", network, batch) for _ in range(options.rounds)]
+        show(case, "f32", ours(case), min(run["done"] - run["begun"] for run in runs) * 1e3, "torch NCHW", "ms")
+        show(case + "/memory", "f32", ours(case, key="peak_process_mib"), min(run["mib"] for run in runs), "torch NCHW", "MiB")
+
+
+def end_to_end():
+    """Once each: the runs are long. Ours is the whole process, the peer's time leaves out starting Python."""
+    with tempfile.TemporaryDirectory() as directory:
+        begun = time.perf_counter()
+        subprocess.run([options.trainer, "--images", options.pictures, "--epochs", str(options.epochs), "--threads", str(options.threads),
+                        "--out", os.path.join(directory, "net.safetensors")], check=True, stdout=sys.stderr)
+        mine = time.perf_counter() - begun
+    run = anew("end-to-end", options.pictures, options.epochs, options.threads)
+    say(f"  torch: test accuracy {run['accuracy']:.4f}")
+    show(f"end-to-end/baseline/{options.epochs}-epochs", "f32", mine, run["seconds"], f"torch NHWC, {options.threads} loader workers", "s")
+
+
+if not options.json:
+    print(f"PyTorch {torch.__version__}, {options.threads} threads, ISA {options.isa}")
+network_cases()
+process_cases()
+if options.pictures:
+    loader_cases()
+    if wanted("end-to-end/baseline"):
+        end_to_end()
