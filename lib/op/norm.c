@@ -1,6 +1,8 @@
 /* norm.c - batch normalisation with what may follow it in the same pass: y = act((x - mean) scale + shift + skip), the
  * skip being a second input. Sums run over fixed chunks of pixels in float, about a shift near each chunk's mean, and
- * are combined in double. The gradient's mask is computed anew from x, or read off y where there is a skip. */
+ * are combined in double. The gradient's mask is computed anew from x, twice, which is cheaper than to read y; where
+ * there is a skip it is read off y once, and the gradient masked in its place. A second pass over the same pixels goes
+ * from the last to the first: it finds the last in a cache. */
 #include "op/op.h"
 
 #include "base/size.h"
@@ -148,10 +150,11 @@ static void running_statistics(const norm_job *j)
 	}
 }
 
-static void value_chunk(void *user, int64_t index, int slot)
+static void value_chunk(void *user, int64_t number, int slot)
 {
 	(void)slot;
 	const norm_job *j = user;
+	int64_t index = j->chunks - 1 - number;
 	int64_t at = index * j->chunk * j->c;
 	const float *skip = j->op->n_in == 2 ? j->run->src[1] + at : NULL;
 	j->run->kernels->norm_f32(j->run->dst + at, j->run->src[0] + at, skip, &j->norm, chunk_pixels(j, index), j->c);
@@ -171,20 +174,15 @@ static void forward(const nno_op *op, nno_run *run)
 	nno_parallel_for(run->pool, j.chunks, value_chunk, &j);
 }
 
-/* The result, where the gradient's mask cannot be had from x alone. */
-static const float *mask_source(const norm_job *j, int64_t at)
-{
-	return j->norm.clamped && j->op->n_in == 2 ? j->run->dst + at : NULL;
-}
-
 static void sums_chunk(void *user, int64_t index, int slot)
 {
 	(void)slot;
 	const norm_job *j = user;
 	float *sum = j->partial + index * 2 * j->c;
 	int64_t at = index * j->chunk * j->c;
-	j->run->kernels->norm_sums_f32(sum, sum + j->c, j->run->ddst + at, j->run->src[0] + at, mask_source(j, at),
-				       &j->norm, chunk_pixels(j, index), j->c);
+	const float *y = j->norm.clamped && j->op->n_in == 2 ? j->run->dst + at : NULL;
+	j->run->kernels->norm_sums_f32(sum, sum + j->c, j->run->ddst + at, j->run->src[0] + at, y, &j->norm,
+				       chunk_pixels(j, index), j->c);
 }
 
 static void store(float *dst, int64_t c, double value, bool add)
@@ -225,16 +223,17 @@ static void combine_sums(void *user, int64_t index, int slot)
 		set_slope(j, from + c, sum[c], product[c]);
 }
 
-static void gradient_chunk(void *user, int64_t index, int slot)
+static void gradient_chunk(void *user, int64_t number, int slot)
 {
 	(void)slot;
 	const norm_job *j = user;
+	int64_t index = j->chunks - 1 - number;
 	nno_run *run = j->run;
 	int64_t at = index * j->chunk * j->c;
 	int flags = (run->dsrc_add[0] ? NNO_NORM_ADD_DX : 0) | (run->dsrc_add[1] ? NNO_NORM_ADD_DSKIP : 0);
 	run->kernels->norm_gradient_f32(run->dsrc[0] == NULL ? NULL : run->dsrc[0] + at,
 					j->dskip == NULL ? NULL : j->dskip + at, run->ddst + at, run->src[0] + at,
-					mask_source(j, at), &j->norm, &j->slope, chunk_pixels(j, index), j->c, flags);
+					&j->norm, &j->slope, chunk_pixels(j, index), j->c, flags);
 }
 
 static void backward(const nno_op *op, nno_run *run)
@@ -242,12 +241,15 @@ static void backward(const nno_op *op, nno_run *run)
 	const nno_norm_attr *a = op->attr;
 	norm_job j = start_job(op, run);
 	j.slope = (nno_norm_slope){ j.factors + 2 * j.c, j.factors + 3 * j.c, j.factors + 4 * j.c };
-	/* Where the skip's gradient takes the place of the result's and nothing is masked, it is there already. */
-	j.dskip = op->n_in == 2 && (j.norm.clamped || run->dsrc[1] != run->ddst) ? run->dsrc[1] : NULL;
-	j.summed = op->wants_dparam || (run->dsrc[0] != NULL && !a->frozen) ? j.chunks : 0;
+	bool mask = j.norm.clamped && op->n_in == 2;
+	j.summed = mask || op->wants_dparam || (run->dsrc[0] != NULL && !a->frozen) ? j.chunks : 0;
 	find_factors(&j);
 	nno_parallel_for(run->pool, j.summed, sums_chunk, &j);
 	nno_parallel_for(run->pool, nno_i64_ceil_div(j.c, CHANNELS), combine_sums, &j);
+	if (mask)
+		j.norm.clamped = 0;
+	/* A skip's gradient that takes the place of the result's is there by now. */
+	j.dskip = op->n_in == 2 && run->dsrc[1] != run->ddst ? run->dsrc[1] : NULL;
 	if (run->dsrc[0] != NULL || j.dskip != NULL)
 		nno_parallel_for(run->pool, j.chunks, gradient_chunk, &j);
 }

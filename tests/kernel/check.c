@@ -382,7 +382,7 @@ static void check_norm_f32(frame *f)
 
 static void check_norm_sums_f32(frame *f)
 {
-	float *dy = in(f, NORM_ROWS * f->n, 1), *x = in(f, NORM_ROWS * f->n, 1), *y = in(f, NORM_ROWS * f->n, 1);
+	float *dy = out(f, NORM_ROWS * f->n), *x = in(f, NORM_ROWS * f->n, 1), *y = in(f, NORM_ROWS * f->n, 1);
 	nno_norm p = norm_of(f, 0);
 	for (int i = 0; i < 3; i++) {
 		float *sum = out(f, f->n);
@@ -394,17 +394,17 @@ static void check_norm_sums_f32(frame *f)
 static void check_norm_gradient_f32(frame *f)
 {
 	enum { ROWS = 5 };
-	float *dy = in(f, ROWS * f->n, 1), *x = in(f, ROWS * f->n, 1), *y = in(f, ROWS * f->n, 1),
-	      *same = out(f, ROWS * f->n), *dskip = out(f, ROWS * f->n);
+	float *dy = in(f, ROWS * f->n, 1), *x = in(f, ROWS * f->n, 1), *same = out(f, ROWS * f->n),
+	      *dskip = out(f, ROWS * f->n);
 	nno_norm p = norm_of(f, 0);
 	nno_norm_slope s = { .a = in(f, f->n, 1), .b = in(f, f->n, 1) };
 	s.d = in(f, f->n, 1);
-	f->k->norm_gradient_f32(out(f, ROWS * f->n), NULL, dy, x, NULL, &p, &s, ROWS, f->n, 0);
+	f->k->norm_gradient_f32(out(f, ROWS * f->n), NULL, dy, x, &p, &s, ROWS, f->n, 0);
 	p = (nno_norm){ p.mean, p.scale, p.shift, 0.0f, 2.0f, 1 };
-	f->k->norm_gradient_f32(out(f, ROWS * f->n), dskip, dy, x, NULL, &p, &s, ROWS, f->n, NNO_NORM_ADD_DX);
-	f->k->norm_gradient_f32(same, dskip, same, x, y, &p, &s, ROWS, f->n, NNO_NORM_ADD_DSKIP);
-	f->k->norm_gradient_f32(out(f, ROWS * f->n), same, same, x, y, &p, &s, ROWS, f->n, 0);
-	f->k->norm_gradient_f32(NULL, dskip, dy, x, y, &p, &s, ROWS, f->n, 0);
+	f->k->norm_gradient_f32(out(f, ROWS * f->n), dskip, dy, x, &p, &s, ROWS, f->n, NNO_NORM_ADD_DX);
+	f->k->norm_gradient_f32(same, dskip, same, x, &p, &s, ROWS, f->n, NNO_NORM_ADD_DSKIP);
+	f->k->norm_gradient_f32(out(f, ROWS * f->n), same, same, x, &p, &s, ROWS, f->n, 0);
+	f->k->norm_gradient_f32(NULL, dskip, dy, x, &p, &s, ROWS, f->n, 0);
 }
 
 static void check_dropout_f32(frame *f)

@@ -171,24 +171,25 @@ void NNO_FN(norm_f32)(float *dst, const float *x, const float *skip, const nno_n
 	sweep(n, &job, value_sweep);
 }
 
-/* dy where the clamp let the value pass, which is y or, where y is NULL, computed anew. */
-NNO_INLINE void mask_row(vf dy[NV], const vf x[NV], const float *y, const int nv, int64_t last, const nno_norm *p,
-			 const factors *f)
+/* dy where the clamp let the values pass. */
+NNO_INLINE void mask_row(vf dy[NV], const vf values[NV], const int nv, const nno_norm *p)
 {
-	vf low = v_set1(p->low), high = v_set1(p->high), value[NV];
-	if (!p->clamped)
-		return;
-	if (y != NULL)
-		load_row(value, nv, last, y);
-	for (int v = 0; v < nv; v++) {
-		vf z = y != NULL ? value[v] : value_of(x[v], f, v);
-		dy[v] = v_select_le(z, low, v_zero(), v_select_le(high, z, v_zero(), dy[v]));
-	}
+	vf low = v_set1(p->low), high = v_set1(p->high);
+	for (int v = 0; v < nv; v++)
+		dy[v] = v_select_le(values[v], low, v_zero(), v_select_le(high, values[v], v_zero(), dy[v]));
+}
+
+NNO_INLINE void mask_by_source(vf dy[NV], const vf x[NV], const int nv, const nno_norm *p, const factors *f)
+{
+	vf values[NV];
+	for (int v = 0; v < nv; v++)
+		values[v] = value_of(x[v], f, v);
+	mask_row(dy, values, nv, p);
 }
 
 typedef struct sums_job {
-	float *sum, *product;
-	const float *dy, *x, *y;
+	float *sum, *product, *dy;
+	const float *x, *y;
 	const nno_norm *p;
 	int64_t rows, n;
 } sums_job;
@@ -196,10 +197,16 @@ typedef struct sums_job {
 NNO_INLINE void add_products(vf sum[NV], vf product[NV], const sums_job *j, int64_t at, const int nv, int64_t last,
 			     const factors *f)
 {
-	vf x[NV], dy[NV];
+	vf x[NV], dy[NV], y[NV];
 	load_row(x, nv, last, j->x + at);
 	load_row(dy, nv, last, j->dy + at);
-	mask_row(dy, x, j->y != NULL ? j->y + at : NULL, nv, last, j->p, f);
+	if (j->y != NULL) {
+		load_row(y, nv, last, j->y + at);
+		mask_row(dy, y, nv, j->p);
+		store_row(j->dy + at, dy, nv, last);
+	} else if (j->p->clamped) {
+		mask_by_source(dy, x, nv, j->p, f);
+	}
 	for (int v = 0; v < nv; v++) {
 		sum[v] = v_add(sum[v], dy[v]);
 		product[v] = v_fma(dy[v], v_sub(x[v], f->mean[v]), product[v]);
@@ -231,8 +238,8 @@ NNO_INLINE void sums_sweep(const void *job, int64_t column, const int nv, int64_
 	store_row(j->product + column, product[0], nv, last);
 }
 
-void NNO_FN(norm_sums_f32)(float *sum, float *product, const float *dy, const float *x, const float *y,
-			   const nno_norm *p, int64_t rows, int64_t n)
+void NNO_FN(norm_sums_f32)(float *sum, float *product, float *dy, const float *x, const float *y, const nno_norm *p,
+			   int64_t rows, int64_t n)
 {
 	const sums_job job = { sum, product, dy, x, y, p, rows, n };
 	sweep(n, &job, sums_sweep);
@@ -240,7 +247,7 @@ void NNO_FN(norm_sums_f32)(float *sum, float *product, const float *dy, const fl
 
 typedef struct gradient_job {
 	float *dx, *dskip;
-	const float *dy, *x, *y;
+	const float *dy, *x;
 	const nno_norm *p;
 	const nno_norm_slope *s;
 	int64_t rows, n;
@@ -270,7 +277,8 @@ NNO_INLINE void gradient_sweep(const void *job, int64_t column, const int nv, in
 	for (int64_t r = 0, at = column; r < j->rows; r++, at += j->n) {
 		load_row(x, nv, last, j->x + at);
 		load_row(dy, nv, last, j->dy + at);
-		mask_row(dy, x, j->y != NULL ? j->y + at : NULL, nv, last, j->p, &f);
+		if (j->p->clamped)
+			mask_by_source(dy, x, nv, j->p, &f);
 		if (j->dx != NULL) {
 			for (int v = 0; v < nv; v++)
 				dx[v] = v_fma(a[v], dy[v], v_fma(b[v], v_sub(x[v], f.mean[v]), d[v]));
@@ -281,9 +289,9 @@ NNO_INLINE void gradient_sweep(const void *job, int64_t column, const int nv, in
 	}
 }
 
-void NNO_FN(norm_gradient_f32)(float *dx, float *dskip, const float *dy, const float *x, const float *y,
-			       const nno_norm *p, const nno_norm_slope *s, int64_t rows, int64_t n, int flags)
+void NNO_FN(norm_gradient_f32)(float *dx, float *dskip, const float *dy, const float *x, const nno_norm *p,
+			       const nno_norm_slope *s, int64_t rows, int64_t n, int flags)
 {
-	const gradient_job job = { dx, dskip, dy, x, y, p, s, rows, n, flags };
+	const gradient_job job = { dx, dskip, dy, x, p, s, rows, n, flags };
 	sweep(n, &job, gradient_sweep);
 }
