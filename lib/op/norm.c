@@ -16,7 +16,7 @@ typedef struct norm_job {
 	const nno_op *op;
 	nno_run *run;
 	int64_t pixels, chunk, chunks, c;
-	float *mean, *rstd; /* of this step */
+	float *mean, *rest, *rstd; /* of this step; the mean is the sum of the first two, for means far from zero */
 	nno_norm norm;
 	nno_norm_slope slope;
 	float *factors; /* c each: scale, shift, and a, b, d of the slope */
@@ -25,7 +25,7 @@ typedef struct norm_job {
 	float *dskip;
 } norm_job;
 
-enum { FACTORS = 7 };
+enum { FACTORS = 5, SAVED = 3 };
 
 static int64_t chunk_of(int64_t channels) { return nno_i64_max(1, CHUNK / channels); }
 
@@ -37,9 +37,9 @@ static bool book(nno_op *op, int slots)
 		return false;
 	size_t chunks = pixels / (size_t)chunk_of(op->out.c) + 1;
 	if (!nno_size_mul(chunks, 3 * c * sizeof(float), &bytes) ||
-	    !nno_size_add(bytes, FACTORS * c * sizeof(float), &bytes))
+	    !nno_size_add(bytes, (FACTORS + SAVED) * c * sizeof(float), &bytes))
 		return false;
-	op->saved_bytes = op->training ? 2 * c * sizeof(float) : 0;
+	op->saved_bytes = op->training ? SAVED * c * sizeof(float) : 0;
 	op->forward_workspace = op->backward_workspace = bytes;
 	op->macs = 0;
 	return true;
@@ -68,9 +68,10 @@ static norm_job start_job(const nno_op *op, nno_run *run)
 	j.chunk = chunk_of(j.c);
 	j.chunks = nno_i64_ceil_div(j.pixels, j.chunk);
 	j.factors = run->workspace;
-	j.partial = j.factors + FACTORS * j.c;
-	j.mean = run->saved != NULL ? run->saved : j.factors + 5 * j.c;
-	j.rstd = j.mean + j.c;
+	j.partial = j.factors + (FACTORS + SAVED) * j.c;
+	j.mean = run->saved != NULL ? run->saved : j.factors + FACTORS * j.c;
+	j.rest = j.mean + j.c;
+	j.rstd = j.rest + j.c;
 	j.norm = (nno_norm){ .mean = j.mean, .scale = j.factors, .shift = j.factors + j.c };
 	j.norm.clamped = a->activation != NNO_ACT_NONE;
 	j.norm.low = j.norm.clamped ? 0.0f : -INFINITY;
@@ -87,7 +88,7 @@ static void find_factors(norm_job *j)
 		    *beta = a->bias ? j->run->param[param_at(a, 1)] : NULL;
 	for (int64_t c = 0; c < j->c; c++) {
 		scale[c] = j->rstd[c] * (gamma != NULL ? gamma[c] : 1.0f);
-		shift[c] = beta != NULL ? beta[c] : 0.0f;
+		shift[c] = (beta != NULL ? beta[c] : 0.0f) - j->rest[c] * scale[c];
 	}
 }
 
@@ -107,6 +108,7 @@ static void set_statistics(const norm_job *j, int64_t c, double mean, double squ
 	double m = (double)j->pixels, f = (double)a->momentum, variance = squares / m;
 	variance = variance > 0.0 || isnan(variance) ? variance : 0.0;
 	j->mean[c] = (float)mean;
+	j->rest[c] = (float)(mean - (double)j->mean[c]);
 	j->rstd[c] = (float)(1.0 / sqrt(variance + (double)a->epsilon));
 	double unbiased = m > 1.0 ? variance * m / (m - 1.0) : variance;
 	running_mean[c] = (float)((1.0 - f) * (double)running_mean[c] + f * mean);
@@ -146,6 +148,7 @@ static void running_statistics(const norm_job *j)
 	const float *running_mean = j->run->param[param_at(a, 2)], *running_var = j->run->param[param_at(a, 3)];
 	for (int64_t c = 0; c < j->c; c++) {
 		j->mean[c] = running_mean[c];
+		j->rest[c] = 0.0f;
 		j->rstd[c] = (float)(1.0 / sqrt((double)running_var[c] + (double)a->epsilon));
 	}
 }
@@ -197,9 +200,10 @@ static void set_slope(const norm_job *j, int64_t c, double sum, double product)
 	const nno_norm_attr *a = j->op->attr;
 	double scale = (double)j->norm.scale[c], rstd = (double)j->rstd[c], m = (double)j->pixels;
 	float *fa = j->factors + 2 * j->c, *fb = fa + j->c, *fd = fb + j->c;
+	product -= sum * (double)j->rest[c];
 	fa[c] = (float)scale;
 	fb[c] = a->frozen ? 0.0f : (float)(-scale * rstd * rstd * product / m);
-	fd[c] = a->frozen ? 0.0f : (float)(-scale * sum / m);
+	fd[c] = a->frozen ? 0.0f : (float)(-scale * sum / m - (double)fb[c] * (double)j->rest[c]);
 	if (a->scale)
 		store(j->run->dparam[param_at(a, 0)], c, product * rstd, j->run->dparam_add);
 	if (a->bias)
