@@ -138,9 +138,11 @@ static int parameters(const nnopt_layer *layer, const nno_value *in, int n_in, n
 static bool lower(const nnopt_layer *layer, nno_lowering *l)
 {
 	const conv2d *s = layer->state;
-	nno_conv_attr *attr = nno_emit_all(l, &nno_op_conv, s->use_bias ? 2 : 1);
+	nno_conv_attr a = geometry(s);
+	bool depthwise = nno_conv_is_depthwise(&a, l->in->shape.c, s->out_channels);
+	nno_conv_attr *attr = nno_emit_all(l, depthwise ? &nno_op_conv_depthwise : &nno_op_conv, s->use_bias ? 2 : 1);
 	if (attr != NULL)
-		*attr = geometry(s);
+		*attr = a;
 	return attr != NULL;
 }
 

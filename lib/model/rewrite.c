@@ -87,7 +87,7 @@ static bool fuse_sum(nno_graph *g, nno_graph_op *node)
 
 static nno_activation *activation_of(const nno_op *op)
 {
-	if (op->cls == &nno_op_conv)
+	if (op->cls == &nno_op_conv || op->cls == &nno_op_conv_depthwise)
 		return &((nno_conv_attr *)op->attr)->activation;
 	if (op->cls == &nno_op_linear)
 		return &((nno_linear_attr *)op->attr)->activation;

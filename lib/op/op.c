@@ -3,9 +3,12 @@
 
 #include "op/parallel.h"
 
+#include <string.h>
+
 bool nno_op_is_conv(const nno_op *op)
 {
-	return op->cls == &nno_op_conv || op->cls == &nno_op_conv_winograd || op->cls == &nno_op_conv_images;
+	return op->cls == &nno_op_conv || op->cls == &nno_op_conv_winograd || op->cls == &nno_op_conv_images ||
+	       op->cls == &nno_op_conv_depthwise;
 }
 
 /* The activation whose gradient is read off the result. */
@@ -47,4 +50,29 @@ void nno_mask_relu(const nno_op *op, nno_run *run)
 {
 	mask_job j = { run->kernels, run->ddst, run->dst, run->n * nno_shape_count(op->out) };
 	nno_parallel_for(run->pool, nno_chunks(j.count), mask_chunk, &j);
+}
+
+typedef struct partials_job {
+	const nno_run *run;
+	float *dst;
+	const float *src;
+	int64_t partials, stride, count;
+} partials_job;
+
+static void partials_chunk(void *user, int64_t index, int slot)
+{
+	(void)slot;
+	const partials_job *j = user;
+	int64_t at = index * NNO_CHUNK, n = nno_chunk_length(j->count, index);
+	if (!j->run->dparam_add)
+		memset(j->dst + at, 0, (size_t)n * sizeof(float));
+	for (int64_t k = 0; k < j->partials; k++)
+		j->run->kernels->accumulate_f32(j->dst + at, j->src + k * j->stride + at, n);
+}
+
+void nno_sum_partials(const nno_run *run, float *dst, const float *src, int64_t partials, int64_t stride, int64_t count)
+{
+	partials_job j = { run, dst, src, partials, stride, count };
+	if (dst != NULL)
+		nno_parallel_for(run->pool, nno_chunks(count), partials_chunk, &j);
 }

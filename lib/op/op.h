@@ -122,8 +122,9 @@ typedef struct nno_dropout_attr {
 
 /* --- classes --- */
 extern const nno_op_class nno_op_conv;
-extern const nno_op_class nno_op_conv_winograd; /* the same, where nno_winograd_pays() */
-extern const nno_op_class nno_op_conv_images;   /* the same, where nno_conv_images_pays() */
+extern const nno_op_class nno_op_conv_depthwise; /* the same, where nno_conv_is_depthwise() */
+extern const nno_op_class nno_op_conv_winograd;  /* the same, where nno_winograd_pays() */
+extern const nno_op_class nno_op_conv_images;    /* the same, where nno_conv_images_pays() */
 extern const nno_op_class nno_op_linear;
 extern const nno_op_class nno_op_max_pool;
 extern const nno_op_class nno_op_avg_pool;
@@ -141,6 +142,12 @@ extern const nno_op_class nno_op_flatten; /* NHWC pixels to C, H, W order */
 extern const nno_op_class nno_op_add;
 extern const nno_op_class nno_op_concat;
 extern const nno_op_class nno_op_own; /* the caller's functions, op/own.c */
+
+/* Whether each output channel is made from the input channel of its own number alone. */
+static inline bool nno_conv_is_depthwise(const nno_conv_attr *a, int64_t in_channels, int64_t out_channels)
+{
+	return a->groups > 1 && a->groups == in_channels && a->groups == out_channels;
+}
 
 /* Whether a convolution can, and for this batch should, run as nno_op_conv_winograd, nno_op_conv_images. */
 bool nno_winograd_pays(const nno_op *op, int64_t batch);

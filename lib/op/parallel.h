@@ -17,4 +17,8 @@ static inline int64_t nno_chunk_length(int64_t count, int64_t index)
 /* ddst = dst <= 0 ? 0 : ddst over the whole batch: the backward of a ReLU fused into an op. */
 void nno_mask_relu(const nno_op *op, nno_run *run);
 
+/* dst[0..count) (+)= the sum of `partials` arrays, `stride` floats apart, in their order. dst NULL: nothing. */
+void nno_sum_partials(const nno_run *run, float *dst, const float *src, int64_t partials, int64_t stride,
+		      int64_t count);
+
 #endif

@@ -209,130 +209,6 @@ static void check_rmsprop_f32(frame *f)
 	f->k->rmsprop_f32(w, g, positive_out(f, f->n, 1.0f), NULL, NULL, &step, f->n);
 }
 
-/* Sizes of a matrix product that depend on n in no simple way, all small enough for sums of integers to be exact. */
-static int64_t size_of(const frame *f, int which, int64_t most)
-{
-	return 1 + (f->n * 7 + which * 13 + f->n / 3) % most;
-}
-
-static void check_gemm_rows_f32(frame *f)
-{
-	enum { ROWS = 40, TAPS = 4 };
-	int64_t rows = size_of(f, 1, ROWS), k = size_of(f, 2, 37), n = size_of(f, 3, 150), taps = size_of(f, 4, TAPS);
-	for (int flags = 0; flags < 4; flags++) {
-		const float *a[ROWS];
-		float *c[ROWS];
-		int64_t a_off[TAPS], b_off[TAPS], ldb = n + flags, off = flags;
-		float *from = in(f, (rows + taps) * k, 1), *b = in(f, taps * k * ldb - (ldb - n), 1),
-		      *bias = in(f, n, 1), *to = out(f, rows * (n + off));
-		for (int64_t r = 0; r < rows; r++) {
-			a[r] = from + r * k;
-			c[r] = to + r * (n + off);
-		}
-		for (int64_t t = 0; t < taps; t++) {
-			a_off[t] = t * k;
-			b_off[t] = (taps - 1 - t) * k * ldb;
-		}
-		f->k->gemm_rows_f32(rows, n, k, taps, a, a_off, b, b_off, ldb, c, off, flags & 1 ? bias : NULL, flags);
-	}
-}
-
-static void check_gemm_columns_f32(frame *f)
-{
-	enum { SEGMENTS = 3 };
-	int64_t m = size_of(f, 1, 40), n = size_of(f, 2, 90), k = size_of(f, 3, 31), segments = size_of(f, 4, SEGMENTS);
-	for (int flags = 0; flags < 2; flags++) {
-		int64_t x_off[SEGMENTS], y_off[SEGMENTS], xs = m + flags, ys = n + 2 * flags, ldc = n + flags;
-		float *x = in(f, segments * k * xs - (xs - m), 1), *y = in(f, segments * k * ys - (ys - n), 1),
-		      *c = out(f, m * ldc - (ldc - n));
-		for (int64_t s = 0; s < segments; s++) {
-			x_off[s] = s * k * xs;
-			y_off[s] = (segments - 1 - s) * k * ys;
-		}
-		f->k->gemm_columns_f32(m, n, k, segments, x, x_off, xs, y, y_off, ys, c, ldc, flags);
-	}
-}
-
-static void check_gemm_f32(frame *f)
-{
-	int64_t m = size_of(f, 1, 40), n = size_of(f, 2, 150), k = size_of(f, 3, 37);
-	for (int flags = 0; flags < 2; flags++) {
-		int64_t lda = k + flags, ldb = n + 2 * flags, ldc = n + flags;
-		float *a = in(f, m * lda - (lda - k), 1), *b = in(f, k * ldb - (ldb - n), 1);
-		f->k->gemm_f32(m, n, k, a, lda, b, ldb, out(f, m * ldc - (ldc - n)), ldc, flags);
-	}
-}
-
-static void check_transpose_f32(frame *f)
-{
-	int64_t rows = size_of(f, 1, 50), columns = size_of(f, 2, 40);
-	float *x = in(f, rows * (columns + 1) - 1, 1);
-	f->k->transpose_f32(out(f, columns * (rows + 2) - 2), rows + 2, x, columns + 1, rows, columns);
-}
-
-/* A picture of no particular size, its tiles, and a range of them. */
-typedef struct tiles {
-	nno_tiling t;
-	int64_t from, count, step;
-} tiles;
-
-static tiles tiles_of(const frame *f)
-{
-	tiles x = { .t = { .h = size_of(f, 1, 13),
-			   .w = size_of(f, 2, 11),
-			   .c = size_of(f, 3, 50),
-			   .pad_h = f->n % 3,
-			   .pad_w = f->n / 3 % 3 } };
-	x.t.across = (x.t.w + 3) / 4;
-	int64_t all = x.t.across * ((x.t.h + 3) / 4);
-	x.from = f->n % 2 < all ? f->n % 2 : 0;
-	x.count = all - x.from;
-	x.step = x.count * x.t.c + 3;
-	return x;
-}
-
-static void check_winograd_input_f32(frame *f)
-{
-	tiles x = tiles_of(f);
-	float *image = in(f, x.t.h * x.t.w * x.t.c, 1);
-	f->k->winograd_input_f32(out(f, 36 * x.step - 3), x.step, image, &x.t, x.from, x.count);
-}
-
-static void check_winograd_gradient_f32(frame *f)
-{
-	tiles x = tiles_of(f);
-	float *image = in(f, x.t.h * x.t.w * x.t.c, 1);
-	f->k->winograd_gradient_f32(out(f, 36 * x.step - 3), x.step, image, &x.t, x.from, x.count);
-}
-
-static void check_winograd_output_f32(frame *f)
-{
-	tiles x = tiles_of(f);
-	for (int flags = 0; flags < 4; flags++) {
-		/* Some of the picture's channels, its last ones. */
-		int64_t n = flags == 3 ? x.t.c : 1 + x.t.c / 2;
-		float *m = in(f, 36 * x.step, 0.0625f), *image = out(f, x.t.h * x.t.w * x.t.c), *bias = in(f, n, 1);
-		f->k->winograd_output_f32(image + x.t.c - n, &x.t, m, x.step, x.from, x.count, n,
-					  flags & 1 ? bias : NULL, flags);
-	}
-}
-
-static void check_winograd_weights_f32(frame *f)
-{
-	int64_t rows = size_of(f, 1, 5), n = size_of(f, 2, 70), ld = n + 3, tap = rows * ld, step = rows * n + 5;
-	float *w = in(f, 9 * tap, 1);
-	f->k->winograd_weights_f32(out(f, 36 * step), step, w, tap, ld, rows, n);
-	f->k->winograd_weights_f32(out(f, 36 * step), step, w + 8 * tap, -tap, ld, rows, n);
-}
-
-static void check_winograd_weight_gradient_f32(frame *f)
-{
-	int64_t n = size_of(f, 1, 170), tap = n + 3, step = n + 5;
-	float *u = in(f, 36 * step, 1);
-	for (int flags = 0; flags < 2; flags++)
-		f->k->winograd_weight_gradient_f32(out(f, 9 * tap), tap, u, step, n, flags);
-}
-
 static void check_column_sums_f32(frame *f)
 {
 	float *x = in(f, 5 * f->n, 1);
@@ -412,6 +288,8 @@ static void check_dropout_f32(frame *f)
 	static const uint32_t key[2] = { 12345, 678910 }, stream[3] = { 5, 6, 7 };
 	f->k->dropout_f32(out(f, f->n), in(f, f->n, 1), f->n, key, 3, stream, UINT32_MAX / 3, 1.5f);
 }
+
+#include "convolution_cases.h"
 
 /* --- running them --- */
 

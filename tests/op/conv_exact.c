@@ -6,8 +6,8 @@ typedef struct config {
 	nno_conv_attr a;
 	nno_shape in, out;
 	int64_t batch, n;
+	const nno_op_class *cls;
 	bool add, bias_frozen, weight_frozen, no_dsrc;
-	bool images; /* the class whose rows are images */
 } config;
 
 static int64_t choose_channels(dice *d)
@@ -72,11 +72,30 @@ static config random_config(dice *d, bool large)
 	c.batch = c.n + between(d, 0, 2);
 	if (!large && roll(d) % 16 == 0) /* more images than chunks of the weight gradient */
 		c.n = c.batch = 16 + between(d, 0, 20);
-	c.images = c.a.groups == 1 && !large && roll(d) % 2;
+	c.cls = c.a.groups == 1 && !large && roll(d) % 2 ? &nno_op_conv_images : &nno_op_conv;
 	c.add = roll(d) % 2;
 	c.weight_frozen = roll(d) % 8 == 0;
 	c.bias_frozen = c.a.bias && roll(d) % 8 == 0;
 	c.no_dsrc = roll(d) % 8 == 0;
+	return c;
+}
+
+/* Each channel by itself: windows that have kernels of their own, every other time any. */
+static config depthwise_config(dice *d, bool large)
+{
+	config c = random_config(d, large);
+	c.cls = &nno_op_conv_depthwise;
+	c.in.c = c.out.c = c.a.groups = c.in.c > 1 ? c.in.c : 2;
+	if (roll(d) % 2) {
+		int64_t kernel = roll(d) % 3 > 0 ? 3 : 5;
+		c.a.kernel_h = c.a.kernel_w = kernel;
+		c.a.dilation_h = c.a.dilation_w = 1;
+		c.a.stride_h = c.a.stride_w = between(d, 1, 2);
+		c.in.h = choose_extent(d, c.a.pad_h, 1, kernel, large ? 40 : 12);
+		c.in.w = choose_extent(d, c.a.pad_w, 1, kernel, large ? 40 : 12);
+		c.out.h = extent_out(c.in.h, c.a.pad_h, 1, kernel, c.a.stride_h);
+		c.out.w = extent_out(c.in.w, c.a.pad_w, 1, kernel, c.a.stride_w);
+	}
 	return c;
 }
 
@@ -114,7 +133,7 @@ static void free_data(data *x)
 
 static void run_library(const config *c, data *x, const nno_kernels *kernels, nno_pool *pool)
 {
-	trial t = { .op = { .cls = c->images ? &nno_op_conv_images : &nno_op_conv,
+	trial t = { .op = { .cls = c->cls,
 			    .n_in = 1,
 			    .n_param = c->a.bias ? 2 : 1,
 			    .in = { c->in },
@@ -220,10 +239,12 @@ static void compare(const config *c, const data *got, const data *wanted, const 
 	}
 }
 
-static void check_exact(int number, bool large)
+typedef config (*choose)(dice *d, bool large);
+
+static void check_exact(int number, choose any, bool large)
 {
 	dice d = { 77 + (uint64_t)number };
-	config c = random_config(&d, large);
+	config c = any(&d, large);
 	data wanted = make_data(&c, 1, false);
 	run_definition(&c, &wanted);
 	for (int isa = 1; isa <= NNOPT_ISA_NEON; isa++) {
@@ -242,22 +263,28 @@ static void small_integers_are_exact(void **state)
 {
 	(void)state;
 	for (int i = 0; i < 400; i++)
-		check_exact(i, false);
+		check_exact(i, random_config, false);
 }
 
 static void large_pictures_are_exact(void **state)
 {
 	(void)state;
 	for (int i = 1000; i < 1012; i++)
-		check_exact(i, true);
+		check_exact(i, random_config, true);
 }
 
-static void threads_give_equal_bits(void **state)
+static void depthwise_is_exact(void **state)
 {
 	(void)state;
+	for (int i = 0; i < 400; i++)
+		check_exact(i, depthwise_config, i % 40 == 0);
+}
+
+static void same_bits(choose any)
+{
 	for (int i = 0; i < 40; i++) {
 		dice d = { 5000 + (uint64_t)i };
-		config c = random_config(&d, i % 8 == 0);
+		config c = any(&d, i % 8 == 0);
 		for (int isa = 1; isa <= NNOPT_ISA_NEON; isa++) {
 			const nno_kernels *kernels = nno_kernels_of(isa);
 			if (kernels == NULL)
@@ -277,6 +304,13 @@ static void threads_give_equal_bits(void **state)
 			free_data(&x[0]);
 		}
 	}
+}
+
+static void threads_give_equal_bits(void **state)
+{
+	(void)state;
+	same_bits(random_config);
+	same_bits(depthwise_config);
 }
 
 /* Nothing but the padding is large: sizes that overflow are refused, not computed. */
@@ -309,9 +343,8 @@ static void absurd_padding_is_refused(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(small_integers_are_exact),
-		cmocka_unit_test(large_pictures_are_exact),
-		cmocka_unit_test(threads_give_equal_bits),
+		cmocka_unit_test(small_integers_are_exact),  cmocka_unit_test(large_pictures_are_exact),
+		cmocka_unit_test(depthwise_is_exact),        cmocka_unit_test(threads_give_equal_bits),
 		cmocka_unit_test(absurd_padding_is_refused),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);
