@@ -15,7 +15,8 @@ typedef struct nno_norm_slope {
 	const float *a, *b, *d;
 } nno_norm_slope;
 
-/* Gradients that are added to what is there. */
-enum { NNO_NORM_ADD_DX = 1, NNO_NORM_ADD_DSKIP = 2 };
+/* Gradients are added to what is there; the result, or dx, is stored past the caches, for one that they would not hold.
+ */
+enum { NNO_NORM_ADD_DX = 1, NNO_NORM_ADD_DSKIP = 2, NNO_NORM_STREAM = 4 };
 
 #endif

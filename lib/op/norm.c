@@ -9,8 +9,9 @@
 
 #include <math.h>
 
-#define CHUNK 32768  /* elements of a chunk of pixels: its pieces of all arrays stay in the second cache */
-#define CHANNELS 128 /* whose chunks one task combines */
+#define CHUNK 32768        /* elements of a chunk of pixels: its pieces of all arrays stay in the second cache */
+#define CHANNELS 128       /* whose chunks one task combines */
+#define STREAMED (1 << 23) /* elements of a result too large to be found in a cache by who reads it */
 
 typedef struct norm_job {
 	const nno_op *op;
@@ -153,6 +154,12 @@ static void running_statistics(const norm_job *j)
 	}
 }
 
+/* What is written where it was read is in the cache already. */
+static int stream_flag(const norm_job *j, const float *dst, const float *src)
+{
+	return dst != src && j->pixels * j->c >= STREAMED ? NNO_NORM_STREAM : 0;
+}
+
 static void value_chunk(void *user, int64_t number, int slot)
 {
 	(void)slot;
@@ -160,7 +167,8 @@ static void value_chunk(void *user, int64_t number, int slot)
 	int64_t index = j->chunks - 1 - number;
 	int64_t at = index * j->chunk * j->c;
 	const float *skip = j->op->n_in == 2 ? j->run->src[1] + at : NULL;
-	j->run->kernels->norm_f32(j->run->dst + at, j->run->src[0] + at, skip, &j->norm, chunk_pixels(j, index), j->c);
+	j->run->kernels->norm_f32(j->run->dst + at, j->run->src[0] + at, skip, &j->norm, chunk_pixels(j, index), j->c,
+				  stream_flag(j, j->run->dst, j->run->src[0]));
 }
 
 static void forward(const nno_op *op, nno_run *run)
@@ -234,7 +242,8 @@ static void gradient_chunk(void *user, int64_t number, int slot)
 	int64_t index = j->chunks - 1 - number;
 	nno_run *run = j->run;
 	int64_t at = index * j->chunk * j->c;
-	int flags = (run->dsrc_add[0] ? NNO_NORM_ADD_DX : 0) | (run->dsrc_add[1] ? NNO_NORM_ADD_DSKIP : 0);
+	int flags = stream_flag(j, run->dsrc[0], run->ddst) | (run->dsrc_add[0] ? NNO_NORM_ADD_DX : 0) |
+		    (run->dsrc_add[1] ? NNO_NORM_ADD_DSKIP : 0);
 	run->kernels->norm_gradient_f32(run->dsrc[0] == NULL ? NULL : run->dsrc[0] + at,
 					j->dskip == NULL ? NULL : j->dskip + at, run->ddst + at, run->src[0] + at,
 					&j->norm, &j->slope, chunk_pixels(j, index), j->c, flags);

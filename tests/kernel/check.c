@@ -250,10 +250,10 @@ static void check_norm_f32(frame *f)
 {
 	float *x = in(f, NORM_ROWS * f->n, 1), *skip = in(f, NORM_ROWS * f->n, 1), *same = out(f, NORM_ROWS * f->n);
 	nno_norm open = norm_of(f, 0), clamped = norm_of(f, 1);
-	f->k->norm_f32(out(f, NORM_ROWS * f->n), x, NULL, &open, NORM_ROWS, f->n);
-	f->k->norm_f32(out(f, NORM_ROWS * f->n), x, skip, &clamped, NORM_ROWS, f->n);
-	f->k->norm_f32(same, same, skip, &clamped, NORM_ROWS, f->n);
-	f->k->norm_f32(same, skip, same, &clamped, NORM_ROWS, f->n);
+	f->k->norm_f32(out(f, NORM_ROWS * f->n), x, NULL, &open, NORM_ROWS, f->n, 0);
+	f->k->norm_f32(out(f, NORM_ROWS * f->n), x, skip, &clamped, NORM_ROWS, f->n, NNO_NORM_STREAM);
+	f->k->norm_f32(same, same, skip, &clamped, NORM_ROWS, f->n, 0);
+	f->k->norm_f32(same, skip, same, &clamped, NORM_ROWS, f->n, 0);
 }
 
 static void check_norm_sums_f32(frame *f)
@@ -275,12 +275,12 @@ static void check_norm_gradient_f32(frame *f)
 	nno_norm p = norm_of(f, 0);
 	nno_norm_slope s = { .a = in(f, f->n, 1), .b = in(f, f->n, 1) };
 	s.d = in(f, f->n, 1);
-	f->k->norm_gradient_f32(out(f, ROWS * f->n), NULL, dy, x, &p, &s, ROWS, f->n, 0);
+	f->k->norm_gradient_f32(out(f, ROWS * f->n), NULL, dy, x, &p, &s, ROWS, f->n, NNO_NORM_STREAM);
 	p = (nno_norm){ p.mean, p.scale, p.shift, 0.0f, 2.0f, 1 };
 	f->k->norm_gradient_f32(out(f, ROWS * f->n), dskip, dy, x, &p, &s, ROWS, f->n, NNO_NORM_ADD_DX);
 	f->k->norm_gradient_f32(same, dskip, same, x, &p, &s, ROWS, f->n, NNO_NORM_ADD_DSKIP);
 	f->k->norm_gradient_f32(out(f, ROWS * f->n), same, same, x, &p, &s, ROWS, f->n, 0);
-	f->k->norm_gradient_f32(NULL, dskip, dy, x, &p, &s, ROWS, f->n, 0);
+	f->k->norm_gradient_f32(NULL, dskip, dy, x, &p, &s, ROWS, f->n, NNO_NORM_STREAM);
 }
 
 static void check_dropout_f32(frame *f)

@@ -33,6 +33,18 @@ NNO_INLINE void store_row(float *p, const vf from[NV], const int nv, int64_t las
 		store_some(p + v * VL, from[v], v == nv - 1 ? last : VL);
 }
 
+/* Whether rows of n floats from p on may be streamed: every vector of theirs fills whole lines of a cache. */
+NNO_INLINE int streams(const float *p, int64_t n, int flags)
+{
+	return (flags & NNO_NORM_STREAM) && n % 16 == 0 && (uintptr_t)p % 64 == 0;
+}
+
+NNO_INLINE void stream_row(float *p, const vf from[NV], const int nv)
+{
+	for (int v = 0; v < nv; v++)
+		v_stream(p + v * VL, from[v]);
+}
+
 /* Channels [column, column + (nv - 1) VL + last) of all rows. */
 typedef void (*sweep_fn)(const void *job, int64_t column, const int nv, int64_t last);
 
@@ -141,6 +153,7 @@ typedef struct value_job {
 	const float *x, *skip;
 	const nno_norm *p;
 	int64_t rows, n;
+	int stream;
 } value_job;
 
 NNO_INLINE void value_sweep(const void *job, int64_t column, const int nv, int64_t last)
@@ -161,14 +174,19 @@ NNO_INLINE void value_sweep(const void *job, int64_t column, const int nv, int64
 		/* In this order a NaN stays one. */
 		for (int v = 0; v < nv; v++)
 			x[v] = v_min(high, v_max(low, x[v]));
-		store_row(j->dst + at, x, nv, last);
+		if (j->stream)
+			stream_row(j->dst + at, x, nv);
+		else
+			store_row(j->dst + at, x, nv, last);
 	}
 }
 
-void NNO_FN(norm_f32)(float *dst, const float *x, const float *skip, const nno_norm *p, int64_t rows, int64_t n)
+void NNO_FN(norm_f32)(float *dst, const float *x, const float *skip, const nno_norm *p, int64_t rows, int64_t n,
+		      int flags)
 {
-	const value_job job = { dst, x, skip, p, rows, n };
+	const value_job job = { dst, x, skip, p, rows, n, streams(dst, n, flags) };
 	sweep(n, &job, value_sweep);
+	v_stream_end();
 }
 
 /* dy where the clamp let the values pass. */
@@ -251,7 +269,7 @@ typedef struct gradient_job {
 	const nno_norm *p;
 	const nno_norm_slope *s;
 	int64_t rows, n;
-	int flags;
+	int flags, stream;
 } gradient_job;
 
 NNO_INLINE void put_row(float *dst, vf from[NV], const int nv, int64_t last, int add)
@@ -282,7 +300,10 @@ NNO_INLINE void gradient_sweep(const void *job, int64_t column, const int nv, in
 		if (j->dx != NULL) {
 			for (int v = 0; v < nv; v++)
 				dx[v] = v_fma(a[v], dy[v], v_fma(b[v], v_sub(x[v], f.mean[v]), d[v]));
-			put_row(j->dx + at, dx, nv, last, j->flags & NNO_NORM_ADD_DX);
+			if (j->stream)
+				stream_row(j->dx + at, dx, nv);
+			else
+				put_row(j->dx + at, dx, nv, last, j->flags & NNO_NORM_ADD_DX);
 		}
 		if (j->dskip != NULL)
 			put_row(j->dskip + at, dy, nv, last, j->flags & NNO_NORM_ADD_DSKIP);
@@ -292,6 +313,8 @@ NNO_INLINE void gradient_sweep(const void *job, int64_t column, const int nv, in
 void NNO_FN(norm_gradient_f32)(float *dx, float *dskip, const float *dy, const float *x, const nno_norm *p,
 			       const nno_norm_slope *s, int64_t rows, int64_t n, int flags)
 {
-	const gradient_job job = { dx, dskip, dy, x, p, s, rows, n, flags };
+	const gradient_job job = { dx, dskip, dy, x,     p,
+				   s,  rows,  n,  flags, !(flags & NNO_NORM_ADD_DX) && streams(dx, n, flags) };
 	sweep(n, &job, gradient_sweep);
+	v_stream_end();
 }

@@ -17,6 +17,8 @@ NNO_INLINE vf v_zero(void) { return _mm512_setzero_ps(); }
 NNO_INLINE vf v_set1(float x) { return _mm512_set1_ps(x); }
 NNO_INLINE vf v_load(const float *p) { return _mm512_loadu_ps(p); }
 NNO_INLINE void v_store(float *p, vf x) { _mm512_storeu_ps(p, x); }
+NNO_INLINE void v_stream(float *p, vf x) { _mm512_stream_ps(p, x); }
+NNO_INLINE void v_stream_end(void) { _mm_sfence(); }
 NNO_INLINE vf v_load_n(const float *p, int64_t n) { return _mm512_maskz_loadu_ps(v_mask(n), p); }
 NNO_INLINE void v_store_n(float *p, vf x, int64_t n) { _mm512_mask_storeu_ps(p, v_mask(n), x); }
 NNO_INLINE vf v_add(vf a, vf b) { return _mm512_add_ps(a, b); }

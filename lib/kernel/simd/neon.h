@@ -12,6 +12,8 @@ NNO_INLINE vf v_zero(void) { return vdupq_n_f32(0.0f); }
 NNO_INLINE vf v_set1(float x) { return vdupq_n_f32(x); }
 NNO_INLINE vf v_load(const float *p) { return vld1q_f32(p); }
 NNO_INLINE void v_store(float *p, vf x) { vst1q_f32(p, x); }
+NNO_INLINE void v_stream(float *p, vf x) { vst1q_f32(p, x); }
+NNO_INLINE void v_stream_end(void) {}
 NNO_INLINE vf v_load_n(const float *p, int64_t n)
 {
 	float t[4] = { 0 };

@@ -1,7 +1,8 @@
 /* scalar.h - the vocabulary at width 1: the oracle. Compiled with -ffp-contract=off.
  *
  * vf: VL floats. v_load/v_store: VL floats, unaligned. v_load_n/v_store_n: the first n (1 <= n <= VL), the rest zero
- * and untouched. v_fma(a, b, c) = a * b + c. v_max/v_min give b when either operand is NaN. v_select_gt(a, b, x, y) = a
+ * and untouched. v_stream: v_store past the caches to an address aligned for VL floats, which other threads see after
+ * v_stream_end. v_fma(a, b, c) = a * b + c. v_max/v_min give b when either operand is NaN. v_select_gt(a, b, x, y) = a
  * > b ? x : y and v_select_le likewise for <=, lane by lane. v_sum: sum of lanes in a fixed tree. v_exponent2(i): 2^i
  * for integral i in [-126, 127]. */
 #ifndef NNO_SIMD_H
@@ -18,6 +19,8 @@ NNO_INLINE vf v_zero(void) { return 0.0f; }
 NNO_INLINE vf v_set1(float x) { return x; }
 NNO_INLINE vf v_load(const float *p) { return *p; }
 NNO_INLINE void v_store(float *p, vf x) { *p = x; }
+NNO_INLINE void v_stream(float *p, vf x) { *p = x; }
+NNO_INLINE void v_stream_end(void) {}
 NNO_INLINE vf v_load_n(const float *p, int64_t n)
 {
 	(void)n;
