@@ -7,10 +7,38 @@
 #include <math.h>
 #include <string.h>
 
-static void fill_uniform(nno_rng *r, float *dst, int64_t n, double bound)
+/* Words of the stream that one task draws; a multiple of a block's four. */
+#define CHUNK ((int64_t)1 << 14)
+
+typedef struct uniform_job {
+	const nno_rng *start;
+	float *dst;
+	int64_t n;
+	double bound;
+} uniform_job;
+
+/* Value i is word i of the stream, so any part of it can be drawn without those before. */
+static void uniform_chunk(void *user, int64_t index, int slot)
 {
-	for (int64_t i = 0; i < n; i++)
-		dst[i] = (float)((2.0 * (double)nno_rng_uniform(r) - 1.0) * bound);
+	(void)slot;
+	const uniform_job *j = user;
+	int64_t end = j->n - index * CHUNK < CHUNK ? j->n : (index + 1) * CHUNK;
+	for (int64_t i = index * CHUNK; i < end; i += 4) {
+		uint64_t block = (uint64_t)(i / 4);
+		uint32_t counter[4] = { (uint32_t)block, (uint32_t)(block >> 32), j->start->counter[2],
+					j->start->counter[3] };
+		uint32_t word[4];
+		nno_philox(j->start->key, counter, word);
+		for (int64_t k = 0; k < 4 && i + k < end; k++)
+			j->dst[i + k] = (float)((2.0 * (double)((float)(word[k] >> 8) * 0x1p-24f) - 1.0) * j->bound);
+	}
+}
+
+/* Millions of values are the longest part of starting to train: all threads draw them. */
+static void fill_uniform(const nnopt_model *model, const nno_rng *start, float *dst, int64_t n, double bound)
+{
+	uniform_job j = { .start = start, .dst = dst, .n = n, .bound = bound };
+	nno_parallel_for(model->context->pool, (n + CHUNK - 1) / CHUNK, uniform_chunk, &j);
 }
 
 static void fill_normal(nno_rng *r, float *dst, int64_t n, double deviation)
@@ -80,19 +108,19 @@ nnopt_status nno_param_initialise(nnopt_model *model, int index, uint64_t seed)
 		fill_normal(&r, values, p->count, sqrt(2.0 / in));
 		break;
 	case NNOPT_INIT_HE_UNIFORM:
-		fill_uniform(&r, values, p->count, sqrt(6.0 / in));
+		fill_uniform(model, &r, values, p->count, sqrt(6.0 / in));
 		break;
 	case NNOPT_INIT_XAVIER_NORMAL:
 		fill_normal(&r, values, p->count, sqrt(2.0 / both));
 		break;
 	case NNOPT_INIT_XAVIER_UNIFORM:
-		fill_uniform(&r, values, p->count, sqrt(6.0 / both));
+		fill_uniform(model, &r, values, p->count, sqrt(6.0 / both));
 		break;
 	case NNOPT_INIT_LECUN_NORMAL:
 		fill_normal(&r, values, p->count, sqrt(1.0 / in));
 		break;
 	case NNOPT_INIT_LECUN_UNIFORM:
-		fill_uniform(&r, values, p->count, sqrt(3.0 / in));
+		fill_uniform(model, &r, values, p->count, sqrt(3.0 / in));
 		break;
 	case NNOPT_INIT_ORTHOGONAL:
 		status = fill_orthogonal(model, &r, values, spec, p->count);
@@ -102,7 +130,7 @@ nnopt_status nno_param_initialise(nnopt_model *model, int index, uint64_t seed)
 			values[i] = spec->value;
 		break;
 	default:
-		fill_uniform(&r, values, p->count, 1.0 / sqrt(in));
+		fill_uniform(model, &r, values, p->count, 1.0 / sqrt(in));
 		break;
 	}
 	if (status == NNOPT_OK)

@@ -54,8 +54,9 @@ typedef struct extra {
 void report(const char *name, const char *unit, double best, double worst, const extra *more, int count);
 
 /* The parts, in the order they run. */
-nnopt_context *open_context(void);
-long allocations_so_far(void);
+nnopt_context *
+open_context(int counting);    /* counting: allocations are, which takes an allocator other than the default */
+long allocations_so_far(void); /* in all counting contexts */
 void machine_cases(int threads);
 double machine_peak(int isa, int threads, nnopt_precision precision); /* GFLOP/s, measured once */
 void conv_cases(nnopt_context *context);

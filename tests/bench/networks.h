@@ -7,8 +7,8 @@
 typedef struct network {
 	const char *name;
 	nnopt_status (*build)(nnopt_model *net);
-	int64_t batch;        /* of training */
-	int64_t size;         /* pictures are 3 x size x size */
+	int64_t batch; /* of training */
+	int64_t size;  /* pictures are 3 x size x size */
 } network;
 
 extern const network networks[];

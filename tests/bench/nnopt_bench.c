@@ -86,15 +86,17 @@ static void counting_free(void *ptr, size_t size, void *user)
 
 long allocations_so_far(void) { return atomic_load(&allocations); }
 
-nnopt_context *open_context(void)
+nnopt_context *open_context(int counting)
 {
 	nnopt_context_options o;
 	nnopt_context *context = NULL;
 	TRY(nnopt_context_options_init(&o, sizeof o));
 	o.threads = bench.threads;
 	o.isa_cap = bench.isa;
-	o.alloc = counting_alloc;
-	o.free = counting_free;
+	if (counting) {
+		o.alloc = counting_alloc;
+		o.free = counting_free;
+	}
 	TRY(nnopt_context_create(&context, &o));
 	return context;
 }
@@ -153,7 +155,7 @@ int main(int argc, char **argv)
 	read_arguments(argc, argv, &child, &batch);
 	if (child != NULL)
 		return process_child(child, batch);
-	nnopt_context *context = open_context();
+	nnopt_context *context = open_context(0);
 	int threads = (int)nnopt_context_threads(context);
 	nnopt_isa isa = nnopt_context_isa(context);
 	if (!bench.json)

@@ -39,7 +39,7 @@ int process_child(const char *name, int64_t batch)
 	const network *what = find(name);
 	if (what == NULL)
 		return EXIT_FAILURE;
-	nnopt_context *context = open_context();
+	nnopt_context *context = open_context(0);
 	trial t = trial_start(context, what, batch, 1);
 	double planned = now();
 	trial_step(&t);
