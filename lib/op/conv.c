@@ -9,6 +9,7 @@
 #include <string.h>
 
 #define BAND_BYTES (128 * 1024)
+#define FEW_COLUMNS 64
 
 static int64_t rows_for(int64_t row_bytes, int64_t rows, int64_t step, int64_t reach)
 {
@@ -96,7 +97,18 @@ typedef struct forward_job {
 	const nno_op *op;
 	nno_run *run;
 	nno_conv_plan p;
+	int64_t columns, blocks; /* results of a task, and tasks of a band */
 } forward_job;
+
+/* Few bands are not enough tasks for many threads: then each band's channels are shared out as well. */
+static void share_columns(forward_job *j)
+{
+	const nno_conv_attr *a = j->op->attr;
+	int64_t out = j->op->out.c;
+	bool share = a->groups == 1 && j->run->n * j->p.bands < 16;
+	j->columns = share ? nno_i64_min(out, FEW_COLUMNS) : out;
+	j->blocks = nno_i64_ceil_div(out, j->columns);
+}
 
 /* Offsets of the taps in the band and in one group's weights. Neighbouring taps of a pixel row are one long tap where
  * they are contiguous on both sides. */
@@ -122,7 +134,8 @@ static void forward_band(void *user, int64_t index, int slot)
 	const nno_conv_attr *a = op->attr;
 	nno_run *run = j->run;
 	nno_shape in = op->in[0], out = op->out;
-	int64_t image = index / j->p.bands, from = index % j->p.bands * j->p.rows;
+	int64_t band_index = index / j->blocks, column = index % j->blocks * j->columns;
+	int64_t image = band_index / j->p.bands, from = band_index % j->p.bands * j->p.rows;
 	int64_t rows = nno_i64_min(j->p.rows, out.h - from);
 	char *scratch = (char *)run->workspace + (size_t)slot * j->p.slot_bytes;
 	float *band = (float *)(void *)scratch;
@@ -141,10 +154,10 @@ static void forward_band(void *user, int64_t index, int slot)
 		}
 	int64_t k, taps = list_taps(op, j->p.band_w, a_off, b_off, &k);
 	int64_t group_in = in.c / a->groups, group_out = out.c / a->groups;
-	for (int64_t g = 0; g < a->groups; g++) {
-		run->kernels->gemm_rows_f32(rows * out.w, group_out, k, taps, pixel, a_off,
-					    run->param[0] + g * group_out, b_off, out.c, result, g * group_out,
-					    a->bias ? run->param[1] + g * group_out : NULL,
+	int64_t width = a->groups > 1 ? group_out : nno_i64_min(j->columns, out.c - column);
+	for (int64_t g = 0; g < a->groups; g++, column += group_out) {
+		run->kernels->gemm_rows_f32(rows * out.w, width, k, taps, pixel, a_off, run->param[0] + column, b_off,
+					    out.c, result, column, a->bias ? run->param[1] + column : NULL,
 					    a->activation == NNO_ACT_RELU ? NNO_GEMM_RELU : 0);
 		for (int64_t t = 0; t < taps; t++)
 			a_off[t] += group_in;
@@ -155,7 +168,8 @@ static void forward(const nno_op *op, nno_run *run)
 {
 	forward_job j = { .op = op, .run = run };
 	(void)nno_conv_layout(op, &j.p);
-	nno_parallel_for(run->pool, run->n * j.p.bands, forward_band, &j);
+	share_columns(&j);
+	nno_parallel_for(run->pool, run->n * j.p.bands * j.blocks, forward_band, &j);
 }
 
 static void backward(const nno_op *op, nno_run *run)

@@ -8,8 +8,11 @@
 
 #include <string.h>
 
-#define BLOCK 64    /* rows or columns of W of a task */
-#define STRETCH 128 /* of the reduction forward: its part of W stays in cache while the batch passes over it */
+#define BLOCK 64     /* rows or columns of W of a task */
+#define STRETCH 128  /* of the reduction forward: its part of W stays in cache while the batch passes over it */
+#define FEW 4        /* samples for which reading W is all the work */
+#define SLICES 16    /* W is then cut along its rows, */
+#define SLICE_ROWS 8 /* and read so many whole rows at a time, as it lies in memory */
 #define BLAS_MACS ((int64_t)1 << 22)
 
 typedef struct linear_job {
@@ -22,6 +25,8 @@ typedef struct linear_job {
 static bool book(nno_op *op, int slots)
 {
 	size_t block, gradient;
+	if (!nno_size_mul((size_t)op->out.c, SLICES * FEW * sizeof(float), &op->forward_workspace))
+		return false;
 	if (!nno_size_mul((size_t)op->batch, BLOCK * sizeof(float) * 2, &block) ||
 	    !nno_size_mul(block, (size_t)slots, &block) ||
 	    !nno_size_mul((size_t)op->batch, (size_t)op->out.c, &gradient) ||
@@ -49,6 +54,38 @@ static void forward_block(void *user, int64_t index, int slot)
 		run->kernels->relu_f32(run->dst + i * out + column, run->dst + i * out + column, 0.0f, n);
 }
 
+static void slice_task(void *user, int64_t index, int slot)
+{
+	(void)slot;
+	const linear_job *j = user;
+	const nno_run *run = j->run;
+	int64_t in = j->op->in[0].c, out = j->op->out.c, rows = nno_i64_ceil_div(in, SLICES);
+	int64_t first = index * rows, end = nno_i64_min(first + rows, in);
+	float *sum = j->scratch + index * FEW * out;
+	for (int64_t k = first; k < end; k += SLICE_ROWS)
+		run->kernels->gemm_f32(run->n, out, nno_i64_min(SLICE_ROWS, end - k), run->src[0] + k, in,
+				       run->param[0] + k * out, out, sum, out, k > first ? NNO_GEMM_ADD : 0);
+}
+
+static void forward_few(linear_job *j)
+{
+	const nno_linear_attr *attr = j->op->attr;
+	const nno_run *run = j->run;
+	int64_t out = j->op->out.c;
+	int64_t slices = nno_i64_ceil_div(j->op->in[0].c, nno_i64_ceil_div(j->op->in[0].c, SLICES));
+	nno_parallel_for(run->pool, slices, slice_task, j);
+	for (int64_t i = 0; i < run->n; i++) {
+		float *y = run->dst + i * out;
+		memcpy(y, j->scratch + i * out, (size_t)out * sizeof(float));
+		for (int64_t s = 1; s < slices; s++)
+			run->kernels->accumulate_f32(y, j->scratch + (s * FEW + i) * out, out);
+		if (attr->bias)
+			run->kernels->accumulate_f32(y, run->param[1], out);
+		if (attr->activation == NNO_ACT_RELU)
+			run->kernels->relu_f32(y, y, 0.0f, out);
+	}
+}
+
 /* Where equal bits at any thread count are not asked for, BLAS serves products that are worth waking its threads. */
 static bool use_blas(const nno_op *op, const nno_run *run)
 {
@@ -73,8 +110,11 @@ static void forward(const nno_op *op, nno_run *run)
 		blas_forward(op, run);
 		return;
 	}
-	linear_job j = { .op = op, .run = run };
-	nno_parallel_for(run->pool, nno_i64_ceil_div(op->out.c, BLOCK), forward_block, &j);
+	linear_job j = { .op = op, .run = run, .scratch = run->workspace };
+	if (run->n <= FEW && op->in[0].c >= SLICES * SLICE_ROWS)
+		forward_few(&j);
+	else
+		nno_parallel_for(run->pool, nno_i64_ceil_div(op->out.c, BLOCK), forward_block, &j);
 }
 
 static void transpose_block(void *user, int64_t index, int slot)
