@@ -183,6 +183,10 @@ typedef struct nnopt_plan_options {
 	                              of what is added up in a result; that of plain sums is about ten times smaller. 0: always
 	                              plain sums. Default 1. */
 	uint64_t max_bytes;      /**< refuse a plan whose own memory would exceed it; 0: no limit. */
+	int32_t constant;        /**< 1: an inference plan that takes the parameters as they are now and keeps them in the form it is
+	                              fastest with, at the cost of that memory. It does not see later changes of the model. Default
+	                              0: every forward reads the model's parameters. */
+	int32_t reserved;        /**< 0 */
 } nnopt_plan_options;
 /** Fills `options` with the defaults. @param size sizeof *options. @since 0.1 */
 NNOPT_API nnopt_status nnopt_plan_options_init(nnopt_plan_options *options, size_t size);
@@ -200,7 +204,7 @@ typedef struct nnopt_plan_info {
 	int64_t macs;                 /**< multiply-accumulates of one sample's forward pass */
 	uint64_t parameter_bytes;     /**< parameters and gradients, shared by all plans of the model */
 	uint64_t activation_bytes;    /**< the arena: activations, their gradients, what backward needs */
-	uint64_t workspace_bytes;     /**< what ops need while they run */
+	uint64_t workspace_bytes;     /**< what ops need while they run, and a constant plan's packed parameters */
 	uint64_t peak_bytes;          /**< all of the above; what running this plan needs */
 	int32_t nodes;                /**< op nodes after rewriting */
 	int32_t rewrites;             /**< rewrites applied */

@@ -60,7 +60,7 @@ typedef struct nno_graph_op {
 	int node;        /* index in model->nodes */
 	bool removed;
 	bool in_backward;
-	size_t saved_offset;
+	size_t saved_offset, packed_offset;
 	size_t scratch_offset[NNO_OP_MAX_INPUTS]; /* of gradients added by the plan, for classes without can_add */
 	bool plan_adds[NNO_OP_MAX_INPUTS];
 	char fused[64]; /* kinds fused into it, for the summary */
@@ -90,12 +90,14 @@ struct nnopt_plan {
 	nnopt_model *model;
 	nno_graph graph;
 	int64_t batch;
-	bool training, input_gradient;
+	bool training, input_gradient, constant;
 	uint64_t stamp;
 	char *arena;
 	size_t arena_bytes;
 	void *workspace;
 	size_t workspace_bytes;
+	char *packed; /* a constant plan's parameters, as its ops want them */
+	size_t packed_bytes;
 	float *staging; /* the input in NHWC, made at the first NCHW input */
 	nnopt_tensor *output, *output_gradient, *input_gradient_tensor;
 	bool forward_done;

@@ -13,7 +13,12 @@ static bool book_ops(nnopt_plan *plan)
 		if (node->removed)
 			continue;
 		node->op.batch = plan->batch;
+		node->op.constant = plan->constant;
 		if (!node->op.cls->book(&node->op, slots))
+			return false;
+		node->packed_offset = plan->packed_bytes;
+		if (!nno_size_add(plan->packed_bytes, nno_size_round_up(node->op.packed_bytes, NNO_ALIGNMENT),
+				  &plan->packed_bytes))
 			return false;
 		if (node->op.forward_workspace > plan->workspace_bytes)
 			plan->workspace_bytes = node->op.forward_workspace;
@@ -46,6 +51,7 @@ static void point_op(nnopt_plan *plan, nno_graph_op *node)
 	run->dst = value_data(plan, node->output);
 	run->saved = node->op.saved_bytes > 0 ? plan->arena + node->saved_offset : NULL;
 	run->workspace = plan->workspace;
+	run->packed = node->op.packed_bytes > 0 ? plan->packed + node->packed_offset : NULL;
 	for (int k = 0; k < node->op.n_in; k++)
 		run->src[k] = node->inputs[k] == 0 ? NULL : value_data(plan, node->inputs[k]);
 	for (int k = 0; k < node->op.n_param; k++) {
@@ -76,10 +82,10 @@ static nnopt_status allocate(nnopt_plan *plan)
 {
 	const nno_alloc *a = &plan->context->alloc;
 	nnopt_model *model = plan->model;
-	plan->arena = nno_new(a, plan->arena_bytes);
+	plan->arena = nno_new_raw(a, plan->arena_bytes);
 	if (plan->arena == NULL)
 		return nno_fail_memory("plan: activations", plan->arena_bytes);
-	plan->workspace = nno_new(a, plan->workspace_bytes);
+	plan->workspace = nno_new_raw(a, plan->workspace_bytes);
 	if (plan->workspace == NULL)
 		return nno_fail_memory("plan: workspace", plan->workspace_bytes);
 	if (plan->training && model->gradients == NULL) {
@@ -87,9 +93,17 @@ static nnopt_status allocate(nnopt_plan *plan)
 		if (model->gradients == NULL)
 			return nno_fail_memory("plan: gradients", (size_t)model->parameter_elements * sizeof(float));
 	}
-	for (int i = 0; i < plan->graph.n_ops; i++)
-		if (!plan->graph.ops[i].removed)
-			point_op(plan, &plan->graph.ops[i]);
+	plan->packed = nno_new_raw(a, plan->packed_bytes);
+	if (plan->packed == NULL)
+		return nno_fail_memory("plan: packed parameters", plan->packed_bytes);
+	for (int i = 0; i < plan->graph.n_ops; i++) {
+		nno_graph_op *node = &plan->graph.ops[i];
+		if (node->removed)
+			continue;
+		point_op(plan, node);
+		if (node->op.packed_bytes > 0)
+			node->op.cls->pack(&node->op, &node->run);
+	}
 	const nno_value *last = &model->nodes[model->n_nodes - 1].out;
 	NNO_TRY(wrap_value(plan, last, value_data(plan, plan->graph.output), &plan->output));
 	if (plan->graph.values[plan->graph.output].wants_gradient)
@@ -101,7 +115,7 @@ static nnopt_status allocate(nnopt_plan *plan)
 
 static nnopt_status check_budget(const nnopt_plan *plan, uint64_t max_bytes)
 {
-	uint64_t own = (uint64_t)plan->arena_bytes + plan->workspace_bytes;
+	uint64_t own = (uint64_t)plan->arena_bytes + plan->workspace_bytes + plan->packed_bytes;
 	if (max_bytes != 0 && own > max_bytes)
 		return nno_fail(NNOPT_ERROR_OUT_OF_MEMORY, "plan: %llu bytes needed, max_bytes is %llu",
 				(unsigned long long)own, (unsigned long long)max_bytes);
@@ -142,6 +156,8 @@ static nnopt_status check_options(const nnopt_plan_options *o)
 				o->precision);
 	if (o->input_gradient && o->mode != NNOPT_TRAINING)
 		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "plan_options: input_gradient wants a training plan");
+	if (o->constant && o->mode == NNOPT_TRAINING)
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "plan_options: constant wants an inference plan");
 	if (o->rank < 0 || o->rank > NNOPT_MAX_RANK)
 		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "plan_options: rank %d, 0 to %d wanted", o->rank,
 				NNOPT_MAX_RANK);
@@ -176,6 +192,7 @@ nnopt_status nnopt_plan_create(nnopt_plan **out, nnopt_model *model, const nnopt
 	plan->batch = o.batch;
 	plan->training = o.mode == NNOPT_TRAINING;
 	plan->input_gradient = o.input_gradient != 0;
+	plan->constant = o.constant != 0;
 	plan->stamp = model->stamp;
 	nnopt_status status = prepare(plan, &o);
 	if (status != NNOPT_OK) {
@@ -197,6 +214,7 @@ void nnopt_plan_destroy(nnopt_plan *plan)
 	nno_graph_free(&plan->graph);
 	nno_delete(&context->alloc, plan->arena);
 	nno_delete(&context->alloc, plan->workspace);
+	nno_delete(&context->alloc, plan->packed);
 	nno_delete(&context->alloc, plan->staging);
 	nno_delete(&context->alloc, plan->times);
 	nnopt_model_destroy(plan->model);
@@ -214,7 +232,7 @@ nnopt_status nnopt_plan_get_info(const nnopt_plan *plan, nnopt_plan_info *info)
 	nnopt_plan_info full = {
 		.struct_size = sizeof full,
 		.activation_bytes = plan->arena_bytes,
-		.workspace_bytes = plan->workspace_bytes,
+		.workspace_bytes = plan->workspace_bytes + plan->packed_bytes,
 		.rewrites = plan->graph.rewrites,
 		.output_rank = last->flat ? 2 : 4,
 		.output_shape = { plan->batch, last->shape.c, last->shape.h, last->shape.w },

@@ -23,13 +23,11 @@ static bool fits(int64_t a, int64_t b, int64_t *bytes)
 	       nno_i64_mul(*bytes + 16, PRODUCTS * (int64_t)sizeof(float), bytes);
 }
 
-/* A multiple of what the register tiles take at a time. */
+/* A multiple of what the register tiles take at a time; a lone picture is shared by several threads. */
 static int64_t block_of(int64_t bytes_a_tile, int64_t tiles)
 {
-	int64_t block = BLOCK_BYTES / bytes_a_tile / 14 * 14;
-	block = nno_i64_min(nno_i64_max(block, 14), 56);
-	/* A lone picture is shared by several threads. */
-	return nno_i64_max(1, nno_i64_min(block, nno_i64_ceil_div(tiles, 8)));
+	int64_t block = nno_i64_min(BLOCK_BYTES / bytes_a_tile, 56) / 14 * 14, share = tiles / 8 / 7 * 7;
+	return nno_i64_min(nno_i64_max(block, 14), nno_i64_max(share, 7));
 }
 
 static bool make_pass(nno_winograd_pass *p, int64_t batch)
@@ -86,6 +84,7 @@ static bool book(nno_op *op, int slots)
 	nno_winograd_pass forward, data;
 	nno_winograd_gradient gradient;
 	size_t bytes;
+	op->packed_bytes = 0;
 	if (!nno_winograd_forward_pass(op, &forward) || !nno_winograd_data_pass(op, &data) ||
 	    !nno_winograd_gradient_layout(op, &gradient) ||
 	    !nno_size_mul(forward.slot_bytes, (size_t)slots, &op->forward_workspace) ||
@@ -95,6 +94,8 @@ static bool book(nno_op *op, int slots)
 	    !nno_size_mul(gradient.slot_bytes, (size_t)slots, &bytes) ||
 	    !nno_size_add(bytes, gradient.shared_bytes, &bytes))
 		return false;
+	if (op->constant && !forward.stream)
+		op->packed_bytes = forward.shared_bytes;
 	if (op->backward_workspace < bytes)
 		op->backward_workspace = bytes;
 	return nno_i64_mul(nno_shape_count(op->out), 9 * op->in[0].c, &op->macs);
@@ -108,7 +109,9 @@ typedef struct pass_job {
 	bool turned; /* weights turned and transposed */
 	int flags;
 	char *slots, *shared;
-	int64_t total;       /* tiles */
+	int64_t total; /* tiles */
+	int64_t
+	    shares; /* tasks of a block of tiles, each with a part of the panels: more than one where blocks are few */
 	int64_t from, until; /* stream: tiles in the shared block */
 } pass_job;
 
@@ -170,7 +173,8 @@ static float *shared_panel(const pass_job *j, int64_t panel)
 static void panel_task(void *user, int64_t panel, int slot)
 {
 	const pass_job *j = user;
-	float *taps = (float *)(void *)(j->slots + (size_t)slot * j->p.slot_bytes);
+	/* Only turned weights need the taps. */
+	float *taps = j->turned ? (float *)(void *)(j->slots + (size_t)slot * j->p.slot_bytes) : NULL;
 	make_panel(j, panel, taps, shared_panel(j, panel));
 }
 
@@ -179,10 +183,11 @@ static void block_task(void *user, int64_t index, int slot)
 	const pass_job *j = user;
 	char *scratch = j->slots + (size_t)slot * j->p.slot_bytes + j->p.taps_bytes;
 	float *v = (float *)(void *)scratch, *m = (float *)(void *)(scratch + j->p.tiles_bytes);
-	int64_t from = index * j->p.block, to = nno_i64_min(from + j->p.block, j->total);
+	int64_t share = index % j->shares, from = index / j->shares * j->p.block,
+		to = nno_i64_min(from + j->p.block, j->total);
 	int64_t step = nno_winograd_step(j->p.block, j->p.src.c);
 	transform_tiles(j, from, to, v, step);
-	for (int64_t panel = 0; panel < j->p.panels; panel++)
+	for (int64_t panel = share; panel < j->p.panels; panel += j->shares)
 		multiply(j, from, to, v, step, panel, shared_panel(j, panel), m);
 }
 
@@ -210,15 +215,21 @@ static void stream_task(void *user, int64_t panel, int slot)
 			 nno_winograd_step(j->p.gather, j->p.src.c), panel, u, m);
 }
 
-static void run_pass(pass_job *j)
+/* `packed`: all panels of the weights, made before; or NULL. */
+static void run_pass(pass_job *j, char *packed)
 {
 	nno_pool *pool = j->run->pool;
 	j->total = j->run->n * j->p.tiles;
 	j->slots = j->run->workspace;
 	j->shared = j->slots + (size_t)nno_pool_slots(pool) * j->p.slot_bytes;
 	if (!j->p.stream) {
-		nno_parallel_for(pool, j->p.panels, panel_task, j);
-		nno_parallel_for(pool, nno_i64_ceil_div(j->total, j->p.block), block_task, j);
+		if (packed != NULL)
+			j->shared = packed;
+		else
+			nno_parallel_for(pool, j->p.panels, panel_task, j);
+		int64_t blocks = nno_i64_ceil_div(j->total, j->p.block);
+		j->shares = blocks < 8 ? j->p.panels : 1;
+		nno_parallel_for(pool, blocks * j->shares, block_task, j);
 		return;
 	}
 	for (j->from = 0; j->from < j->total; j->from = j->until) {
@@ -228,7 +239,7 @@ static void run_pass(pass_job *j)
 	}
 }
 
-static void forward(const nno_op *op, nno_run *run)
+static pass_job forward_job(const nno_op *op, nno_run *run)
 {
 	const nno_conv_attr *a = op->attr;
 	pass_job j = { .run = run,
@@ -238,7 +249,20 @@ static void forward(const nno_op *op, nno_run *run)
 		       .bias = a->bias ? run->param[1] : NULL,
 		       .flags = a->activation == NNO_ACT_RELU ? NNO_GEMM_RELU : 0 };
 	(void)nno_winograd_forward_pass(op, &j.p);
-	run_pass(&j);
+	return j;
+}
+
+static void forward(const nno_op *op, nno_run *run)
+{
+	pass_job j = forward_job(op, run);
+	run_pass(&j, run->packed);
+}
+
+static void pack(const nno_op *op, nno_run *run)
+{
+	pass_job j = forward_job(op, run);
+	j.shared = run->packed;
+	nno_parallel_for(run->pool, j.p.panels, panel_task, &j);
 }
 
 static void backward(const nno_op *op, nno_run *run)
@@ -257,7 +281,7 @@ static void backward(const nno_op *op, nno_run *run)
 		       .turned = true,
 		       .flags = run->dsrc_add[0] ? NNO_GEMM_ADD : 0 };
 	(void)nno_winograd_data_pass(op, &j.p);
-	run_pass(&j);
+	run_pass(&j, NULL);
 }
 
 bool nno_winograd_pays(const nno_op *op, int64_t batch)
@@ -280,4 +304,5 @@ const nno_op_class nno_op_conv_winograd = {
 	.book = book,
 	.forward = forward,
 	.backward = backward,
+	.pack = pack,
 };

@@ -42,6 +42,7 @@ typedef struct nno_run {
 	float *dparam[NNO_OP_MAX_PARAMETERS]; /* NULL where frozen or state */
 	bool dparam_add;                      /* false: overwrite dparam */
 	void *saved;                          /* op->saved_bytes, kept from forward to backward of the same step */
+	void *packed;                         /* op->packed_bytes, written once by the class's pack() */
 	void *workspace;     /* max of op->forward_workspace, op->backward_workspace; contents undefined; 64-aligned */
 	nnopt_status status; /* only ops that run the caller's functions set it */
 } nno_run;
@@ -56,11 +57,13 @@ typedef struct nno_op_class {
 	bool can_add;              /* backward honours dsrc_add */
 	unsigned gradient_inplace; /* bit k: backward may run with dsrc[k] == ddst, for one k and not adding to it */
 	bool identity;             /* dst is always equal to src[0] in memory: the plan may alias and skip it */
-	/* Fills saved_bytes, forward_workspace, backward_workspace, macs, for op->batch samples and `slots` thread
-	 * slots. op->training, in, out, attr are final. False: a size overflows. */
+	/* Fills saved_bytes, packed_bytes, forward_workspace, backward_workspace, macs, for op->batch samples and
+	 * `slots` thread slots. op->training, in, out, attr are final. False: a size overflows. */
 	bool (*book)(nno_op *op, int slots);
 	void (*forward)(const nno_op *op, nno_run *run);
 	void (*backward)(const nno_op *op, nno_run *run);
+	/* For op->constant: brings the parameters into run->packed, in the form forward() is fastest with. */
+	void (*pack)(const nno_op *op, nno_run *run);
 	/* Frees what book() made. NULL: nothing. */
 	void (*destroy)(nno_op *op);
 } nno_op_class;
@@ -77,7 +80,9 @@ struct nno_op {
 	bool training;
 	bool wants_dsrc[NNO_OP_MAX_INPUTS]; /* backward will be asked for it: what book() sizes for */
 	bool wants_dparam;
+	bool constant; /* inference alone, and the parameters will not change */
 	size_t saved_bytes;
+	size_t packed_bytes; /* not 0 only for classes with pack() */
 	size_t forward_workspace, backward_workspace;
 	int64_t macs; /* of one sample forward */
 };

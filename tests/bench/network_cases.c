@@ -15,6 +15,7 @@ trial trial_start(nnopt_context *context, const network *what, int64_t batch, in
 	p.shape[0] = 3;
 	p.shape[1] = p.shape[2] = what->size;
 	p.mode = training ? NNOPT_TRAINING : NNOPT_INFERENCE;
+	p.constant = !training;
 	p.precision = bench.precision;
 	TRY(nnopt_plan_create(&t.plan, t.net, &p));
 	TRY(nnopt_cross_entropy_create(&t.loss, context, NULL));

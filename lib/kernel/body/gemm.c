@@ -33,9 +33,9 @@ typedef struct rows_job {
 } rows_job;
 
 /* mr and nv are constants at every call, so that the accumulators become registers; `last` is the width of the last
- * vector. */
-NNO_INLINE void rows_tile(const int mr, const int nv, int64_t last, const rows_job *job, const float *const *a,
-			  const float *b, float *const *c, int64_t column)
+ * vector. `ahead`: the rows of b to come are asked for, because nobody has read them yet. */
+NNO_INLINE void rows_tile(const int mr, const int nv, int64_t last, const int ahead, const rows_job *job,
+			  const float *const *a, const float *b, float *const *c, int64_t column)
 {
 	vf acc[MOST_ROWS][WIDE];
 	for (int m = 0; m < mr; m++)
@@ -52,8 +52,11 @@ NNO_INLINE void rows_tile(const int mr, const int nv, int64_t last, const rows_j
 		const float *bt = b + job->b_off[t] + column;
 		for (int64_t k = 0; k < job->k; k++, bt += job->ldb) {
 			vf bv[WIDE];
-			for (int v = 0; v < nv; v++)
+			for (int v = 0; v < nv; v++) {
 				bv[v] = v == nv - 1 ? load_some(bt + v * VL, last) : v_load(bt + v * VL);
+				if (ahead)
+					__builtin_prefetch(bt + AHEAD * job->ldb + v * VL);
+			}
 			for (int m = 0; m < mr; m++) {
 				vf x = v_set1(row[m][k]);
 				for (int v = 0; v < nv; v++)
@@ -72,8 +75,12 @@ NNO_INLINE void rows_tile(const int mr, const int nv, int64_t last, const rows_j
 NNO_INLINE void rows_strip(const int mr, const int nv, int64_t last, const rows_job *job, const float *const *a,
 			   const float *b, float *const *c, int64_t column, int64_t *done)
 {
+	if (*done == 0 && mr <= job->rows) {
+		rows_tile(mr, nv, last, 1, job, a, b, c, column);
+		*done = mr;
+	}
 	for (; *done + mr <= job->rows; *done += mr)
-		rows_tile(mr, nv, last, job, a + *done, b, c + *done, column);
+		rows_tile(mr, nv, last, 0, job, a + *done, b, c + *done, column);
 }
 
 NNO_INLINE void rows_all(const int mr, const int nv, int64_t last, const rows_job *job, const float *const *a,
@@ -137,7 +144,6 @@ typedef struct dense_job {
 	int flags;
 } dense_job;
 
-/* `ahead`: the rows of b to come are asked for, because nobody has read them yet. */
 NNO_INLINE void dense_tile(const int mr, const int nv, int64_t last, const int ahead, const dense_job *job,
 			   const float *a, const float *b, float *c)
 {
