@@ -6,12 +6,23 @@
 #include "context/context.h"
 #include "nnopt/data.h"
 
+#include <string.h>
+
 /* A u8 picture in (height, width, channel) order. */
 typedef struct nno_picture {
 	uint8_t *pixels;
 	int64_t h, w;
 	int c;
 } nno_picture;
+
+/* One pixel; a length known to the compiler is copied in place, without a call. */
+static inline void nno_copy_pixel(uint8_t *to, const uint8_t *from, int channels)
+{
+	if (channels == 3)
+		memcpy(to, from, 3);
+	else
+		memcpy(to, from, (size_t)channels);
+}
 
 /* Memory that grows to the largest thing it had to hold; all zero but `alloc` at first. What it held is lost when it
  * grows. */

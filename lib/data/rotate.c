@@ -38,10 +38,11 @@ static void nearest(nno_picture *dst, const nno_picture *src, const double m[6])
 		int64_t at_x = first_x, at_y = first_y;
 		for (int64_t x = 0; x < dst->w; x++, at_x += step_x, at_y += step_y, to += c) {
 			int64_t from_x = at_x >> 16, from_y = at_y >> 16;
-			bool inside = from_x >= 0 && from_x < src->w && from_y >= 0 && from_y < src->h;
-			const uint8_t *from = src->pixels + (from_y * src->w + from_x) * c;
-			for (int i = 0; i < c; i++)
-				to[i] = inside ? from[i] : 0;
+			/* Unsigned, a negative place is beyond the end as well. */
+			if ((uint64_t)from_x < (uint64_t)src->w && (uint64_t)from_y < (uint64_t)src->h)
+				nno_copy_pixel(to, src->pixels + (from_y * src->w + from_x) * c, c);
+			else
+				memset(to, 0, (size_t)c);
 		}
 	}
 }

@@ -40,19 +40,38 @@ static int64_t source_of(int64_t at, int64_t n, int32_t mode)
 	return at < 0 ? -at : 2 * (n - 1) - at;
 }
 
-/* dst = the window of src at (top, left), of dst's size, padded by `mode` where it reaches outside. */
+/* Pixels x to end - 1 of a row whose pixel x is `row`'s left + x, by the padding. */
+static void pad_pixels(uint8_t *dst, const uint8_t *row, const nno_picture *src, int64_t left, int64_t x, int64_t end,
+		       int32_t mode)
+{
+	for (; x < end; x++) {
+		int64_t from = source_of(left + x, src->w, mode);
+		if (from < 0)
+			memset(dst + x * src->c, 0, (size_t)src->c);
+		else
+			nno_copy_pixel(dst + x * src->c, row + from * src->c, src->c);
+	}
+}
+
+/* dst = the window of src at (top, left), of dst's size, padded by `mode` where it reaches outside. The part of a row
+ * that lies inside is copied whole. */
 static void cut(nno_picture *dst, const nno_picture *src, int64_t top, int64_t left, int32_t mode)
 {
+	int c = src->c;
+	int64_t first = nno_i64_min(left < 0 ? -left : 0, dst->w), end = nno_i64_min(src->w - left, dst->w);
+	end = end < first ? first : end;
 	for (int64_t y = 0; y < dst->h; y++) {
 		int64_t from_y = source_of(top + y, src->h, mode);
-		for (int64_t x = 0; x < dst->w; x++) {
-			int64_t from_x = source_of(left + x, src->w, mode);
-			uint8_t *to = dst->pixels + (y * dst->w + x) * dst->c;
-			if (from_y < 0 || from_x < 0)
-				memset(to, 0, (size_t)dst->c);
-			else
-				memcpy(to, src->pixels + (from_y * src->w + from_x) * src->c, (size_t)dst->c);
+		uint8_t *to = dst->pixels + y * dst->w * c;
+		if (from_y < 0) {
+			memset(to, 0, (size_t)(dst->w * c));
+			continue;
 		}
+		const uint8_t *row = src->pixels + from_y * src->w * c;
+		pad_pixels(to, row, src, left, 0, first, mode);
+		if (end > first)
+			memcpy(to + first * c, row + (left + first) * c, (size_t)((end - first) * c));
+		pad_pixels(to, row, src, left, end, dst->w, mode);
 	}
 }
 
@@ -92,10 +111,12 @@ static void horizontal_flip(const nno_transform *t, nno_picture *dst, const nno_
 	(void)workspace;
 	(void)t;
 	(void)r;
-	for (int64_t y = 0; y < src->h; y++)
-		for (int64_t x = 0; x < src->w; x++)
-			memcpy(dst->pixels + (y * src->w + x) * src->c,
-			       src->pixels + (y * src->w + src->w - 1 - x) * src->c, (size_t)src->c);
+	for (int64_t y = 0; y < src->h; y++) {
+		uint8_t *to = dst->pixels + y * src->w * src->c;
+		const uint8_t *from = src->pixels + ((y + 1) * src->w - 1) * src->c;
+		for (int64_t x = 0; x < src->w; x++, to += src->c, from -= src->c)
+			nno_copy_pixel(to, from, src->c);
+	}
 }
 
 static void vertical_flip(const nno_transform *t, nno_picture *dst, const nno_picture *src, nno_rng *r, void *workspace)
