@@ -11,7 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { NNO_GEMM_ADD = 1, NNO_GEMM_RELU = 2 };
+/* NNO_STREAM: the result is too large to stay in cache, write past it (a hint). */
+enum { NNO_GEMM_ADD = 1, NNO_GEMM_RELU = 2, NNO_STREAM = 4 };
 
 /* A picture cut into tiles, `across` of them in a row; its first tile's patch begins pad_h rows and pad_w columns
  * outside. */

@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-enum { BAND_BYTES = 256 * 1024, MOST_CHUNKS = 32 };
+enum { BAND_BYTES = 256 * 1024, MOST_CHUNKS = 32, STREAM_BYTES = 16 << 20 };
 
 typedef struct depthwise_job {
 	const nno_op *op;
@@ -122,6 +122,12 @@ static nno_depthwise_row make_row(const depthwise_job *j, taps v, taps h, const 
 				    .weight_tap = h.k_step * c };
 }
 
+/* Results that the last cache would not keep for their reader go past it, which saves reading what they overwrite. */
+static int stream_flag(const depthwise_job *j, nno_shape result)
+{
+	return j->run->n * nno_shape_count(result) > STREAM_BYTES / (int64_t)sizeof(float) ? NNO_STREAM : 0;
+}
+
 /* --- forward --- */
 
 static void forward_band(void *user, int64_t unit, int slot)
@@ -132,6 +138,7 @@ static void forward_band(void *user, int64_t unit, int slot)
 	nno_shape in = j->op->in[0], out = j->op->out;
 	int64_t image = unit / j->bands, band = unit % j->bands;
 	const float *src = j->run->src[0] + image * nno_shape_count(in);
+	int flags = (a->activation == NNO_ACT_RELU ? NNO_GEMM_RELU : 0) | stream_flag(j, out);
 	taps h = forward_taps(0, a->kernel_w, a->stride_w, a->pad_w, a->dilation_w);
 	for (int64_t y = band * out.h / j->bands; y < (band + 1) * out.h / j->bands; y++) {
 		taps v = trim(forward_taps(y, a->kernel_h, a->stride_h, a->pad_h, a->dilation_h), in.h);
@@ -141,7 +148,7 @@ static void forward_band(void *user, int64_t unit, int slot)
 		row.dst_step = out.c;
 		row.count = out.w;
 		row.bias = a->bias ? j->run->param[1] : NULL;
-		j->run->kernels->depthwise_row_f32(&row, out.c, a->activation == NNO_ACT_RELU ? NNO_GEMM_RELU : 0);
+		j->run->kernels->depthwise_row_f32(&row, out.c, flags);
 	}
 }
 
@@ -159,6 +166,7 @@ static void data_row(const depthwise_job *j, int64_t image, int64_t y)
 	const nno_conv_attr *a = j->op->attr;
 	nno_shape in = j->op->in[0], out = j->op->out;
 	const float *ddst = j->run->ddst + image * nno_shape_count(out);
+	int flags = j->run->dsrc_add[0] ? NNO_GEMM_ADD : stream_flag(j, in);
 	taps v = trim(data_taps(y, a->kernel_h, a->stride_h, a->pad_h, a->dilation_h), out.h);
 	for (int64_t x = 0; x < a->stride_w && x < in.w; x++) {
 		taps h = data_taps(x, a->kernel_w, a->stride_w, a->pad_w, a->dilation_w);
@@ -167,7 +175,7 @@ static void data_row(const depthwise_job *j, int64_t image, int64_t y)
 		row.dst = j->run->dsrc[0] + ((image * in.h + y) * in.w + x) * in.c;
 		row.dst_step = a->stride_w * in.c;
 		row.count = nno_i64_ceil_div(in.w - x, a->stride_w);
-		j->run->kernels->depthwise_row_f32(&row, in.c, j->run->dsrc_add[0] ? NNO_GEMM_ADD : 0);
+		j->run->kernels->depthwise_row_f32(&row, in.c, flags);
 	}
 }
 

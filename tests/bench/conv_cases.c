@@ -8,18 +8,21 @@
 typedef struct shape {
 	const char *network;
 	int64_t batch, from, to, size, stride;
-	int bias;
+	int bias, depthwise;
 } shape;
 
 /* The different ones; names say which network has it first. */
 static const shape shapes[] = {
-	{ "baseline", 64, 3, 32, 32, 1, 1 },     { "baseline", 64, 32, 64, 16, 1, 1 },
-	{ "resnet18", 128, 3, 64, 32, 1, 0 },    { "resnet18", 128, 64, 64, 32, 1, 0 },
-	{ "resnet18", 128, 64, 128, 32, 2, 0 },  { "resnet18", 128, 128, 128, 16, 1, 0 },
-	{ "resnet18", 128, 128, 256, 16, 2, 0 }, { "resnet18", 128, 256, 256, 8, 1, 0 },
-	{ "resnet18", 128, 256, 512, 8, 2, 0 },  { "resnet18", 128, 512, 512, 4, 1, 0 },
-	{ "vgg11", 128, 64, 128, 16, 1, 0 },     { "vgg11", 128, 128, 256, 8, 1, 0 },
-	{ "vgg11", 128, 256, 512, 4, 1, 0 },     { "vgg11", 128, 512, 512, 2, 1, 0 },
+	{ "baseline", 64, 3, 32, 32, 1, 1, 0 },        { "baseline", 64, 32, 64, 16, 1, 1, 0 },
+	{ "resnet18", 128, 3, 64, 32, 1, 0, 0 },       { "resnet18", 128, 64, 64, 32, 1, 0, 0 },
+	{ "resnet18", 128, 64, 128, 32, 2, 0, 0 },     { "resnet18", 128, 128, 128, 16, 1, 0, 0 },
+	{ "resnet18", 128, 128, 256, 16, 2, 0, 0 },    { "resnet18", 128, 256, 256, 8, 1, 0, 0 },
+	{ "resnet18", 128, 256, 512, 8, 2, 0, 0 },     { "resnet18", 128, 512, 512, 4, 1, 0, 0 },
+	{ "vgg11", 128, 64, 128, 16, 1, 0, 0 },        { "vgg11", 128, 128, 256, 8, 1, 0, 0 },
+	{ "vgg11", 128, 256, 512, 4, 1, 0, 0 },        { "vgg11", 128, 512, 512, 2, 1, 0, 0 },
+	{ "mobilenetv2", 128, 144, 144, 32, 1, 0, 1 }, { "mobilenetv2", 128, 144, 144, 32, 2, 0, 1 },
+	{ "mobilenetv2", 128, 192, 192, 16, 1, 0, 1 }, { "mobilenetv2", 128, 384, 384, 8, 1, 0, 1 },
+	{ "mobilenetv2", 128, 960, 960, 4, 1, 0, 1 },
 };
 
 enum { FORWARD, DATA, WEIGHTS };
@@ -59,6 +62,7 @@ static nnopt_model *one_layer(nnopt_context *context, const shape *s, int pass)
 	o.padding_mode = NNOPT_PADDING_SAME;
 	o.stride_h = o.stride_w = s->stride;
 	o.use_bias = s->bias;
+	o.groups = s->depthwise ? s->from : 1;
 	TRY(nnopt_model_create(&net, context));
 	TRY(nnopt_add_conv2d(net, s->to, 3, &o));
 	TRY(nnopt_model_build(net, 3, (const int64_t[]){ s->from, s->size, s->size }));
@@ -89,8 +93,13 @@ static void run_pass(nnopt_context *context, const shape *s, int pass, const cha
 	timing t = measure(one_pass, &run);
 	double flops = 2.0 * (double)info.macs * (double)s->batch * 1e-9,
 	       peak = machine_peak((int)nnopt_context_isa(context), nnopt_context_threads(context), bench.precision);
-	const extra more[] = { { "share_of_peak", flops / t.best / peak, 3 }, { "microseconds", t.best * 1e6, 1 } };
-	report(name, "GFLOP/s", flops / t.best, flops / t.worst, more, 2);
+	/* Each pass has two pictures to read or write. */
+	int64_t out = (s->size + s->stride - 1) / s->stride;
+	double bytes = 4e-9 * (double)s->batch * (double)(s->from * s->size * s->size + s->to * out * out);
+	const extra more[] = { { "share_of_peak", flops / t.best / peak, 3 },
+			       { "microseconds", t.best * 1e6, 1 },
+			       { "gb_per_s", bytes / t.best, 1 } };
+	report(name, "GFLOP/s", flops / t.best, flops / t.worst, more, 3);
 	nnopt_tensor_destroy(run.input);
 	nnopt_plan_destroy(run.plan);
 	nnopt_model_destroy(net);
@@ -102,8 +111,9 @@ void conv_cases(nnopt_context *context)
 		for (int pass = FORWARD; pass <= WEIGHTS; pass++) {
 			const shape *s = &shapes[i];
 			char name[80];
-			snprintf(name, sizeof name, "conv/%s/%lld-%lld@%lld%s/%s", s->network, (long long)s->from,
-				 (long long)s->to, (long long)s->size, s->stride == 2 ? "/2" : "", passes[pass]);
+			snprintf(name, sizeof name, "conv/%s/%s%lld-%lld@%lld%s/%s", s->network,
+				 s->depthwise ? "each-" : "", (long long)s->from, (long long)s->to, (long long)s->size,
+				 s->stride == 2 ? "/2" : "", passes[pass]);
 			if (wanted(name))
 				run_pass(context, s, pass, name);
 		}

@@ -130,6 +130,7 @@ static void check_winograd_weight_gradient_f32(frame *f)
 static void check_depthwise_row_f32(frame *f)
 {
 	int64_t c = size_of(f, 1, 50), width = size_of(f, 2, 11), count = size_of(f, 3, 10), rows = f->n % 4;
+	int stream = f->n / 2 % 2 ? NNO_STREAM : 0;
 	for (int flags = 0; flags < 4; flags++) {
 		nno_depthwise_row row = { .rows = rows,
 					  .row_step = width * c + flags,
@@ -138,7 +139,7 @@ static void check_depthwise_row_f32(frame *f)
 					  .stride = size_of(f, 5 + flags, 3),
 					  .dilation = 1 + (f->n + flags) % 4 / 3,
 					  .taps = f->n / 4 % 8,
-					  .dst_step = c + flags,
+					  .dst_step = stream ? (c + 15) / 16 * 16 : c + flags,
 					  .count = count };
 		float *weights = in(f, (rows * row.taps + 1) * c, 1), *bias = in(f, c, 1);
 		int backwards = flags & 1;
@@ -148,7 +149,7 @@ static void check_depthwise_row_f32(frame *f)
 		row.bias = flags & 2 ? bias : NULL;
 		row.src = in(f, rows * row.row_step, 1);
 		row.dst = out(f, count * row.dst_step);
-		f->k->depthwise_row_f32(&row, c, flags);
+		f->k->depthwise_row_f32(&row, c, flags | stream);
 	}
 }
 

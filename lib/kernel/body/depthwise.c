@@ -74,9 +74,14 @@ NNO_INLINE void start_results(vf acc[TILE], const tile *t, int64_t ch, int64_t w
 NNO_INLINE void finish_results(const vf acc[TILE], const tile *t, int64_t ch, int64_t width, const int count)
 {
 #pragma GCC unroll 8
-	for (int i = 0; i < count; i++)
-		store_some(t->dst + i * t->row->dst_step + ch,
-			   t->flags & NNO_GEMM_RELU ? v_max(v_zero(), acc[i]) : acc[i], width);
+	for (int i = 0; i < count; i++) {
+		float *dst = t->dst + i * t->row->dst_step + ch;
+		vf x = t->flags & NNO_GEMM_RELU ? v_max(v_zero(), acc[i]) : acc[i];
+		if (t->flags & NNO_STREAM && width >= VL)
+			v_stream(dst, x);
+		else
+			store_some(dst, x, width);
+	}
 }
 
 /* taps 0: any number, any stride, any dilation, from column `from` on. */
@@ -147,10 +152,14 @@ void NNO_FN(depthwise_row_f32)(const nno_depthwise_row *row, int64_t n, int flag
 							     { NULL, NULL, NULL, row_3_by_2, NULL, row_5_by_2 } };
 	bool known = row->taps >= 1 && row->taps <= MOST_TAPS && row->stride <= 2 && row->dilation == 1;
 	void (*run)(const nno_depthwise_row *, int64_t, int) = known ? rows[row->stride - 1][row->taps] : NULL;
+	bool whole_lines = (uintptr_t)row->dst % 64 == 0 && row->dst_step % 16 == 0;
+	int how = whole_lines ? flags : flags & ~NNO_STREAM;
 	if (run != NULL)
-		run(row, n, flags);
+		run(row, n, how);
 	else
-		row_any(row, n, flags);
+		row_any(row, n, how);
+	if (how & NNO_STREAM)
+		v_stream_end();
 }
 
 /* --- gradient of the weights: the taps' sums stay in registers over all rows given --- */
