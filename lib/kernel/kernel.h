@@ -40,6 +40,11 @@ typedef struct nno_depthwise {
 	int64_t kernel_h, kernel_w, stride_h, stride_w, pad_h, pad_w, dilation_h, dilation_w;
 } nno_depthwise;
 
+/* A window of pixels inside a picture, its rows row_step floats apart. */
+typedef struct nno_window {
+	int64_t rows, columns, row_step;
+} nno_window;
+
 typedef struct nno_kernels {
 	const char *isa; /* "scalar", "avx2", "avx512", "neon" */
 	int isa_id;      /* nnopt_isa */

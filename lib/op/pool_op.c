@@ -1,12 +1,14 @@
-/* pool_op.c - maximum and average over windows, the adaptive ones too. A task is one image; channels are the inner
- * loop. The maximum keeps for each result the place of its window it came from, so that backward needs neither input
- * nor output. */
+/* pool_op.c - maximum and average over windows, the adaptive ones too. A task is one image, or some rows of its
+ * results; channels are in the lanes. The maximum keeps for each result which pixel of its window it came from, in a
+ * byte where that is enough, so that backward needs neither input nor output. Windows of 2 x 2 go a row at a time. */
 #include "op/op.h"
 
 #include "base/size.h"
 
-#include <math.h>
 #include <string.h>
+
+enum { MOST_TASKS = 32 };
+#define STREAMED ((int64_t)4 << 20) /* elements of a gradient too large to be found in a cache by who reads it */
 
 typedef struct window {
 	int64_t from, to; /* input positions inside the picture */
@@ -36,12 +38,48 @@ static window window_w(const nno_op *op, int64_t x)
 	return window_at(x, op->in[0].w, op->out.w, a->kernel_w, a->stride_w, a->pad_w, a->adaptive);
 }
 
+/* Pixels of the largest window, at least. */
+static int64_t window_pixels(const nno_op *op)
+{
+	const nno_pool_attr *a = op->attr;
+	nno_shape in = op->in[0], out = op->out;
+	if (!a->adaptive)
+		return a->kernel_h * a->kernel_w;
+	return (in.h / out.h + (in.h % out.h != 0 ? 2 : 0)) * (in.w / out.w + (in.w % out.w != 0 ? 2 : 0));
+}
+
+/* Whether a byte tells where in its window a maximum was; else four tell where in the picture. */
+static bool places_are_bytes(const nno_op *op) { return window_pixels(op) <= 256; }
+
+static bool axis_is_cut(int64_t in, int64_t out, int64_t kernel, int64_t stride, int64_t pad, bool adaptive)
+{
+	return adaptive ? in % out == 0 : kernel == stride && pad == 0 && out * stride == in;
+}
+
+/* Whether each pixel is in exactly one window: its gradient is written once and wants no zeros before. */
+static bool windows_cut_picture(const nno_op *op)
+{
+	const nno_pool_attr *a = op->attr;
+	nno_shape in = op->in[0], out = op->out;
+	return axis_is_cut(in.h, out.h, a->kernel_h, a->stride_h, a->pad_h, a->adaptive) &&
+	       axis_is_cut(in.w, out.w, a->kernel_w, a->stride_w, a->pad_w, a->adaptive);
+}
+
+/* Whole windows of 2 x 2 side by side; a last odd row or column may be in none. */
+static bool is_pool2(const nno_op *op)
+{
+	const nno_pool_attr *a = op->attr;
+	return !a->adaptive && a->kernel_h == 2 && a->kernel_w == 2 && a->stride_h == 2 && a->stride_w == 2 &&
+	       a->pad_h == 0 && a->pad_w == 0 && 2 * op->out.h <= op->in[0].h && 2 * op->out.w <= op->in[0].w;
+}
+
 static bool book_max(nno_op *op, int slots)
 {
 	(void)slots;
 	op->saved_bytes = 0;
+	size_t place = places_are_bytes(op) ? 1 : sizeof(int32_t);
 	return !op->training ||
-	       nno_size_mul((size_t)nno_shape_count(op->out) * sizeof(int32_t), (size_t)op->batch, &op->saved_bytes);
+	       nno_size_mul((size_t)nno_shape_count(op->out) * place, (size_t)op->batch, &op->saved_bytes);
 }
 
 static bool book_nothing(nno_op *op, int slots)
@@ -54,38 +92,123 @@ static bool book_nothing(nno_op *op, int slots)
 typedef struct pool_job {
 	const nno_op *op;
 	nno_run *run;
+	int64_t bands; /* of an image's results, for forward */
 } pool_job;
 
+/* Bands enough for all threads of a small batch. */
+static pool_job make_job(const nno_op *op, nno_run *run)
+{
+	return (pool_job){ op, run, nno_i64_min(op->out.h, nno_i64_ceil_div(MOST_TASKS, run->n)) };
+}
+
+static nno_window kernel_window(const nno_op *op, window v, window h)
+{
+	return (nno_window){ v.to - v.from, h.to - h.from, op->in[0].w * op->in[0].c };
+}
+
+static int64_t pixel_at(const nno_op *op, window v, window h) { return (v.from * op->in[0].w + h.from) * op->in[0].c; }
+
 /* The first of equal maxima wins, and a NaN wins over all, as in PyTorch. */
-static void max_image(void *user, int64_t image, int slot)
+static void max_row(const pool_job *j, const float *src, float *dst, uint8_t *place, int64_t y)
+{
+	const nno_op *op = j->op;
+	int64_t c = op->in[0].c, row = op->in[0].w * c;
+	if (is_pool2(op)) {
+		j->run->kernels->max_pool2_f32(dst, place, src + 2 * y * row, src + (2 * y + 1) * row, op->out.w, c);
+		return;
+	}
+	window v = window_h(op, y);
+	for (int64_t x = 0; x < op->out.w; x++) {
+		window h = window_w(op, x);
+		nno_window w = kernel_window(op, v, h);
+		j->run->kernels->max_window_f32(dst + x * c, place != NULL ? place + x * c : NULL,
+						src + pixel_at(op, v, h), &w, c);
+	}
+}
+
+/* Places in the picture, for windows too large for a byte. */
+static void max_row_wide(const pool_job *j, const float *src, float *dst, int32_t *place, int64_t y)
+{
+	const nno_op *op = j->op;
+	int64_t c = op->in[0].c;
+	window v = window_h(op, y);
+	for (int64_t x = 0; x < op->out.w; x++) {
+		window h = window_w(op, x);
+		for (int64_t sy = v.from; sy < v.to; sy++)
+			for (int64_t sx = h.from; sx < h.to; sx++) {
+				int64_t at = sy * op->in[0].w + sx;
+				j->run->kernels->max_update_f32(dst + x * c, place + x * c, src + at * c, (int32_t)at,
+								sy == v.from && sx == h.from, c);
+			}
+	}
+}
+
+static void max_band(void *user, int64_t unit, int slot)
 {
 	(void)slot;
 	const pool_job *j = user;
 	const nno_op *op = j->op;
-	int64_t c = op->in[0].c, w = op->in[0].w;
+	int64_t image = unit / j->bands, band = unit % j->bands, row = op->out.w * op->out.c;
 	const float *src = j->run->src[0] + image * nno_shape_count(op->in[0]);
-	float *dst = j->run->dst + image * nno_shape_count(op->out);
-	int32_t *place = j->run->saved != NULL ? (int32_t *)j->run->saved + image * nno_shape_count(op->out) : NULL;
-	for (int64_t oy = 0; oy < op->out.h; oy++)
-		for (int64_t ox = 0; ox < op->out.w; ox++) {
-			window v = window_h(op, oy), h = window_w(op, ox);
-			float *best = dst + (oy * op->out.w + ox) * c;
-			int32_t *where = place != NULL ? place + (oy * op->out.w + ox) * c : NULL;
-			bool first = true;
-			for (int64_t y = v.from; y < v.to; y++)
-				for (int64_t x = h.from; x < h.to; x++) {
-					int64_t at = y * w + x;
-					j->run->kernels->max_update_f32(best, where, src + at * c, (int32_t)at, first,
-									c);
-					first = false;
-				}
-		}
+	for (int64_t y = band * op->out.h / j->bands; y < (band + 1) * op->out.h / j->bands; y++) {
+		int64_t at = (image * op->out.h + y) * row;
+		float *dst = j->run->dst + at;
+		if (j->run->saved == NULL)
+			max_row(j, src, dst, NULL, y);
+		else if (places_are_bytes(op))
+			max_row(j, src, dst, (uint8_t *)j->run->saved + at, y);
+		else
+			max_row_wide(j, src, dst, (int32_t *)j->run->saved + at, y);
+	}
 }
 
 static void max_forward(const nno_op *op, nno_run *run)
 {
-	pool_job j = { op, run };
-	nno_parallel_for(run->pool, run->n, max_image, &j);
+	pool_job j = make_job(op, run);
+	nno_parallel_for(run->pool, run->n * j.bands, max_band, &j);
+}
+
+static void max_back_pool2(const pool_job *j, float *dsrc, const float *ddst, const uint8_t *place)
+{
+	const nno_op *op = j->op;
+	int64_t c = op->in[0].c, row = op->in[0].w * c, from = 2 * op->out.w * c;
+	bool add = j->run->dsrc_add[0];
+	int flags = add ? NNO_GEMM_ADD : j->run->n * nno_shape_count(op->in[0]) > STREAMED ? NNO_STREAM : 0;
+	for (int64_t y = 0; y < op->out.h; y++, dsrc += 2 * row) {
+		int64_t at = y * op->out.w * c;
+		j->run->kernels->max_pool2_gradient_f32(dsrc, dsrc + row, ddst + at, place + at, op->out.w, c, flags);
+		if (from < row && !add) {
+			memset(dsrc + from, 0, (size_t)(row - from) * sizeof(float));
+			memset(dsrc + row + from, 0, (size_t)(row - from) * sizeof(float));
+		}
+	}
+	if (2 * op->out.h < op->in[0].h && !add)
+		memset(dsrc, 0, (size_t)((op->in[0].h - 2 * op->out.h) * row) * sizeof(float));
+}
+
+static void max_back_windows(const pool_job *j, float *dsrc, const float *ddst, const uint8_t *place, int flags)
+{
+	const nno_op *op = j->op;
+	int64_t c = op->in[0].c;
+	for (int64_t y = 0; y < op->out.h; y++) {
+		window v = window_h(op, y);
+		for (int64_t x = 0; x < op->out.w; x++, ddst += c, place += c) {
+			window h = window_w(op, x);
+			nno_window w = kernel_window(op, v, h);
+			j->run->kernels->max_window_gradient_f32(dsrc + pixel_at(op, v, h), ddst, place, &w, c, flags);
+		}
+	}
+}
+
+/* Zeros where windows will add, unless something is there to be added to; the flags with which they write. */
+static int prepare_gradient(const pool_job *j, float *dsrc, bool cut)
+{
+	if (j->run->dsrc_add[0])
+		return NNO_GEMM_ADD;
+	if (cut)
+		return 0;
+	memset(dsrc, 0, (size_t)nno_shape_count(j->op->in[0]) * sizeof(float));
+	return NNO_GEMM_ADD;
 }
 
 static void max_back_image(void *user, int64_t image, int slot)
@@ -93,20 +216,27 @@ static void max_back_image(void *user, int64_t image, int slot)
 	(void)slot;
 	const pool_job *j = user;
 	const nno_op *op = j->op;
-	int64_t c = op->in[0].c, pixels = op->out.h * op->out.w;
+	int64_t c = op->in[0].c, count = nno_shape_count(op->out);
 	float *dsrc = j->run->dsrc[0] + image * nno_shape_count(op->in[0]);
-	const float *ddst = j->run->ddst + image * nno_shape_count(op->out);
-	const int32_t *place = (const int32_t *)j->run->saved + image * nno_shape_count(op->out);
-	if (!j->run->dsrc_add[0])
-		memset(dsrc, 0, (size_t)nno_shape_count(op->in[0]) * sizeof(float));
-	for (int64_t p = 0; p < pixels; p++)
-		for (int64_t k = 0; k < c; k++)
-			dsrc[(int64_t)place[p * c + k] * c + k] += ddst[p * c + k];
+	const float *ddst = j->run->ddst + image * count;
+	const uint8_t *bytes = (const uint8_t *)j->run->saved + image * count;
+	if (is_pool2(op)) {
+		max_back_pool2(j, dsrc, ddst, bytes);
+		return;
+	}
+	if (places_are_bytes(op)) {
+		max_back_windows(j, dsrc, ddst, bytes, prepare_gradient(j, dsrc, windows_cut_picture(op)));
+		return;
+	}
+	(void)prepare_gradient(j, dsrc, false);
+	const int32_t *place = (const int32_t *)j->run->saved + image * count;
+	for (int64_t i = 0; i < count; i++)
+		dsrc[place[i] * c + i % c] += ddst[i];
 }
 
 static void max_backward(const nno_op *op, nno_run *run)
 {
-	pool_job j = { op, run };
+	pool_job j = make_job(op, run);
 	if (run->dsrc[0] != NULL)
 		nno_parallel_for(run->pool, run->n, max_back_image, &j);
 }
@@ -118,30 +248,27 @@ static float average_factor(const nno_op *op, window v, window h)
 	return 1.0f / (float)(a->count_include_pad && !a->adaptive ? v.padded * h.padded : inside);
 }
 
-static void avg_image(void *user, int64_t image, int slot)
+static void avg_band(void *user, int64_t unit, int slot)
 {
 	(void)slot;
 	const pool_job *j = user;
 	const nno_op *op = j->op;
-	int64_t c = op->in[0].c;
+	int64_t c = op->in[0].c, image = unit / j->bands, band = unit % j->bands;
 	const float *src = j->run->src[0] + image * nno_shape_count(op->in[0]);
 	float *dst = j->run->dst + image * nno_shape_count(op->out);
-	for (int64_t oy = 0; oy < op->out.h; oy++)
-		for (int64_t ox = 0; ox < op->out.w; ox++) {
-			window v = window_h(op, oy), h = window_w(op, ox);
-			float *sum = dst + (oy * op->out.w + ox) * c;
-			memset(sum, 0, (size_t)c * sizeof(float));
-			for (int64_t y = v.from; y < v.to; y++)
-				for (int64_t x = h.from; x < h.to; x++)
-					j->run->kernels->accumulate_f32(sum, src + (y * op->in[0].w + x) * c, c);
-			j->run->kernels->scale_f32(sum, sum, average_factor(op, v, h), c);
+	for (int64_t y = band * op->out.h / j->bands; y < (band + 1) * op->out.h / j->bands; y++)
+		for (int64_t x = 0; x < op->out.w; x++) {
+			window v = window_h(op, y), h = window_w(op, x);
+			nno_window w = kernel_window(op, v, h);
+			j->run->kernels->sum_window_f32(dst + (y * op->out.w + x) * c, src + pixel_at(op, v, h), &w,
+							average_factor(op, v, h), c);
 		}
 }
 
 static void avg_forward(const nno_op *op, nno_run *run)
 {
-	pool_job j = { op, run };
-	nno_parallel_for(run->pool, run->n, avg_image, &j);
+	pool_job j = make_job(op, run);
+	nno_parallel_for(run->pool, run->n * j.bands, avg_band, &j);
 }
 
 static void avg_back_image(void *user, int64_t image, int slot)
@@ -149,25 +276,21 @@ static void avg_back_image(void *user, int64_t image, int slot)
 	(void)slot;
 	const pool_job *j = user;
 	const nno_op *op = j->op;
-	int64_t c = op->in[0].c;
 	float *dsrc = j->run->dsrc[0] + image * nno_shape_count(op->in[0]);
 	const float *ddst = j->run->ddst + image * nno_shape_count(op->out);
-	if (!j->run->dsrc_add[0])
-		memset(dsrc, 0, (size_t)nno_shape_count(op->in[0]) * sizeof(float));
-	for (int64_t oy = 0; oy < op->out.h; oy++)
-		for (int64_t ox = 0; ox < op->out.w; ox++) {
-			window v = window_h(op, oy), h = window_w(op, ox);
-			float factor = average_factor(op, v, h);
-			for (int64_t y = v.from; y < v.to; y++)
-				for (int64_t x = h.from; x < h.to; x++)
-					j->run->kernels->add_scaled_f32(dsrc + (y * op->in[0].w + x) * c,
-									ddst + (oy * op->out.w + ox) * c, factor, c);
+	int flags = prepare_gradient(j, dsrc, windows_cut_picture(op));
+	for (int64_t y = 0; y < op->out.h; y++)
+		for (int64_t x = 0; x < op->out.w; x++, ddst += op->in[0].c) {
+			window v = window_h(op, y), h = window_w(op, x);
+			nno_window w = kernel_window(op, v, h);
+			j->run->kernels->spread_window_f32(dsrc + pixel_at(op, v, h), ddst, &w,
+							   average_factor(op, v, h), op->in[0].c, flags);
 		}
 }
 
 static void avg_backward(const nno_op *op, nno_run *run)
 {
-	pool_job j = { op, run };
+	pool_job j = make_job(op, run);
 	if (run->dsrc[0] != NULL)
 		nno_parallel_for(run->pool, run->n, avg_back_image, &j);
 }

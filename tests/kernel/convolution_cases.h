@@ -1,4 +1,4 @@
-/* convolution_cases.h - check.c's cases of the kernels that convolutions and matrix products are made of. */
+/* convolution_cases.h - check.c's cases of the kernels that convolutions, pooling and matrix products are made of. */
 #ifndef TESTS_KERNEL_CONVOLUTION_CASES_H
 #define TESTS_KERNEL_CONVOLUTION_CASES_H
 
@@ -175,6 +175,92 @@ static void check_depthwise_weights_f32(frame *f)
 		}
 		float *x = in(f, p.h * p.w * c, 1), *dy = in(f, out_h * p.out_w * c, 1);
 		f->k->depthwise_weights_f32(out(f, p.kernel_h * p.kernel_w * c), x, dy, &p, from, out_h, c, flags);
+	}
+}
+
+/* Some equal, some NaN. */
+static float *pictures(frame *f, int64_t count)
+{
+	float *x = in(f, count, 1);
+	for (int64_t i = f->n % 7; i < count; i += 11)
+		x[i] = NAN;
+	return x;
+}
+
+static uint8_t *bytes_out(frame *f, int64_t count)
+{
+	uint8_t *p = take(f, (size_t)count);
+	memset(p, 0x55, (size_t)count);
+	return result(f, p, (size_t)count, BYTES);
+}
+
+/* What a maximum over `most` pixels may have noted. */
+static uint8_t *places(frame *f, int64_t count, int64_t most)
+{
+	uint8_t *p = take(f, (size_t)count);
+	for (int64_t i = 0; i < count; i++)
+		p[i] = (uint8_t)((i * 7 + f->n) % most);
+	return p;
+}
+
+static void check_max_pool2_f32(frame *f)
+{
+	int64_t count = 1 + f->n % 3, n = 1 + f->n / 3;
+	float *top = pictures(f, 2 * count * n), *bottom = pictures(f, 2 * count * n), *y = out(f, count * n);
+	f->k->max_pool2_f32(y, bytes_out(f, count * n), top, bottom, count, n);
+	f->k->max_pool2_f32(out(f, count * n), NULL, top, bottom, count, n);
+}
+
+static void check_max_pool2_gradient_f32(frame *f)
+{
+	int64_t count = 1 + f->n % 3, n = f->n % 2 ? f->n : 16 * (1 + f->n / 32);
+	for (int flags = 0; flags < 3; flags++) {
+		float *dy = in(f, count * n, 1), *top = out(f, 2 * count * n), *bottom = out(f, 2 * count * n);
+		f->k->max_pool2_gradient_f32(top, bottom, dy, places(f, count * n, 4), count, n,
+					     flags == 0   ? 0
+					     : flags == 1 ? NNO_GEMM_ADD
+							  : NNO_STREAM);
+	}
+}
+
+static nno_window window_of(const frame *f, int64_t n)
+{
+	int64_t columns = size_of(f, 2, 5);
+	return (nno_window){ .rows = size_of(f, 1, 5), .columns = columns, .row_step = (columns + f->n % 2) * n };
+}
+
+static void check_max_window_f32(frame *f)
+{
+	int64_t n = 1 + f->n / 3;
+	nno_window w = window_of(f, n);
+	float *x = pictures(f, w.rows * w.row_step), *y = out(f, n);
+	f->k->max_window_f32(y, bytes_out(f, n), x, &w, n);
+	f->k->max_window_f32(out(f, n), NULL, x, &w, n);
+}
+
+static void check_max_window_gradient_f32(frame *f)
+{
+	int64_t n = 1 + f->n / 3;
+	nno_window w = window_of(f, n);
+	for (int flags = 0; flags < 2; flags++) {
+		float *dy = in(f, n, 1), *dx = out(f, w.rows * w.row_step);
+		f->k->max_window_gradient_f32(dx, dy, places(f, n, w.rows * w.columns), &w, n, flags);
+	}
+}
+
+static void check_sum_window_f32(frame *f)
+{
+	nno_window w = window_of(f, f->n);
+	float *x = in(f, w.rows * w.row_step, 1);
+	f->k->sum_window_f32(out(f, f->n), x, &w, 0.25f, f->n);
+}
+
+static void check_spread_window_f32(frame *f)
+{
+	nno_window w = window_of(f, f->n);
+	for (int flags = 0; flags < 2; flags++) {
+		float *dy = in(f, f->n, 1);
+		f->k->spread_window_f32(out(f, w.rows * w.row_step), dy, &w, 0.25f, f->n, flags);
 	}
 }
 

@@ -24,6 +24,30 @@ NNO_INLINE void v_stream(float *p, vf x) { _mm256_stream_ps(p, x); }
 NNO_INLINE void v_stream_end(void) { _mm_sfence(); }
 NNO_INLINE vf v_load_n(const float *p, int64_t n) { return _mm256_maskload_ps(p, v_mask(n)); }
 NNO_INLINE void v_store_n(float *p, vf x, int64_t n) { _mm256_maskstore_ps(p, v_mask(n), x); }
+NNO_INLINE vf v_load_bytes(const uint8_t *p)
+{
+	return _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)(const void *)p)));
+}
+NNO_INLINE void v_store_bytes(uint8_t *p, vf x)
+{
+	__m256i i = _mm256_cvtps_epi32(x);
+	__m128i words = _mm_packs_epi32(_mm256_castsi256_si128(i), _mm256_extracti128_si256(i, 1));
+	_mm_storel_epi64((__m128i *)(void *)p, _mm_packus_epi16(words, words));
+}
+NNO_INLINE vf v_load_bytes_n(const uint8_t *p, int64_t n)
+{
+	uint8_t t[8] = { 0 };
+	for (int64_t i = 0; i < n; i++)
+		t[i] = p[i];
+	return v_load_bytes(t);
+}
+NNO_INLINE void v_store_bytes_n(uint8_t *p, vf x, int64_t n)
+{
+	uint8_t t[8];
+	v_store_bytes(t, x);
+	for (int64_t i = 0; i < n; i++)
+		p[i] = t[i];
+}
 NNO_INLINE vf v_add(vf a, vf b) { return _mm256_add_ps(a, b); }
 NNO_INLINE vf v_sub(vf a, vf b) { return _mm256_sub_ps(a, b); }
 NNO_INLINE vf v_mul(vf a, vf b) { return _mm256_mul_ps(a, b); }

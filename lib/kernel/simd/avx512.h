@@ -21,6 +21,22 @@ NNO_INLINE void v_stream(float *p, vf x) { _mm512_stream_ps(p, x); }
 NNO_INLINE void v_stream_end(void) { _mm_sfence(); }
 NNO_INLINE vf v_load_n(const float *p, int64_t n) { return _mm512_maskz_loadu_ps(v_mask(n), p); }
 NNO_INLINE void v_store_n(float *p, vf x, int64_t n) { _mm512_mask_storeu_ps(p, v_mask(n), x); }
+NNO_INLINE vf v_load_bytes(const uint8_t *p)
+{
+	return _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)(const void *)p)));
+}
+NNO_INLINE void v_store_bytes(uint8_t *p, vf x)
+{
+	_mm_storeu_si128((__m128i *)(void *)p, _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(x)));
+}
+NNO_INLINE vf v_load_bytes_n(const uint8_t *p, int64_t n)
+{
+	return _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_maskz_loadu_epi8(v_mask(n), p)));
+}
+NNO_INLINE void v_store_bytes_n(uint8_t *p, vf x, int64_t n)
+{
+	_mm512_mask_cvtepi32_storeu_epi8(p, v_mask(n), _mm512_cvtps_epi32(x));
+}
 NNO_INLINE vf v_add(vf a, vf b) { return _mm512_add_ps(a, b); }
 NNO_INLINE vf v_sub(vf a, vf b) { return _mm512_sub_ps(a, b); }
 NNO_INLINE vf v_mul(vf a, vf b) { return _mm512_mul_ps(a, b); }

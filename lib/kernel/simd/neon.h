@@ -4,6 +4,7 @@
 
 #include <arm_neon.h>
 #include <stdint.h>
+#include <string.h>
 
 #define VL 4
 typedef float32x4_t vf;
@@ -27,6 +28,32 @@ NNO_INLINE void v_store_n(float *p, vf x, int64_t n)
 	vst1q_f32(t, x);
 	for (int64_t i = 0; i < n; i++)
 		p[i] = t[i];
+}
+NNO_INLINE vf v_load_bytes_n(const uint8_t *p, int64_t n)
+{
+	float t[4] = { 0 };
+	for (int64_t i = 0; i < n; i++)
+		t[i] = (float)p[i];
+	return vld1q_f32(t);
+}
+NNO_INLINE void v_store_bytes_n(uint8_t *p, vf x, int64_t n)
+{
+	float t[4];
+	vst1q_f32(t, x);
+	for (int64_t i = 0; i < n; i++)
+		p[i] = (uint8_t)t[i];
+}
+NNO_INLINE vf v_load_bytes(const uint8_t *p)
+{
+	uint32_t word;
+	memcpy(&word, p, sizeof word);
+	return vcvtq_f32_u32(vmovl_u16(vget_low_u16(vmovl_u8(vcreate_u8(word)))));
+}
+NNO_INLINE void v_store_bytes(uint8_t *p, vf x)
+{
+	uint16x4_t half = vmovn_u32(vcvtq_u32_f32(x));
+	uint32_t word = vget_lane_u32(vreinterpret_u32_u8(vmovn_u16(vcombine_u16(half, half))), 0);
+	memcpy(p, &word, sizeof word);
 }
 NNO_INLINE vf v_add(vf a, vf b) { return vaddq_f32(a, b); }
 NNO_INLINE vf v_sub(vf a, vf b) { return vsubq_f32(a, b); }

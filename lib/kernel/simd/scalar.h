@@ -4,7 +4,8 @@
  * and untouched. v_stream: v_store past the caches to an address aligned for VL floats, which other threads see after
  * v_stream_end. v_fma(a, b, c) = a * b + c. v_max/v_min give b when either operand is NaN. v_select_gt(a, b, x, y) = a
  * > b ? x : y and v_select_le likewise for <=, lane by lane. v_sum: sum of lanes in a fixed tree. v_exponent2(i): 2^i
- * for integral i in [-126, 127]. */
+ * for integral i in [-126, 127]. v_load_bytes, v_store_bytes and their _n: VL integers in [0, 255], a byte each in
+ * memory. */
 #ifndef NNO_SIMD_H
 #define NNO_SIMD_H
 
@@ -30,6 +31,18 @@ NNO_INLINE void v_store_n(float *p, vf x, int64_t n)
 {
 	(void)n;
 	*p = x;
+}
+NNO_INLINE vf v_load_bytes(const uint8_t *p) { return (float)*p; }
+NNO_INLINE void v_store_bytes(uint8_t *p, vf x) { *p = (uint8_t)x; }
+NNO_INLINE vf v_load_bytes_n(const uint8_t *p, int64_t n)
+{
+	(void)n;
+	return (float)*p;
+}
+NNO_INLINE void v_store_bytes_n(uint8_t *p, vf x, int64_t n)
+{
+	(void)n;
+	*p = (uint8_t)x;
 }
 NNO_INLINE vf v_add(vf a, vf b) { return a + b; }
 NNO_INLINE vf v_sub(vf a, vf b) { return a - b; }

@@ -1,0 +1,165 @@
+/* pool_kernels.c - pooling with the channels of a pixel in the lanes. A maximum notes in a byte which pixel of its
+ * window it came from, counted row by row, so that its gradient needs neither input nor result. */
+#include "kernel/body.h"
+
+NNO_INLINE vf load_some(const float *p, int64_t n) { return n >= VL ? v_load(p) : v_load_n(p, n); }
+
+NNO_INLINE void store_some(float *p, vf x, int64_t n)
+{
+	if (n >= VL)
+		v_store(p, x);
+	else
+		v_store_n(p, x, n);
+}
+
+NNO_INLINE vf load_places(const uint8_t *p, int64_t n) { return n >= VL ? v_load_bytes(p) : v_load_bytes_n(p, n); }
+
+NNO_INLINE void store_places(uint8_t *p, vf x, int64_t n)
+{
+	if (n >= VL)
+		v_store_bytes(p, x);
+	else
+		v_store_bytes_n(p, x, n);
+}
+
+typedef struct maximum {
+	vf best, place;
+} maximum;
+
+/* The first of equals stays, and so does the first NaN. */
+NNO_INLINE maximum larger(maximum m, vf x, float at)
+{
+	vf best = v_select_le(x, m.best, m.best, x), place = v_select_le(x, m.best, m.place, v_set1(at));
+	return (maximum){ v_select_le(m.best, m.best, best, m.best), v_select_le(m.best, m.best, place, m.place) };
+}
+
+NNO_INLINE vf where_place_is(vf place, float at, vf x)
+{
+	vf upto = v_select_le(place, v_set1(at), x, v_zero());
+	return v_select_gt(place, v_set1(at - 1.0f), upto, v_zero());
+}
+
+/* --- windows of 2 x 2, a row of them --- */
+
+NNO_INLINE void pool2_vector(float *dst, uint8_t *place, const float *top, const float *bottom, int64_t n,
+			     int64_t width)
+{
+	maximum m = { load_some(top, width), v_zero() };
+	m = larger(m, load_some(top + n, width), 1.0f);
+	m = larger(m, load_some(bottom, width), 2.0f);
+	m = larger(m, load_some(bottom + n, width), 3.0f);
+	store_some(dst, m.best, width);
+	if (place != NULL)
+		store_places(place, m.place, width);
+}
+
+void NNO_FN(max_pool2_f32)(float *dst, uint8_t *place, const float *top, const float *bottom, int64_t count, int64_t n)
+{
+	for (int64_t i = 0; i < count; i++, dst += n, top += 2 * n, bottom += 2 * n) {
+		uint8_t *to = place != NULL ? place + i * n : NULL;
+		int64_t ch = 0;
+		for (; ch + VL <= n; ch += VL)
+			pool2_vector(dst + ch, to != NULL ? to + ch : NULL, top + ch, bottom + ch, n, VL);
+		if (ch < n)
+			pool2_vector(dst + ch, to != NULL ? to + ch : NULL, top + ch, bottom + ch, n, n - ch);
+	}
+}
+
+NNO_INLINE void give(float *dx, vf x, int flags, int64_t width)
+{
+	if (flags & NNO_STREAM && width >= VL)
+		v_stream(dx, x);
+	else
+		store_some(dx, flags & NNO_GEMM_ADD ? v_add(load_some(dx, width), x) : x, width);
+}
+
+NNO_INLINE void pool2_gradient_vector(float *top, float *bottom, const float *dy, const uint8_t *place, int64_t n,
+				      int flags, int64_t width)
+{
+	vf at = load_places(place, width), g = load_some(dy, width);
+	give(top, where_place_is(at, 0.0f, g), flags, width);
+	give(top + n, where_place_is(at, 1.0f, g), flags, width);
+	give(bottom, where_place_is(at, 2.0f, g), flags, width);
+	give(bottom + n, where_place_is(at, 3.0f, g), flags, width);
+}
+
+void NNO_FN(max_pool2_gradient_f32)(float *top, float *bottom, const float *dy, const uint8_t *place, int64_t count,
+				    int64_t n, int flags)
+{
+	if (n % 16 != 0 || ((uintptr_t)top | (uintptr_t)bottom) % 64 != 0 || flags & NNO_GEMM_ADD)
+		flags &= ~NNO_STREAM;
+	for (int64_t i = 0; i < count; i++, dy += n, place += n, top += 2 * n, bottom += 2 * n) {
+		int64_t ch = 0;
+		for (; ch + VL <= n; ch += VL)
+			pool2_gradient_vector(top + ch, bottom + ch, dy + ch, place + ch, n, flags, VL);
+		if (ch < n)
+			pool2_gradient_vector(top + ch, bottom + ch, dy + ch, place + ch, n, flags, n - ch);
+	}
+	if (flags & NNO_STREAM)
+		v_stream_end();
+}
+
+/* --- one window of any size --- */
+
+void NNO_FN(max_window_f32)(float *dst, uint8_t *place, const float *src, const nno_window *w, int64_t n)
+{
+	for (int64_t ch = 0; ch < n; ch += VL) {
+		int64_t width = n - ch;
+		maximum m = { load_some(src + ch, width), v_zero() };
+		for (int64_t y = 0; y < w->rows; y++)
+			for (int64_t x = 0; x < w->columns; x++)
+				m = larger(m, load_some(src + y * w->row_step + x * n + ch, width),
+					   (float)(y * w->columns + x));
+		store_some(dst + ch, m.best, width);
+		if (place != NULL)
+			store_places(place + ch, m.place, width);
+	}
+}
+
+void NNO_FN(max_window_gradient_f32)(float *dx, const float *dy, const uint8_t *place, const nno_window *w, int64_t n,
+				     int flags)
+{
+	for (int64_t ch = 0; ch < n; ch += VL) {
+		int64_t width = n - ch;
+		vf at = load_places(place + ch, width), g = load_some(dy + ch, width);
+		for (int64_t y = 0; y < w->rows; y++)
+			for (int64_t x = 0; x < w->columns; x++)
+				give(dx + y * w->row_step + x * n + ch,
+				     where_place_is(at, (float)(y * w->columns + x), g), flags & NNO_GEMM_ADD, width);
+	}
+}
+
+/* nv vectors at a time, so that no sum waits for itself. */
+NNO_INLINE void sum_vectors(float *dst, const float *src, const nno_window *w, float factor, int64_t n, int64_t width,
+			    const int nv)
+{
+	vf sum[4];
+	for (int v = 0; v < nv; v++)
+		sum[v] = v_zero();
+	for (int64_t y = 0; y < w->rows; y++)
+		for (int64_t x = 0; x < w->columns; x++)
+			for (int v = 0; v < nv; v++)
+				sum[v] = v_add(sum[v], load_some(src + y * w->row_step + x * n + v * VL, width));
+	for (int v = 0; v < nv; v++)
+		store_some(dst + v * VL, v_mul(sum[v], v_set1(factor)), width);
+}
+
+void NNO_FN(sum_window_f32)(float *dst, const float *src, const nno_window *w, float factor, int64_t n)
+{
+	int64_t ch = 0;
+	for (; ch + 4 * VL <= n; ch += 4 * VL)
+		sum_vectors(dst + ch, src + ch, w, factor, n, VL, 4);
+	for (; ch < n; ch += VL)
+		sum_vectors(dst + ch, src + ch, w, factor, n, n - ch, 1);
+}
+
+void NNO_FN(spread_window_f32)(float *dx, const float *dy, const nno_window *w, float factor, int64_t n, int flags)
+{
+	for (int64_t ch = 0; ch < n; ch += VL) {
+		int64_t width = n - ch;
+		vf g = v_mul(load_some(dy + ch, width), v_set1(factor));
+		for (int64_t y = 0; y < w->rows; y++)
+			for (int64_t x = 0; x < w->columns; x++)
+				give(dx + y * w->row_step + x * n + ch, g, flags & NNO_GEMM_ADD, width);
+	}
+}
