@@ -20,11 +20,8 @@ static void transpose_tap(void *user, int64_t tap, int slot)
 	const data_job *j = user;
 	const nno_conv_attr *a = j->op->attr;
 	int64_t depth = j->op->in[0].c / a->groups, o = j->op->out.c;
-	const float *src = j->run->param[0] + tap * depth * o;
-	float *dst = j->transposed + tap * depth * o;
-	for (int64_t c = 0; c < depth; c++)
-		for (int64_t k = 0; k < o; k++)
-			dst[k * depth + c] = src[c * o + k];
+	j->run->kernels->transpose_f32(j->transposed + tap * depth * o, depth, j->run->param[0] + tap * depth * o, o,
+				       depth, o);
 }
 
 /* One task: a band of input rows of one image, all its phases. */

@@ -15,24 +15,13 @@ static bool book(nno_op *op, int slots)
 	return true;
 }
 
-/* NHWC pixels to C, H, W order and back: one image, `add` into the destination. */
-static void move_plane_order(float *dst, const float *src, int64_t rows, int64_t columns, bool add)
-{
-	for (int64_t r = 0; r < rows; r++)
-		for (int64_t c = 0; c < columns; c++) {
-			float x = src[r * columns + c];
-			float *to = dst + c * rows + r;
-			*to = add ? *to + x : x;
-		}
-}
-
 static void flatten_image(void *user, int64_t i, int slot)
 {
 	(void)slot;
 	const joint_job *j = user;
 	nno_shape s = j->op->in[0];
 	int64_t n = nno_shape_count(s);
-	move_plane_order(j->run->dst + i * n, j->run->src[0] + i * n, s.h * s.w, s.c, false);
+	j->run->kernels->transpose_f32(j->run->dst + i * n, s.h * s.w, j->run->src[0] + i * n, s.c, s.h * s.w, s.c);
 }
 
 static void flatten_back_image(void *user, int64_t i, int slot)
@@ -41,7 +30,7 @@ static void flatten_back_image(void *user, int64_t i, int slot)
 	const joint_job *j = user;
 	nno_shape s = j->op->in[0];
 	int64_t n = nno_shape_count(s);
-	move_plane_order(j->run->dsrc[0] + i * n, j->run->ddst + i * n, s.c, s.h * s.w, j->run->dsrc_add[0]);
+	j->run->kernels->transpose_f32(j->run->dsrc[0] + i * n, s.c, j->run->ddst + i * n, s.h * s.w, s.c, s.h * s.w);
 }
 
 static void flatten_forward(const nno_op *op, nno_run *run)
@@ -142,7 +131,7 @@ static void concat_backward(const nno_op *op, nno_run *run)
 }
 
 const nno_op_class nno_op_flatten = {
-	.name = "flatten", .can_add = true, .book = book, .forward = flatten_forward, .backward = flatten_backward
+	.name = "flatten", .book = book, .forward = flatten_forward, .backward = flatten_backward
 };
 const nno_op_class nno_op_add = {
 	.name = "add",

@@ -14,32 +14,42 @@ void NNO_FN(max_update_f32)(float *best, int32_t *where, const float *src, int32
 	}
 }
 
-/* Philox4x32-10 of base/rng.h on one counter. */
-NNO_INLINE void philox(const uint32_t *key, uint32_t c0, uint32_t c1, uint32_t c2, uint32_t c3, uint32_t out[4])
+enum { LANES = 16 };
+
+/* Philox4x32-10 of base/rng.h on LANES counters that follow each other: words[4 i + k] is the k-th of counter i. */
+NNO_INLINE void philox(const uint32_t *key, uint32_t first, const uint32_t *stream, uint32_t words[4 * LANES])
 {
-	uint32_t k0 = key[0], k1 = key[1];
+	uint32_t c[4][LANES], k0 = key[0], k1 = key[1];
+	for (int i = 0; i < LANES; i++) {
+		c[0][i] = first + (uint32_t)i;
+		c[1][i] = stream[0];
+		c[2][i] = stream[1];
+		c[3][i] = stream[2];
+	}
 	for (int round = 0; round < 10; round++) {
-		uint64_t p0 = (uint64_t)0xD2511F53u * c0, p1 = (uint64_t)0xCD9E8D57u * c2;
-		c0 = (uint32_t)(p1 >> 32) ^ c1 ^ k0;
-		c2 = (uint32_t)(p0 >> 32) ^ c3 ^ k1;
-		c1 = (uint32_t)p1;
-		c3 = (uint32_t)p0;
+		for (int i = 0; i < LANES; i++) {
+			uint64_t p0 = (uint64_t)0xD2511F53u * c[0][i], p1 = (uint64_t)0xCD9E8D57u * c[2][i];
+			c[0][i] = (uint32_t)(p1 >> 32) ^ c[1][i] ^ k0;
+			c[2][i] = (uint32_t)(p0 >> 32) ^ c[3][i] ^ k1;
+			c[1][i] = (uint32_t)p1;
+			c[3][i] = (uint32_t)p0;
+		}
 		k0 += 0x9E3779B9u;
 		k1 += 0xBB67AE85u;
 	}
-	out[0] = c0;
-	out[1] = c1;
-	out[2] = c2;
-	out[3] = c3;
+	for (int i = 0; i < LANES; i++)
+		for (int k = 0; k < 4; k++)
+			words[4 * i + k] = c[k][i];
 }
 
 void NNO_FN(dropout_f32)(float *dst, const float *src, int64_t n, const uint32_t *key, uint32_t first,
 			 const uint32_t *stream, uint32_t threshold, float scale)
 {
-	for (int64_t i = 0; i < n; i += 4) {
-		uint32_t word[4];
-		philox(key, first + (uint32_t)(i / 4), stream[0], stream[1], stream[2], word);
-		for (int64_t k = 0; k < 4 && i + k < n; k++)
-			dst[i + k] = word[k] >= threshold ? src[i + k] * scale : 0.0f;
+	for (int64_t i = 0; i < n; i += 4 * LANES, first += LANES) {
+		uint32_t words[4 * LANES];
+		philox(key, first, stream, words);
+		int64_t here = n - i < 4 * LANES ? n - i : 4 * LANES;
+		for (int64_t k = 0; k < here; k++)
+			dst[i + k] = words[k] >= threshold ? src[i + k] * scale : 0.0f;
 	}
 }

@@ -318,14 +318,3 @@ void NNO_FN(winograd_weight_gradient_f32)(float *w, int64_t tap, const float *u,
 	if (j < n)
 		weight_gradient_vector(w + j, tap, u + j, step, flags, n - j);
 }
-
-/* Squares of 16 x 16: what they touch stays in the first-level cache on both sides. */
-void NNO_FN(transpose_f32)(float *dst, int64_t ld_dst, const float *src, int64_t ld_src, int64_t rows, int64_t columns)
-{
-	enum { SIDE = 16 };
-	for (int64_t r = 0; r < rows; r += SIDE)
-		for (int64_t c = 0; c < columns; c += SIDE)
-			for (int64_t j = c; j < columns && j < c + SIDE; j++)
-				for (int64_t i = r; i < rows && i < r + SIDE; i++)
-					dst[j * ld_dst + i] = src[i * ld_src + j];
-}

@@ -73,6 +73,16 @@ NNO_INLINE float v_reduce_max(vf a)
 	x = _mm_max_ps(x, _mm_movehl_ps(x, x));
 	return _mm_cvtss_f32(_mm_max_ss(x, _mm_shuffle_ps(x, x, 1)));
 }
+NNO_INLINE void v_transpose4(float *dst, int64_t to, const float *src, int64_t from)
+{
+	__m128 a = _mm_loadu_ps(src), b = _mm_loadu_ps(src + from), c = _mm_loadu_ps(src + 2 * from),
+	       d = _mm_loadu_ps(src + 3 * from);
+	_MM_TRANSPOSE4_PS(a, b, c, d);
+	_mm_storeu_ps(dst, a);
+	_mm_storeu_ps(dst + to, b);
+	_mm_storeu_ps(dst + 2 * to, c);
+	_mm_storeu_ps(dst + 3 * to, d);
+}
 NNO_INLINE vf v_exponent2(vf i)
 {
 	__m256i e = _mm256_add_epi32(_mm256_cvtps_epi32(i), _mm256_set1_epi32(127));

@@ -58,6 +58,16 @@ NNO_INLINE vf v_select_le(vf a, vf b, vf x, vf y)
 }
 NNO_INLINE float v_sum(vf a) { return _mm512_reduce_add_ps(a); }
 NNO_INLINE float v_reduce_max(vf a) { return _mm512_reduce_max_ps(a); }
+NNO_INLINE void v_transpose4(float *dst, int64_t to, const float *src, int64_t from)
+{
+	__m128 a = _mm_loadu_ps(src), b = _mm_loadu_ps(src + from), c = _mm_loadu_ps(src + 2 * from),
+	       d = _mm_loadu_ps(src + 3 * from);
+	_MM_TRANSPOSE4_PS(a, b, c, d);
+	_mm_storeu_ps(dst, a);
+	_mm_storeu_ps(dst + to, b);
+	_mm_storeu_ps(dst + 2 * to, c);
+	_mm_storeu_ps(dst + 3 * to, d);
+}
 NNO_INLINE vf v_exponent2(vf i)
 {
 	__m512i e = _mm512_add_epi32(_mm512_cvtps_epi32(i), _mm512_set1_epi32(127));

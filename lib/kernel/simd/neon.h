@@ -74,6 +74,15 @@ NNO_INLINE float v_sum(vf a)
 	return vget_lane_f32(x, 0) + vget_lane_f32(x, 1);
 }
 NNO_INLINE float v_reduce_max(vf a) { return vmaxvq_f32(a); }
+NNO_INLINE void v_transpose4(float *dst, int64_t to, const float *src, int64_t from)
+{
+	float32x4x2_t even = vtrnq_f32(vld1q_f32(src), vld1q_f32(src + from)),
+		      odd = vtrnq_f32(vld1q_f32(src + 2 * from), vld1q_f32(src + 3 * from));
+	vst1q_f32(dst, vcombine_f32(vget_low_f32(even.val[0]), vget_low_f32(odd.val[0])));
+	vst1q_f32(dst + to, vcombine_f32(vget_low_f32(even.val[1]), vget_low_f32(odd.val[1])));
+	vst1q_f32(dst + 2 * to, vcombine_f32(vget_high_f32(even.val[0]), vget_high_f32(odd.val[0])));
+	vst1q_f32(dst + 3 * to, vcombine_f32(vget_high_f32(even.val[1]), vget_high_f32(odd.val[1])));
+}
 NNO_INLINE vf v_exponent2(vf i)
 {
 	return vreinterpretq_f32_s32(vshlq_n_s32(vaddq_s32(vcvtnq_s32_f32(i), vdupq_n_s32(127)), 23));

@@ -5,7 +5,7 @@
  * v_stream_end. v_fma(a, b, c) = a * b + c. v_max/v_min give b when either operand is NaN. v_select_gt(a, b, x, y) = a
  * > b ? x : y and v_select_le likewise for <=, lane by lane. v_sum: sum of lanes in a fixed tree. v_exponent2(i): 2^i
  * for integral i in [-126, 127]. v_load_bytes, v_store_bytes and their _n: VL integers in [0, 255], a byte each in
- * memory. */
+ * memory. v_transpose4(dst, to, src, from): dst[j * to + i] = src[i * from + j], i and j < 4. */
 #ifndef NNO_SIMD_H
 #define NNO_SIMD_H
 
@@ -59,6 +59,12 @@ NNO_INLINE vf v_select_gt(vf a, vf b, vf x, vf y) { return a > b ? x : y; }
 NNO_INLINE vf v_select_le(vf a, vf b, vf x, vf y) { return a <= b ? x : y; }
 NNO_INLINE float v_sum(vf a) { return a; }
 NNO_INLINE float v_reduce_max(vf a) { return a; }
+NNO_INLINE void v_transpose4(float *dst, int64_t to, const float *src, int64_t from)
+{
+	for (int i = 0; i < 4; i++)
+		for (int j = 0; j < 4; j++)
+			dst[j * to + i] = src[i * from + j];
+}
 NNO_INLINE vf v_exponent2(vf i)
 {
 	uint32_t bits = (uint32_t)((int32_t)i + 127) << 23;
