@@ -43,6 +43,8 @@ static const conv_case conv_cases[] = {
 	{ "conv 3 groups", 6, 3, 3, 1, 1, 1, 1, 1, 1, 3, 1, 1, 9, 3, 5 },
 	{ "conv 2 groups, stride 2, dilation 2", 4, 3, 2, 2, 2, 2, 1, 2, 2, 2, 1, 1, 6, 5, 5 },
 	{ "depthwise", 5, 3, 3, 1, 1, 1, 1, 1, 1, 5, 1, 2, 5, 5, 5 },
+	{ "depthwise 5x5, stride 2", 3, 5, 5, 2, 2, 2, 2, 1, 1, 3, 1, 2, 3, 7, 6 },
+	{ "depthwise, dilation 2, stride 3x2", 4, 3, 3, 3, 2, 2, 1, 2, 2, 4, 0, 1, 4, 7, 8 },
 	{ "depthwise, stride 2, two results each", 6, 3, 3, 2, 2, 1, 1, 1, 1, 3, 1, 1, 3, 5, 7 },
 };
 
