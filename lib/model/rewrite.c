@@ -157,5 +157,7 @@ void nno_graph_choose_convolutions(nno_graph *g, int64_t batch, bool winograd)
 			node->op.cls = &nno_op_conv_winograd;
 		else if (nno_conv_images_pays(&node->op, batch))
 			node->op.cls = &nno_op_conv_images;
+		else if (nno_conv_pointwise_fits(&node->op))
+			node->op.cls = &nno_op_conv_pointwise;
 	}
 }

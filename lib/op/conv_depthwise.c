@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-enum { BAND_BYTES = 256 * 1024, MOST_CHUNKS = 32, STREAM_BYTES = 16 << 20 };
+enum { BAND_BYTES = 256 * 1024, MOST_CHUNKS = 32 };
 
 typedef struct depthwise_job {
 	const nno_op *op;
@@ -125,7 +125,7 @@ static nno_depthwise_row make_row(const depthwise_job *j, taps v, taps h, const 
 /* Results that the last cache would not keep for their reader go past it, which saves reading what they overwrite. */
 static int stream_flag(const depthwise_job *j, nno_shape result)
 {
-	return j->run->n * nno_shape_count(result) > STREAM_BYTES / (int64_t)sizeof(float) ? NNO_STREAM : 0;
+	return nno_stream_flag(j->run->n * nno_shape_count(result));
 }
 
 /* --- forward --- */

@@ -247,7 +247,8 @@ static pass_job forward_job(const nno_op *op, nno_run *run)
 		       .dst = run->dst,
 		       .weights = run->param[0],
 		       .bias = a->bias ? run->param[1] : NULL,
-		       .flags = a->activation == NNO_ACT_RELU ? NNO_GEMM_RELU : 0 };
+		       .flags = (a->activation == NNO_ACT_RELU ? NNO_GEMM_RELU : 0) |
+				nno_stream_flag(run->n * nno_shape_count(op->out)) };
 	(void)nno_winograd_forward_pass(op, &j.p);
 	return j;
 }
@@ -279,7 +280,8 @@ static void backward(const nno_op *op, nno_run *run)
 		       .dst = run->dsrc[0],
 		       .weights = run->param[0],
 		       .turned = true,
-		       .flags = run->dsrc_add[0] ? NNO_GEMM_ADD : 0 };
+		       .flags =
+			   run->dsrc_add[0] ? NNO_GEMM_ADD : nno_stream_flag(run->n * nno_shape_count(op->in[0])) };
 	(void)nno_winograd_data_pass(op, &j.p);
 	run_pass(&j, NULL);
 }

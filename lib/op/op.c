@@ -8,7 +8,7 @@
 bool nno_op_is_conv(const nno_op *op)
 {
 	return op->cls == &nno_op_conv || op->cls == &nno_op_conv_winograd || op->cls == &nno_op_conv_images ||
-	       op->cls == &nno_op_conv_depthwise;
+	       op->cls == &nno_op_conv_pointwise || op->cls == &nno_op_conv_depthwise;
 }
 
 /* The activation whose gradient is read off the result. */

@@ -129,6 +129,7 @@ typedef struct nno_dropout_attr {
 extern const nno_op_class nno_op_conv;
 extern const nno_op_class nno_op_conv_depthwise; /* the same, where nno_conv_is_depthwise() */
 extern const nno_op_class nno_op_conv_winograd;  /* the same, where nno_winograd_pays() */
+extern const nno_op_class nno_op_conv_pointwise; /* the same, where nno_conv_pointwise_fits() */
 extern const nno_op_class nno_op_conv_images;    /* the same, where nno_conv_images_pays() */
 extern const nno_op_class nno_op_linear;
 extern const nno_op_class nno_op_max_pool;
@@ -156,6 +157,7 @@ static inline bool nno_conv_is_depthwise(const nno_conv_attr *a, int64_t in_chan
 
 /* Whether a convolution can, and for this batch should, run as nno_op_conv_winograd, nno_op_conv_images. */
 bool nno_winograd_pays(const nno_op *op, int64_t batch);
+bool nno_conv_pointwise_fits(const nno_op *op);
 bool nno_conv_images_pays(const nno_op *op, int64_t batch);
 /* Convolution by any of its classes. */
 bool nno_op_is_conv(const nno_op *op);

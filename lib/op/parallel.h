@@ -6,6 +6,9 @@
 
 #define NNO_CHUNK 16384
 
+/* For results of `count` floats: NNO_STREAM where no cache would keep them until they are read. */
+static inline int nno_stream_flag(int64_t count) { return count > (int64_t)(16 << 20) / 4 ? NNO_STREAM : 0; }
+
 static inline int64_t nno_chunks(int64_t count) { return (count + NNO_CHUNK - 1) / NNO_CHUNK; }
 
 static inline int64_t nno_chunk_length(int64_t count, int64_t index)

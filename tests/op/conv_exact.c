@@ -73,6 +73,13 @@ static config random_config(dice *d, bool large)
 	if (!large && roll(d) % 16 == 0) /* more images than chunks of the weight gradient */
 		c.n = c.batch = 16 + between(d, 0, 20);
 	c.cls = c.a.groups == 1 && !large && roll(d) % 2 ? &nno_op_conv_images : &nno_op_conv;
+	if (c.a.groups == 1 && roll(d) % 8 == 0) {
+		c.a.kernel_h = c.a.kernel_w = c.a.stride_h = c.a.stride_w = 1;
+		c.a.pad_h = c.a.pad_w = 0;
+		c.out.h = c.in.h;
+		c.out.w = c.in.w;
+		c.cls = &nno_op_conv_pointwise;
+	}
 	c.add = roll(d) % 2;
 	c.weight_frozen = roll(d) % 8 == 0;
 	c.bias_frozen = c.a.bias && roll(d) % 8 == 0;

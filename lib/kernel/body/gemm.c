@@ -2,6 +2,8 @@
  * streams by. Rows of a are given by pointers, so that a tile may be any pixels of an image. */
 #include "kernel/body.h"
 
+#include <stdbool.h>
+
 /* A tile of results: rows x vectors, the vectors 4 (or what 16 registers allow), 2 or 1. The accumulators, one row of b
  * and a broadcast element of a fill the registers. Rows that are left over go 4, 2 and 1 at a time. */
 #if VL == 16
@@ -13,7 +15,7 @@ enum { WIDE = 4, HALF = 2, WIDE_ROWS = 6, HALF_ROWS = 12, NARROW_ROWS = 16 };
 #else
 enum { WIDE = 4, HALF = 2, WIDE_ROWS = 4, HALF_ROWS = 4, NARROW_ROWS = 4 };
 #endif
-enum { MOST_ROWS = 16, AHEAD = 12 };
+enum { MOST_ROWS = 16, AHEAD = 12, LINE = 16 };
 
 NNO_INLINE vf load_some(const float *p, int64_t n) { return n >= VL ? v_load(p) : v_load_n(p, n); }
 
@@ -108,6 +110,12 @@ static void rows_narrow(const rows_job *job, const float *const *a, const float 
 	rows_all(NARROW_ROWS, 1, VL, job, a, b, c, column);
 }
 
+static void rows_half_part(int64_t last, const rows_job *job, const float *const *a, const float *b, float *const *c,
+			   int64_t column)
+{
+	rows_all(HALF_ROWS, HALF, last, job, a, b, c, column);
+}
+
 static void rows_part(int64_t last, const rows_job *job, const float *const *a, const float *b, float *const *c,
 		      int64_t column)
 {
@@ -132,10 +140,13 @@ void NNO_FN(gemm_rows_f32)(int64_t rows, int64_t n, int64_t k, int64_t taps, con
 		rows_wide(&job, a, b, c, column);
 	for (; column + HALF * VL <= n; column += HALF * VL)
 		rows_half(&job, a, b, c, column);
-	for (; column + VL <= n; column += VL)
+	int64_t left = n - column;
+	if (left > VL)
+		rows_half_part(left - VL, &job, a, b, c, column);
+	else if (left == VL)
 		rows_narrow(&job, a, b, c, column);
-	if (column < n)
-		rows_part(n - column, &job, a, b, c, column);
+	else if (left > 0)
+		rows_part(left, &job, a, b, c, column);
 }
 
 /* Rows of a `lda` apart. */
@@ -153,8 +164,12 @@ NNO_INLINE void dense_tile(const int mr, const int nv, int64_t last, const int a
 			acc[m][v] = job->flags & NNO_GEMM_ADD
 					? load_some(c + m * job->ldc + v * VL, v == nv - 1 ? last : VL)
 					: v_zero();
+	const float *next = a + mr * job->lda;
 	for (int64_t k = 0; k < job->k; k++, b += job->ldb) {
 		vf bv[WIDE];
+		/* Rows of a mostly follow each other: a line for each k is the next tile. */
+		if (nv > 1)
+			__builtin_prefetch(next + k * LINE);
 		for (int v = 0; v < nv; v++) {
 			bv[v] = v == nv - 1 ? load_some(b + v * VL, last) : v_load(b + v * VL);
 			if (ahead)
@@ -165,6 +180,12 @@ NNO_INLINE void dense_tile(const int mr, const int nv, int64_t last, const int a
 			for (int v = 0; v < nv; v++)
 				acc[m][v] = v_fma(x, bv[v], acc[m][v]);
 		}
+	}
+	if (job->flags & NNO_STREAM) {
+		for (int m = 0; m < mr; m++)
+			for (int v = 0; v < nv; v++)
+				v_stream(c + m * job->ldc + v * VL, acc[m][v]);
+		return;
 	}
 	for (int m = 0; m < mr; m++)
 		for (int v = 0; v < nv; v++)
@@ -207,6 +228,11 @@ static void dense_narrow(const dense_job *job, const float *a, const float *b, f
 	dense_all(NARROW_ROWS, 1, VL, job, a, b, c);
 }
 
+static void dense_half_part(int64_t last, const dense_job *job, const float *a, const float *b, float *c)
+{
+	dense_all(HALF_ROWS, HALF, last, job, a, b, c);
+}
+
 static void dense_part(int64_t last, const dense_job *job, const float *a, const float *b, float *c)
 {
 	dense_all(NARROW_ROWS, 1, last, job, a, b, c);
@@ -215,16 +241,24 @@ static void dense_part(int64_t last, const dense_job *job, const float *a, const
 void NNO_FN(gemm_f32)(int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, const float *b, int64_t ldb,
 		      float *c, int64_t ldc, int flags)
 {
+	bool whole_lines = (uintptr_t)c % (VL * sizeof(float)) == 0 && ldc % VL == 0 && n % VL == 0;
+	if (!whole_lines)
+		flags &= ~NNO_STREAM;
 	dense_job job = { .m = m, .k = k, .lda = lda, .ldb = ldb, .ldc = ldc, .flags = flags };
 	int64_t column = 0;
 	for (; column + WIDE * VL <= n; column += WIDE * VL)
 		dense_wide(&job, a, b + column, c + column);
 	for (; column + HALF * VL <= n; column += HALF * VL)
 		dense_half(&job, a, b + column, c + column);
-	for (; column + VL <= n; column += VL)
+	int64_t left = n - column;
+	if (left > VL)
+		dense_half_part(left - VL, &job, a, b + column, c + column);
+	else if (left == VL)
 		dense_narrow(&job, a, b + column, c + column);
-	if (column < n)
-		dense_part(n - column, &job, a, b + column, c + column);
+	else if (left > 0)
+		dense_part(left, &job, a, b + column, c + column);
+	if (flags & NNO_STREAM)
+		v_stream_end();
 }
 
 typedef struct columns_job {
@@ -293,6 +327,11 @@ static void columns_narrow(const columns_job *job, const float *x, const float *
 	columns_all(NARROW_ROWS, 1, VL, job, x, y, c);
 }
 
+static void columns_half_part(int64_t last, const columns_job *job, const float *x, const float *y, float *c)
+{
+	columns_all(HALF_ROWS, HALF, last, job, x, y, c);
+}
+
 static void columns_part(int64_t last, const columns_job *job, const float *x, const float *y, float *c)
 {
 	columns_all(NARROW_ROWS, 1, last, job, x, y, c);
@@ -316,10 +355,13 @@ void NNO_FN(gemm_columns_f32)(int64_t m, int64_t n, int64_t k, int64_t segments,
 		columns_wide(&job, x, y + column, c + column);
 	for (; column + HALF * VL <= n; column += HALF * VL)
 		columns_half(&job, x, y + column, c + column);
-	for (; column + VL <= n; column += VL)
+	int64_t left = n - column;
+	if (left > VL)
+		columns_half_part(left - VL, &job, x, y + column, c + column);
+	else if (left == VL)
 		columns_narrow(&job, x, y + column, c + column);
-	if (column < n)
-		columns_part(n - column, &job, x, y + column, c + column);
+	else if (left > 0)
+		columns_part(left, &job, x, y + column, c + column);
 }
 
 void NNO_FN(mask_positive_f32)(float *gradient, const float *y, int64_t n)

@@ -4,6 +4,8 @@
  * A dY A' and G' dU G. Channels are in the lanes, a task of the caller's walks the tiles of a picture row by row. */
 #include "kernel/body.h"
 
+#include <stdbool.h>
+
 enum { TILE = 4, PATCH = 6 };
 
 NNO_INLINE vf load_some(const float *p, int64_t n) { return n >= VL ? v_load(p) : v_load_n(p, n); }
@@ -216,7 +218,10 @@ NNO_INLINE void finish_pixel(float *dst, vf x, int flags, int64_t width)
 		x = v_add(x, load_some(dst, width));
 	if (flags & NNO_GEMM_RELU)
 		x = v_max(v_zero(), x);
-	store_some(dst, x, width);
+	if (flags & NNO_STREAM && width >= VL)
+		v_stream(dst, x);
+	else
+		store_some(dst, x, width);
 }
 
 NNO_INLINE void output_vector(float *dst, const float *m, int64_t step, const nno_tiling *p, int64_t rows,
@@ -246,6 +251,9 @@ NNO_INLINE void output_vector(float *dst, const float *m, int64_t step, const nn
 void NNO_FN(winograd_output_f32)(float *image, const nno_tiling *p, const float *m, int64_t step, int64_t from,
 				 int64_t count, int64_t n, const float *bias, int flags)
 {
+	bool whole_lines = (uintptr_t)image % (VL * sizeof(float)) == 0 && p->c % VL == 0;
+	if (!whole_lines)
+		flags &= ~NNO_STREAM;
 	for (int64_t i = from; i < from + count; i++, m += n) {
 		int64_t y = i / p->across * TILE, x = i % p->across * TILE;
 		float *dst = image + (y * p->w + x) * p->c;
@@ -258,6 +266,8 @@ void NNO_FN(winograd_output_f32)(float *image, const nno_tiling *p, const float 
 			output_vector(dst + ch, m + ch, step, p, rows, columns, bias != NULL ? bias + ch : NULL, flags,
 				      n - ch);
 	}
+	if (flags & NNO_STREAM)
+		v_stream_end();
 }
 
 NNO_INLINE void weights_vector(float *u, int64_t step, const float *w, int64_t tap, int64_t width)

@@ -1,0 +1,203 @@
+/* conv_pointwise.c - 1x1 convolution of stride 1: the pixels of the batch are the rows of one matrix product, read and
+ * written where they lie. Tasks are runs of pixels; for the weights' gradient runs are added up in chunks that depend
+ * on the shapes alone, and the chunks in order. */
+#include "op/op.h"
+
+#include "base/size.h"
+#include "op/parallel.h"
+
+#include <string.h>
+
+#define RUN_BYTES ((int64_t)320 << 10) /* of a run of pixels, source and result: in the second-level cache */
+#define PARTIALS ((int64_t)8 << 20)    /* bytes of all partial gradients */
+#define MOST_CHUNKS 16
+#define ROW_BLOCK 64 /* input channels of a task of the weights' gradient, when chunks are few */
+
+typedef struct pointwise_plan {
+	int64_t run;    /* pixels of a task */
+	int64_t chunks; /* of the batch's pixels, for the weights' gradient */
+	size_t transposed_bytes, partial_bytes;
+} pointwise_plan;
+
+static bool make_plan(const nno_op *op, pointwise_plan *p)
+{
+	int64_t c = op->in[0].c, o = op->out.c, weights;
+	if (!nno_i64_mul(c, o, &weights) || weights > INT64_MAX / 1024)
+		return false;
+	int64_t fit = RUN_BYTES / ((c + o) * (int64_t)sizeof(float)) / 14 * 14;
+	p->run = nno_i64_min(nno_i64_max(fit, 14), 448);
+	p->partial_bytes = nno_size_round_up((size_t)(weights + o) * sizeof(float), NNO_ALIGNMENT);
+	p->transposed_bytes = nno_size_round_up((size_t)weights * sizeof(float), NNO_ALIGNMENT);
+	p->chunks = nno_i64_max(1, nno_i64_min(MOST_CHUNKS, PARTIALS / (int64_t)p->partial_bytes));
+	return true;
+}
+
+static bool book(nno_op *op, int slots)
+{
+	(void)slots;
+	pointwise_plan p;
+	int64_t weights;
+	if (!make_plan(op, &p) || !nno_i64_mul(op->in[0].c, op->out.c, &weights) ||
+	    !nno_size_mul(p.partial_bytes, (size_t)p.chunks, &op->backward_workspace))
+		return false;
+	if (op->backward_workspace < p.transposed_bytes)
+		op->backward_workspace = p.transposed_bytes;
+	return nno_i64_mul(weights, op->out.h * op->out.w, &op->macs);
+}
+
+typedef struct pointwise_job {
+	const nno_op *op;
+	nno_run *run;
+	pointwise_plan p;
+	int64_t pixels, c, o;
+	int64_t chunks, chunk, blocks; /* in use, pixels of one, and tasks of one */
+	float *transposed, *partial;
+} pointwise_job;
+
+static pointwise_job start_job(const nno_op *op, nno_run *run)
+{
+	pointwise_job j = { .op = op,
+			    .run = run,
+			    .pixels = run->n * op->out.h * op->out.w,
+			    .c = op->in[0].c,
+			    .o = op->out.c,
+			    .transposed = run->workspace,
+			    .partial = run->workspace };
+	(void)make_plan(op, &j.p);
+	return j;
+}
+
+static void forward_run(void *user, int64_t index, int slot)
+{
+	(void)slot;
+	const pointwise_job *j = user;
+	const nno_conv_attr *a = j->op->attr;
+	const nno_kernels *k = j->run->kernels;
+	int64_t from = index * j->p.run, m = nno_i64_min(j->p.run, j->pixels - from);
+	float *dst = j->run->dst + from * j->o;
+	bool in_place = a->bias || a->activation == NNO_ACT_RELU; /* the result is read again at once */
+	for (int64_t i = 0; a->bias && i < m; i++)
+		memcpy(dst + i * j->o, j->run->param[1], (size_t)j->o * sizeof(float));
+	k->gemm_f32(m, j->o, j->c, j->run->src[0] + from * j->c, j->c, j->run->param[0], j->o, dst, j->o,
+		    in_place ? NNO_GEMM_ADD * a->bias : nno_stream_flag(j->pixels * j->o));
+	if (a->activation == NNO_ACT_RELU)
+		k->relu_f32(dst, dst, 0.0f, m * j->o);
+}
+
+static void forward(const nno_op *op, nno_run *run)
+{
+	pointwise_job j = start_job(op, run);
+	nno_parallel_for(run->pool, nno_i64_ceil_div(j.pixels, j.p.run), forward_run, &j);
+}
+
+static void transpose_block(void *user, int64_t index, int slot)
+{
+	(void)slot;
+	const pointwise_job *j = user;
+	int64_t row = index * ROW_BLOCK;
+	j->run->kernels->transpose_f32(j->transposed + row, j->c, j->run->param[0] + row * j->o, j->o,
+				       nno_i64_min(ROW_BLOCK, j->c - row), j->o);
+}
+
+static void data_run(void *user, int64_t index, int slot)
+{
+	(void)slot;
+	const pointwise_job *j = user;
+	int64_t from = index * j->p.run, m = nno_i64_min(j->p.run, j->pixels - from);
+	j->run->kernels->gemm_f32(m, j->c, j->o, j->run->ddst + from * j->o, j->o, j->transposed, j->c,
+				  j->run->dsrc[0] + from * j->c, j->c,
+				  j->run->dsrc_add[0] ? NNO_GEMM_ADD : nno_stream_flag(j->pixels * j->c));
+}
+
+/* Rows of one chunk's gradient, over its runs; the first block's task sums the bias too. */
+static void weights_task(void *user, int64_t index, int slot)
+{
+	(void)slot;
+	const pointwise_job *j = user;
+	const nno_kernels *k = j->run->kernels;
+	const nno_conv_attr *a = j->op->attr;
+	int64_t chunk = index / j->blocks, rows = nno_i64_ceil_div(j->c, j->blocks), row = index % j->blocks * rows;
+	int64_t m = nno_i64_min(rows, j->c - row), zero = 0;
+	float *sum = j->partial + chunk * (int64_t)(j->p.partial_bytes / sizeof(float)), *bias = sum + j->c * j->o;
+	int64_t first = chunk * j->chunk, end = nno_i64_min(first + j->chunk, j->pixels);
+	if (row == 0)
+		memset(bias, 0, (size_t)j->o * sizeof(float));
+	for (int64_t from = first; from < end; from += j->p.run) {
+		int64_t n = nno_i64_min(j->p.run, end - from);
+		const float *gradient = j->run->ddst + from * j->o;
+		if (m > 0)
+			k->gemm_columns_f32(m, j->o, n, 1, j->run->src[0] + from * j->c + row, &zero, j->c, gradient,
+					    &zero, j->o, sum + row * j->o, j->o, from > first ? NNO_GEMM_ADD : 0);
+		if (row == 0 && a->bias)
+			k->column_sums_f32(bias, gradient, n, j->o);
+	}
+}
+
+typedef struct combine_job {
+	const pointwise_job *p;
+	float *dst;
+	int64_t offset, count;
+} combine_job;
+
+static void combine_chunk(void *user, int64_t index, int slot)
+{
+	(void)slot;
+	const combine_job *j = user;
+	int64_t at = index * NNO_CHUNK, n = nno_chunk_length(j->count, index);
+	if (!j->p->run->dparam_add)
+		memset(j->dst + at, 0, (size_t)n * sizeof(float));
+	for (int64_t k = 0; k < j->p->chunks; k++)
+		j->p->run->kernels->accumulate_f32(
+		    j->dst + at, j->p->partial + k * (int64_t)(j->p->p.partial_bytes / sizeof(float)) + j->offset + at,
+		    n);
+}
+
+static void combine(const pointwise_job *p, float *dst, int64_t offset, int64_t count)
+{
+	combine_job j = { .p = p, .dst = dst, .offset = offset, .count = count };
+	if (dst != NULL)
+		nno_parallel_for(p->run->pool, nno_chunks(count), combine_chunk, &j);
+}
+
+static void backward_weights(pointwise_job *j)
+{
+	const nno_conv_attr *a = j->op->attr;
+	j->chunk = nno_i64_ceil_div(j->pixels, j->p.chunks);
+	j->chunks = nno_i64_ceil_div(j->pixels, j->chunk);
+	j->blocks = j->chunks < 8 ? nno_i64_ceil_div(j->c, ROW_BLOCK) : 1;
+	nno_parallel_for(j->run->pool, j->chunks * j->blocks, weights_task, j);
+	combine(j, j->run->dparam[0], 0, j->c * j->o);
+	if (a->bias)
+		combine(j, j->run->dparam[1], j->c * j->o, j->o);
+}
+
+static void backward(const nno_op *op, nno_run *run)
+{
+	const nno_conv_attr *a = op->attr;
+	pointwise_job j = start_job(op, run);
+	if (a->activation == NNO_ACT_RELU)
+		nno_mask_relu(op, run);
+	if (op->wants_dparam)
+		backward_weights(&j);
+	if (run->dsrc[0] == NULL)
+		return;
+	nno_parallel_for(run->pool, nno_i64_ceil_div(j.c, ROW_BLOCK), transpose_block, &j);
+	nno_parallel_for(run->pool, nno_i64_ceil_div(j.pixels, j.p.run), data_run, &j);
+}
+
+bool nno_conv_pointwise_fits(const nno_op *op)
+{
+	const nno_conv_attr *a = op->attr;
+	return a->kernel_h == 1 && a->kernel_w == 1 && a->stride_h == 1 && a->stride_w == 1 && a->pad_h == 0 &&
+	       a->pad_w == 0 && a->groups == 1 && !op->constant;
+}
+
+const nno_op_class nno_op_conv_pointwise = {
+	.name = "conv_pointwise",
+	.attr_size = sizeof(nno_conv_attr),
+	.needs_src = true,
+	.can_add = true,
+	.book = book,
+	.forward = forward,
+	.backward = backward,
+};
