@@ -45,6 +45,7 @@ static void *emit(nno_lowering *base, const nno_op_class *cls, const int *inputs
 	node->op.out = out;
 	node->first_param = l->node->first_param + first_param;
 	node->node = l->node_index;
+	node->folded_param = -1;
 	for (int i = 0; i < n_in; i++) {
 		int value =
 		    inputs[i] < base->n_in ? l->inputs[inputs[i]] : g->ops[l->first_op + inputs[i] - base->n_in].output;

@@ -60,10 +60,12 @@ typedef struct nno_graph_op {
 	int node;        /* index in model->nodes */
 	bool removed;
 	bool in_backward;
-	size_t saved_offset, packed_offset;
+	size_t saved_offset, packed_offset, constant_offset;
 	size_t scratch_offset[NNO_OP_MAX_INPUTS]; /* of gradients added by the plan, for classes without can_add */
 	bool plan_adds[NNO_OP_MAX_INPUTS];
-	char fused[64]; /* kinds fused into it, for the summary */
+	nno_norm_attr folded; /* of the normalisation that the parameters take in, */
+	int folded_param;     /* whose first is this one in model->params; -1: none */
+	char fused[64];       /* kinds fused into it, for the summary */
 	nno_run run;
 } nno_graph_op;
 
@@ -75,7 +77,7 @@ typedef struct nno_graph {
 	int n_ops;
 	int output; /* value */
 	int rewrites;
-	bool training;
+	bool training, constant;
 } nno_graph;
 
 /* What an op has taken, by pass: sums since profiling began. */
@@ -123,6 +125,9 @@ void nno_profile_note(nnopt_plan *plan, int op, nno_pass pass, double begun);
 nnopt_status nno_graph_lower(nno_graph *g, const nnopt_model *model, bool training);
 void nno_graph_free(nno_graph *g);
 void nno_graph_rewrite(nno_graph *g);
+/* constant.c: gives a node of a constant plan parameters of its own, in `memory` of this size. */
+size_t nno_constant_bytes(const nnopt_model *model, const nno_graph_op *node);
+void nno_constant_parameters(const nnopt_model *model, nno_graph_op *node, void *memory);
 /* Gives each convolution the algorithm that is fastest for its shape and the batch. */
 void nno_graph_choose_convolutions(nno_graph *g, int64_t batch, bool winograd);
 /* Gives every activation, gradient and saved block its place; false on overflow or out of memory. */

@@ -16,6 +16,10 @@ static bool book_ops(nnopt_plan *plan)
 		node->op.constant = plan->constant;
 		if (!node->op.cls->book(&node->op, slots))
 			return false;
+		if (plan->constant) {
+			node->constant_offset = plan->packed_bytes;
+			plan->packed_bytes += nno_constant_bytes(plan->model, node);
+		}
 		node->packed_offset = plan->packed_bytes;
 		if (!nno_size_add(plan->packed_bytes, nno_size_round_up(node->op.packed_bytes, NNO_ALIGNMENT),
 				  &plan->packed_bytes))
@@ -101,6 +105,8 @@ static nnopt_status allocate(nnopt_plan *plan)
 		if (node->removed)
 			continue;
 		point_op(plan, node);
+		if (plan->constant)
+			nno_constant_parameters(model, node, plan->packed + node->constant_offset);
 		if (node->op.packed_bytes > 0)
 			node->op.cls->pack(&node->op, &node->run);
 	}
@@ -131,6 +137,7 @@ static nnopt_status prepare(nnopt_plan *plan, const nnopt_plan_options *o)
 		return nno_fail_memory("plan", sizeof *g->values);
 	g->values[0].wants_gradient = plan->input_gradient;
 	NNO_TRY(nno_graph_lower(g, plan->model, plan->training));
+	g->constant = plan->constant;
 	if (o->fuse)
 		nno_graph_rewrite(g);
 	nno_graph_choose_convolutions(g, plan->batch, o->winograd != 0);

@@ -111,6 +111,32 @@ static bool fuse_activation(nno_graph *g, nno_graph_op *node)
 	return true;
 }
 
+/* Whether the weights and bias of this op, and nothing after them, make its result. */
+static bool *bias_of(const nno_op *op)
+{
+	const nno_activation *activation = activation_of(op);
+	if (activation == NULL || *activation != NNO_ACT_NONE || op->cls == &nno_op_batch_norm)
+		return NULL;
+	return op->cls == &nno_op_linear ? &((nno_linear_attr *)op->attr)->bias : &((nno_conv_attr *)op->attr)->bias;
+}
+
+/* In a constant plan a normalisation goes into the parameters of the op whose result it alone reads. One with
+ * a skip is left alone. */
+static bool fold_norm(nno_graph *g, nno_graph_op *node)
+{
+	nno_graph_op *source =
+	    g->constant && node->op.cls == &nno_op_batch_norm && node->op.n_in == 1 ? only_source(g, node, 0) : NULL;
+	bool *bias = source != NULL && source->folded_param < 0 ? bias_of(&source->op) : NULL;
+	if (bias == NULL)
+		return false;
+	*bias = true;
+	source->folded = *(const nno_norm_attr *)node->op.attr;
+	source->folded_param = node->first_param;
+	note_fused(source, node->op.cls->name);
+	bypass(g, node);
+	return true;
+}
+
 /* The largest of a window's positive parts is the positive part of its largest: a ReLU between a convolution and a
  * maximum pooling moves behind it, where its gradient's mask covers a quarter of the pixels or less. (One behind a
  * normalisation stays: it costs that nothing.) */
@@ -133,10 +159,7 @@ static bool pool_before_relu(nno_graph *g, nno_graph_op *node)
 }
 
 static bool (*const rewrites[])(nno_graph *g, nno_graph_op *node) = {
-	drop_identity,
-	fuse_sum,
-	pool_before_relu,
-	fuse_activation,
+	drop_identity, fuse_sum, fold_norm, pool_before_relu, fuse_activation,
 };
 
 void nno_graph_rewrite(nno_graph *g)

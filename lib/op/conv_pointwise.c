@@ -25,7 +25,9 @@ static bool make_plan(const nno_op *op, pointwise_plan *p)
 	if (!nno_i64_mul(c, o, &weights) || weights > INT64_MAX / 1024)
 		return false;
 	int64_t fit = RUN_BYTES / ((c + o) * (int64_t)sizeof(float)) / 14 * 14;
-	p->run = nno_i64_min(nno_i64_max(fit, 14), 448);
+	/* A lone picture is shared by several threads. */
+	int64_t share = nno_i64_max(op->batch * op->out.h * op->out.w / 8 / 14 * 14, 14);
+	p->run = nno_i64_min(nno_i64_min(nno_i64_max(fit, 14), 448), share);
 	p->partial_bytes = nno_size_round_up((size_t)(weights + o) * sizeof(float), NNO_ALIGNMENT);
 	p->transposed_bytes = nno_size_round_up((size_t)weights * sizeof(float), NNO_ALIGNMENT);
 	p->chunks = nno_i64_max(1, nno_i64_min(MOST_CHUNKS, PARTIALS / (int64_t)p->partial_bytes));
@@ -189,7 +191,7 @@ bool nno_conv_pointwise_fits(const nno_op *op)
 {
 	const nno_conv_attr *a = op->attr;
 	return a->kernel_h == 1 && a->kernel_w == 1 && a->stride_h == 1 && a->stride_w == 1 && a->pad_h == 0 &&
-	       a->pad_w == 0 && a->groups == 1 && !op->constant;
+	       a->pad_w == 0 && a->groups == 1;
 }
 
 const nno_op_class nno_op_conv_pointwise = {

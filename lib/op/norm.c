@@ -51,8 +51,7 @@ static int64_t chunk_pixels(const norm_job *j, int64_t index)
 	return nno_i64_min(j->chunk, j->pixels - index * j->chunk);
 }
 
-/* Where the k-th of scale, bias, running mean and variance lies among the parameters given; -1 when absent. */
-static int param_at(const nno_norm_attr *a, int which)
+int nno_norm_param(const nno_norm_attr *a, int which)
 {
 	int at = which;
 	if (!a->scale)
@@ -85,8 +84,8 @@ static void find_factors(norm_job *j)
 {
 	const nno_norm_attr *a = j->op->attr;
 	float *scale = j->factors, *shift = scale + j->c;
-	const float *gamma = a->scale ? j->run->param[param_at(a, 0)] : NULL,
-		    *beta = a->bias ? j->run->param[param_at(a, 1)] : NULL;
+	const float *gamma = a->scale ? j->run->param[nno_norm_param(a, 0)] : NULL,
+		    *beta = a->bias ? j->run->param[nno_norm_param(a, 1)] : NULL;
 	for (int64_t c = 0; c < j->c; c++) {
 		scale[c] = j->rstd[c] * (gamma != NULL ? gamma[c] : 1.0f);
 		shift[c] = (beta != NULL ? beta[c] : 0.0f) - j->rest[c] * scale[c];
@@ -105,7 +104,7 @@ static void moments_chunk(void *user, int64_t index, int slot)
 static void set_statistics(const norm_job *j, int64_t c, double mean, double squares)
 {
 	const nno_norm_attr *a = j->op->attr;
-	float *running_mean = j->run->param[param_at(a, 2)], *running_var = j->run->param[param_at(a, 3)];
+	float *running_mean = j->run->param[nno_norm_param(a, 2)], *running_var = j->run->param[nno_norm_param(a, 3)];
 	double m = (double)j->pixels, f = (double)a->momentum, variance = squares / m;
 	variance = variance > 0.0 || isnan(variance) ? variance : 0.0;
 	j->mean[c] = (float)mean;
@@ -146,7 +145,8 @@ static void combine_moments(void *user, int64_t index, int slot)
 static void running_statistics(const norm_job *j)
 {
 	const nno_norm_attr *a = j->op->attr;
-	const float *running_mean = j->run->param[param_at(a, 2)], *running_var = j->run->param[param_at(a, 3)];
+	const float *running_mean = j->run->param[nno_norm_param(a, 2)],
+		    *running_var = j->run->param[nno_norm_param(a, 3)];
 	for (int64_t c = 0; c < j->c; c++) {
 		j->mean[c] = running_mean[c];
 		j->rest[c] = 0.0f;
@@ -213,9 +213,9 @@ static void set_slope(const norm_job *j, int64_t c, double sum, double product)
 	fb[c] = a->frozen ? 0.0f : (float)(-scale * rstd * rstd * product / m);
 	fd[c] = a->frozen ? 0.0f : (float)(-scale * sum / m - (double)fb[c] * (double)j->rest[c]);
 	if (a->scale)
-		store(j->run->dparam[param_at(a, 0)], c, product * rstd, j->run->dparam_add);
+		store(j->run->dparam[nno_norm_param(a, 0)], c, product * rstd, j->run->dparam_add);
 	if (a->bias)
-		store(j->run->dparam[param_at(a, 1)], c, sum, j->run->dparam_add);
+		store(j->run->dparam[nno_norm_param(a, 1)], c, sum, j->run->dparam_add);
 }
 
 static void combine_sums(void *user, int64_t index, int slot)

@@ -159,6 +159,8 @@ static inline bool nno_conv_is_depthwise(const nno_conv_attr *a, int64_t in_chan
 bool nno_winograd_pays(const nno_op *op, int64_t batch);
 bool nno_conv_pointwise_fits(const nno_op *op);
 bool nno_conv_images_pays(const nno_op *op, int64_t batch);
+/* Where the k-th of scale, bias, running mean and variance lies among a normalisation's parameters; -1 when absent. */
+int nno_norm_param(const nno_norm_attr *a, int which);
 /* Convolution by any of its classes. */
 bool nno_op_is_conv(const nno_op *op);
 

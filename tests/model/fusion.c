@@ -266,6 +266,46 @@ static void fused_and_unfused_agree(void **state)
 	}
 }
 
+/* The parameters go into a constant plan when it is made: normalisations into the layers before them. */
+static void constant_plans_keep_the_parameters(void **state)
+{
+	(void)state;
+	int folded = 0;
+	for (size_t i = 0; i < NNO_COUNT(subjects); i++) {
+		nnopt_model *m = make_model(&subjects[i]);
+		nnopt_plan_options o;
+		nnopt_plan *plan = NULL, *other = NULL;
+		const nnopt_tensor *y = NULL;
+		nnopt_tensor *x = NULL;
+		set_parameters(m);
+		assert_ok(nnopt_plan_options_init(&o, sizeof o));
+		o.batch = BATCH;
+		o.constant = 1;
+		assert_ok(nnopt_plan_create(&plan, m, &o));
+		for (int k = 0; k < plan->graph.n_ops; k++)
+			folded += !plan->graph.ops[k].removed && plan->graph.ops[k].folded_param >= 0;
+		other = make_plan(m, NNOPT_INFERENCE, 0, 0);
+		result a = run(m, plan, false), b = run(m, other, false);
+		compare(subjects[i].name, "output", a.output, b.output, a.outputs);
+		memset(m->parameters, 0, (size_t)m->parameter_elements * sizeof(float));
+		memset(m->state, 0, (size_t)m->state_elements * sizeof(float));
+		assert_ok(
+		    nnopt_tensor_create(&x, ctx, NNOPT_F32, 4, (int64_t[]){ BATCH, CHANNELS, SIDE, SIDE }, NNOPT_NHWC));
+		fill(nnopt_tensor_data(x), a.inputs, 6);
+		assert_ok(nnopt_plan_forward(plan, x, &y));
+		assert_memory_equal(nnopt_tensor_const_data(y), a.output, (size_t)a.outputs * sizeof(float));
+		nnopt_tensor_destroy(x);
+		free_result(&a);
+		free_result(&b);
+		nnopt_plan_destroy(other);
+		nnopt_plan_destroy(plan);
+		o.mode = NNOPT_TRAINING;
+		assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "constant", nnopt_plan_create(&plan, m, &o));
+		nnopt_model_destroy(m);
+	}
+	assert_true(folded >= 10);
+}
+
 static int occurrences(const char *text, const char *what)
 {
 	int n = 0;
@@ -327,6 +367,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(fused_and_unfused_agree),
+		cmocka_unit_test(constant_plans_keep_the_parameters),
 		cmocka_unit_test(summaries_name_what_is_fused),
 		cmocka_unit_test(gradients_share_memory),
 	};
