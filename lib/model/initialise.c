@@ -95,7 +95,7 @@ nnopt_status nno_param_initialise(nnopt_model *model, int index, uint64_t seed)
 {
 	const nno_param *p = &model->params[index];
 	const nno_spec *spec = &p->spec;
-	float *values = nno_new_array(&model->context->alloc, (size_t)p->count, sizeof *values);
+	float *values = nno_new_raw(&model->context->alloc, (size_t)p->count * sizeof *values);
 	if (values == NULL)
 		return nno_fail_memory(p->name, (size_t)p->count * sizeof *values);
 	nno_rng r;

@@ -28,26 +28,49 @@ static void storage_walk(const nno_param *p, int64_t extent[4], int64_t step[4])
 	}
 }
 
+/* A square of the two inner extents at a time: both orders' lines are used whole while they are near. */
+enum { SIDE = 16 };
+
+typedef struct square {
+	int64_t c, c_end, d, d_end;
+} square;
+
+static bool next_square(square *q, const int64_t e[4])
+{
+	q->d = q->d_end;
+	if (q->d >= e[3]) {
+		q->c = q->c_end;
+		q->d = 0;
+	}
+	q->c_end = q->c + SIDE < e[2] ? q->c + SIDE : e[2];
+	q->d_end = q->d + SIDE < e[3] ? q->d + SIDE : e[3];
+	return q->c < e[2];
+}
+
 void nno_param_to_storage(const nno_param *p, float *storage, const float *public_order)
 {
 	int64_t e[4], s[4];
 	storage_walk(p, e, s);
-	for (int64_t a = 0; a < e[0]; a++)
-		for (int64_t b = 0; b < e[1]; b++)
-			for (int64_t c = 0; c < e[2]; c++)
-				for (int64_t d = 0; d < e[3]; d++)
-					*storage++ = public_order[a * s[0] + b * s[1] + c * s[2] + d * s[3]];
+	for (square q = { .d_end = e[3] }; next_square(&q, e);)
+		for (int64_t a = 0; a < e[0]; a++)
+			for (int64_t b = 0; b < e[1]; b++)
+				for (int64_t c = q.c; c < q.c_end; c++)
+					for (int64_t d = q.d; d < q.d_end; d++)
+						storage[((a * e[1] + b) * e[2] + c) * e[3] + d] =
+						    public_order[a * s[0] + b * s[1] + c * s[2] + d * s[3]];
 }
 
 void nno_param_to_public(const nno_param *p, float *public_order, const float *storage)
 {
 	int64_t e[4], s[4];
 	storage_walk(p, e, s);
-	for (int64_t a = 0; a < e[0]; a++)
-		for (int64_t b = 0; b < e[1]; b++)
-			for (int64_t c = 0; c < e[2]; c++)
-				for (int64_t d = 0; d < e[3]; d++)
-					public_order[a * s[0] + b * s[1] + c * s[2] + d * s[3]] = *storage++;
+	for (square q = { .d_end = e[3] }; next_square(&q, e);)
+		for (int64_t a = 0; a < e[0]; a++)
+			for (int64_t b = 0; b < e[1]; b++)
+				for (int64_t c = q.c; c < q.c_end; c++)
+					for (int64_t d = q.d; d < q.d_end; d++)
+						public_order[a * s[0] + b * s[1] + c * s[2] + d * s[3]] =
+						    storage[((a * e[1] + b) * e[2] + c) * e[3] + d];
 }
 
 nnopt_status nno_param_tensor(const nnopt_model *model, int index, nnopt_tensor **out)
