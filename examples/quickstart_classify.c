@@ -37,10 +37,13 @@ int main(int argc, char **argv)
 	nnopt_context *ctx = NULL;
 	nnopt_model *net = NULL;
 	nnopt_plan *plan = NULL;
+	nnopt_plan_options options;
 	CHECK(nnopt_context_create(&ctx, NULL));
 	snprintf(path, sizeof path, "%s/model.safetensors", out);
 	CHECK(nnopt_model_load(&net, ctx, path));
-	CHECK(nnopt_plan_create(&plan, net, NULL)); /* batch 1, inference */
+	CHECK(nnopt_plan_options_init(&options, sizeof options)); /* batch 1, inference */
+	options.constant = 1; /* nobody trains the network any more: its parameters are packed once */
+	CHECK(nnopt_plan_create(&plan, net, &options));
 
 	nnopt_dataset *test = open_part(ctx, dir, "t10k");
 	for (int64_t i = 0; i < PICTURES; i++) {

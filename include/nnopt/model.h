@@ -225,7 +225,7 @@ typedef struct nnopt_op_profile {
 	size_t struct_size;
 	const char *layer;       /**< name of the layer it came from, "conv2d1"; borrowed from the model */
 	const char *kind;        /**< the layer's kind, "conv2d"; borrowed from the model */
-	const char *fused;       /**< what was fused into it, "+relu", or ""; borrowed from the plan */
+	const char *fused;       /**< what was fused into it and a special algorithm, "+relu winograd", or ""; borrowed from the plan */
 	int64_t forward_macs;    /**< multiply-accumulates of one sample's forward pass */
 	int64_t backward_macs;   /**< and of its backward pass: once for the input's gradient, once for the weights' */
 	uint64_t forward_bytes;  /**< read and written by one forward pass of a full batch, at least */

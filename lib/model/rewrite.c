@@ -176,9 +176,11 @@ void nno_graph_choose_convolutions(nno_graph *g, int64_t batch, bool winograd)
 		nno_graph_op *node = &g->ops[i];
 		if (node->removed || node->op.cls != &nno_op_conv)
 			continue;
-		if (winograd && nno_winograd_pays(&node->op, batch))
+		if (winograd && nno_winograd_pays(&node->op, batch)) {
+			size_t length = strlen(node->fused);
 			node->op.cls = &nno_op_conv_winograd;
-		else if (nno_conv_images_pays(&node->op, batch))
+			snprintf(node->fused + length, sizeof node->fused - length, " winograd");
+		} else if (nno_conv_images_pays(&node->op, batch))
 			node->op.cls = &nno_op_conv_images;
 		else if (nno_conv_pointwise_fits(&node->op))
 			node->op.cls = &nno_op_conv_pointwise;

@@ -18,8 +18,7 @@ static int64_t node_parameters(const nnopt_plan *plan, const nno_graph_op *node)
 static void add_line(nno_text *t, const nnopt_plan *plan, const nno_graph_op *node)
 {
 	char kind[96], shape[64];
-	snprintf(kind, sizeof kind, "%s%s%s", nnopt_layer_kind(plan->model->nodes[node->node].layer), node->fused,
-		 node->op.cls == &nno_op_conv_winograd ? " winograd" : "");
+	snprintf(kind, sizeof kind, "%s%s", nnopt_layer_kind(plan->model->nodes[node->node].layer), node->fused);
 	const nno_shape *s = &node->op.out;
 	snprintf(shape, sizeof shape, "%lldx%lldx%lld", (long long)s->c, (long long)s->h, (long long)s->w);
 	nno_text_addf(t, "%-24s %-24s %14s %12lld %14lld %12lld\n", plan->model->nodes[node->node].name, kind, shape,
