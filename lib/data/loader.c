@@ -317,6 +317,24 @@ void nnopt_loader_destroy(nnopt_loader *l)
 
 /* --- epochs --- */
 
+/* Every worker gets rooms as large as any has needed so far: whoever was late in one epoch allocates nothing in the
+ * middle of the next. */
+static nnopt_status level_rooms(nnopt_loader *l)
+{
+	size_t picture = 0, transforms = 0;
+	int scratches = l->o.workers > 0 ? l->o.workers : 1;
+	for (int i = 0; i < scratches; i++) {
+		const nno_worker_scratch *s = &l->workers[i].scratch;
+		picture = s->picture.size > picture ? s->picture.size : picture;
+		transforms = s->transforms.size > transforms ? s->transforms.size : transforms;
+	}
+	for (int i = 0; i < scratches; i++) {
+		NNO_TRY(nno_room_fit(&l->workers[i].scratch.picture, picture, "loader"));
+		NNO_TRY(nno_room_fit(&l->workers[i].scratch.transforms, transforms, "loader"));
+	}
+	return NNOPT_OK;
+}
+
 nnopt_status nnopt_loader_start(nnopt_loader *l, int64_t epoch, int64_t first_batch)
 {
 	if (l == NULL)
@@ -335,6 +353,8 @@ nnopt_status nnopt_loader_start(nnopt_loader *l, int64_t epoch, int64_t first_ba
 	for (int i = 0; i < l->ring; i++)
 		l->slots[i].number = -1;
 	nnopt_status status = shuffle(l, epoch);
+	if (status == NNOPT_OK)
+		status = level_rooms(l);
 	l->running = true;
 	l->pause = false;
 	pthread_cond_broadcast(&l->work);
