@@ -14,7 +14,8 @@ void NNO_FN(max_update_f32)(float *best, int32_t *where, const float *src, int32
 	}
 }
 
-enum { LANES = 16 };
+/* More than 16, up to which GCC unrolls a loop to the end before it would vectorise it. */
+enum { LANES = 32 };
 
 /* Philox4x32-10 of base/rng.h on LANES counters that follow each other: words[4 i + k] is the k-th of counter i. */
 NNO_INLINE void philox(const uint32_t *key, uint32_t first, const uint32_t *stream, uint32_t words[4 * LANES])
