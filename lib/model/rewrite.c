@@ -93,11 +93,13 @@ static nno_activation *activation_of(const nno_op *op)
 		return &((nno_linear_attr *)op->attr)->activation;
 	if (op->cls == &nno_op_batch_norm)
 		return &((nno_norm_attr *)op->attr)->activation;
+	if (nno_pool_takes_relu(op))
+		return &((nno_pool_attr *)op->attr)->activation;
 	return NULL;
 }
 
-/* A ReLU that alone reads the result of a convolution, linear layer or normalisation becomes that op's epilogue; a
- * ReLU6 that of a normalisation. */
+/* A ReLU that alone reads the result of a convolution, linear layer, normalisation or maximum pooling becomes that op's
+ * epilogue; a ReLU6 that of a normalisation. */
 static bool fuse_activation(nno_graph *g, nno_graph_op *node)
 {
 	bool relu = node->op.cls == &nno_op_relu, relu6 = node->op.cls == &nno_op_relu6;
@@ -115,7 +117,8 @@ static bool fuse_activation(nno_graph *g, nno_graph_op *node)
 static bool *bias_of(const nno_op *op)
 {
 	const nno_activation *activation = activation_of(op);
-	if (activation == NULL || *activation != NNO_ACT_NONE || op->cls == &nno_op_batch_norm)
+	if (activation == NULL || *activation != NNO_ACT_NONE || op->cls == &nno_op_batch_norm ||
+	    op->cls == &nno_op_max_pool)
 		return NULL;
 	return op->cls == &nno_op_linear ? &((nno_linear_attr *)op->attr)->bias : &((nno_conv_attr *)op->attr)->bias;
 }

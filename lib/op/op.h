@@ -106,7 +106,8 @@ typedef struct nno_linear_attr {
 typedef struct nno_pool_attr {
 	int64_t kernel_h, kernel_w, stride_h, stride_w, pad_h, pad_w;
 	bool count_include_pad;
-	bool adaptive; /* windows from in and out sizes, the other fields unused */
+	bool adaptive;             /* windows from in and out sizes, the other fields unused */
+	nno_activation activation; /* of maxima, where nno_pool_takes_relu() */
 } nno_pool_attr;
 
 typedef struct nno_norm_attr {
@@ -159,6 +160,8 @@ static inline bool nno_conv_is_depthwise(const nno_conv_attr *a, int64_t in_chan
 bool nno_winograd_pays(const nno_op *op, int64_t batch);
 bool nno_conv_pointwise_fits(const nno_op *op);
 bool nno_conv_images_pays(const nno_op *op, int64_t batch);
+/* Whether this is a maximum pooling that can apply a ReLU to its result. */
+bool nno_pool_takes_relu(const nno_op *op);
 /* Where the k-th of scale, bias, running mean and variance lies among a normalisation's parameters; -1 when absent. */
 int nno_norm_param(const nno_norm_attr *a, int which);
 /* Convolution by any of its classes. */

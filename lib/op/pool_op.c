@@ -51,6 +51,8 @@ static int64_t window_pixels(const nno_op *op)
 /* Whether a byte tells where in its window a maximum was; else four tell where in the picture. */
 static bool places_are_bytes(const nno_op *op) { return window_pixels(op) <= 256; }
 
+bool nno_pool_takes_relu(const nno_op *op) { return op->cls == &nno_op_max_pool && window_pixels(op) <= 255; }
+
 static bool axis_is_cut(int64_t in, int64_t out, int64_t kernel, int64_t stride, int64_t pad, bool adaptive)
 {
 	return adaptive ? in % out == 0 : kernel == stride && pad == 0 && out * stride == in;
@@ -113,8 +115,10 @@ static void max_row(const pool_job *j, const float *src, float *dst, uint8_t *pl
 {
 	const nno_op *op = j->op;
 	int64_t c = op->in[0].c, row = op->in[0].w * c;
+	int flags = ((const nno_pool_attr *)op->attr)->activation == NNO_ACT_RELU ? NNO_GEMM_RELU : 0;
 	if (is_pool2(op)) {
-		j->run->kernels->max_pool2_f32(dst, place, src + 2 * y * row, src + (2 * y + 1) * row, op->out.w, c);
+		j->run->kernels->max_pool2_f32(dst, place, src + 2 * y * row, src + (2 * y + 1) * row, op->out.w, c,
+					       flags);
 		return;
 	}
 	window v = window_h(op, y);
@@ -122,7 +126,7 @@ static void max_row(const pool_job *j, const float *src, float *dst, uint8_t *pl
 		window h = window_w(op, x);
 		nno_window w = kernel_window(op, v, h);
 		j->run->kernels->max_window_f32(dst + x * c, place != NULL ? place + x * c : NULL,
-						src + pixel_at(op, v, h), &w, c);
+						src + pixel_at(op, v, h), &w, c, flags);
 	}
 }
 

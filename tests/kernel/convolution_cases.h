@@ -207,8 +207,10 @@ static void check_max_pool2_f32(frame *f)
 {
 	int64_t count = 1 + f->n % 3, n = 1 + f->n / 3;
 	float *top = pictures(f, 2 * count * n), *bottom = pictures(f, 2 * count * n), *y = out(f, count * n);
-	f->k->max_pool2_f32(y, bytes_out(f, count * n), top, bottom, count, n);
-	f->k->max_pool2_f32(out(f, count * n), NULL, top, bottom, count, n);
+	f->k->max_pool2_f32(y, bytes_out(f, count * n), top, bottom, count, n, 0);
+	f->k->max_pool2_f32(out(f, count * n), NULL, top, bottom, count, n, 0);
+	y = out(f, count * n);
+	f->k->max_pool2_f32(y, bytes_out(f, count * n), top, bottom, count, n, NNO_GEMM_RELU);
 }
 
 static void check_max_pool2_gradient_f32(frame *f)
@@ -234,8 +236,10 @@ static void check_max_window_f32(frame *f)
 	int64_t n = 1 + f->n / 3;
 	nno_window w = window_of(f, n);
 	float *x = pictures(f, w.rows * w.row_step), *y = out(f, n);
-	f->k->max_window_f32(y, bytes_out(f, n), x, &w, n);
-	f->k->max_window_f32(out(f, n), NULL, x, &w, n);
+	f->k->max_window_f32(y, bytes_out(f, n), x, &w, n, 0);
+	f->k->max_window_f32(out(f, n), NULL, x, &w, n, 0);
+	y = out(f, n);
+	f->k->max_window_f32(y, bytes_out(f, n), x, &w, n, NNO_GEMM_RELU);
 }
 
 static void check_max_window_gradient_f32(frame *f)

@@ -111,6 +111,24 @@ static void at_the_input(nnopt_model *m)
 	plain(m, nnopt_relu_create, sum(m, norm(m, a), a));
 }
 
+static int32_t pool(nnopt_model *m, int64_t kernel, int32_t from)
+{
+	nnopt_pool2d_options o;
+	nnopt_layer *l = NULL;
+	assert_ok(nnopt_pool2d_options_init(&o, sizeof o));
+	o.padding_h = o.padding_w = kernel == 3;
+	o.stride_h = o.stride_w = 2;
+	assert_ok(nnopt_max_pool2d_create(&l, ctx, kernel, &o));
+	return connect(m, l, 1, &from);
+}
+
+/* A ReLU before and one after a maximum, windows of 2 x 2 and overlapping ones of 3 x 3. */
+static void pooled(nnopt_model *m)
+{
+	int32_t a = pool(m, 3, plain(m, nnopt_relu_create, conv(m, NNOPT_INPUT_NODE)));
+	plain(m, nnopt_relu_create, pool(m, 2, conv(m, a)));
+}
+
 typedef struct subject {
 	const char *name;
 	void (*build)(nnopt_model *m);
@@ -125,6 +143,7 @@ static const subject subjects[] = {
 	{ "projection", projection, "batch_norm2d+add+relu ", 2, 5 },
 	{ "linear ends", linear_ends, "batch_norm2d+add ", 2, 4 },
 	{ "awkward", awkward, "batch_norm2d+add+relu", 2, 4 },
+	{ "pooled", pooled, "max_pool2d+relu ", 2, 3 },
 	{ "at the input", at_the_input, "batch_norm2d+add+relu ", 1, 2 },
 };
 

@@ -39,12 +39,19 @@ NNO_INLINE vf where_place_is(vf place, float at, vf x)
 	return v_select_gt(place, v_set1(at - 1.0f), upto, v_zero());
 }
 
+/* A window's first pixel. With NNO_GEMM_RELU it has to be above zero, whose place no pixel has. */
+NNO_INLINE maximum first_of(vf x, int flags)
+{
+	maximum zero = { v_zero(), v_set1(255.0f) };
+	return flags & NNO_GEMM_RELU ? larger(zero, x, 0.0f) : (maximum){ x, v_zero() };
+}
+
 /* --- windows of 2 x 2, a row of them --- */
 
-NNO_INLINE void pool2_vector(float *dst, uint8_t *place, const float *top, const float *bottom, int64_t n,
+NNO_INLINE void pool2_vector(float *dst, uint8_t *place, const float *top, const float *bottom, int64_t n, int flags,
 			     int64_t width)
 {
-	maximum m = { load_some(top, width), v_zero() };
+	maximum m = first_of(load_some(top, width), flags);
 	m = larger(m, load_some(top + n, width), 1.0f);
 	m = larger(m, load_some(bottom, width), 2.0f);
 	m = larger(m, load_some(bottom + n, width), 3.0f);
@@ -53,15 +60,16 @@ NNO_INLINE void pool2_vector(float *dst, uint8_t *place, const float *top, const
 		store_places(place, m.place, width);
 }
 
-void NNO_FN(max_pool2_f32)(float *dst, uint8_t *place, const float *top, const float *bottom, int64_t count, int64_t n)
+void NNO_FN(max_pool2_f32)(float *dst, uint8_t *place, const float *top, const float *bottom, int64_t count, int64_t n,
+			   int flags)
 {
 	for (int64_t i = 0; i < count; i++, dst += n, top += 2 * n, bottom += 2 * n) {
 		uint8_t *to = place != NULL ? place + i * n : NULL;
 		int64_t ch = 0;
 		for (; ch + VL <= n; ch += VL)
-			pool2_vector(dst + ch, to != NULL ? to + ch : NULL, top + ch, bottom + ch, n, VL);
+			pool2_vector(dst + ch, to != NULL ? to + ch : NULL, top + ch, bottom + ch, n, flags, VL);
 		if (ch < n)
-			pool2_vector(dst + ch, to != NULL ? to + ch : NULL, top + ch, bottom + ch, n, n - ch);
+			pool2_vector(dst + ch, to != NULL ? to + ch : NULL, top + ch, bottom + ch, n, flags, n - ch);
 	}
 }
 
@@ -101,11 +109,11 @@ void NNO_FN(max_pool2_gradient_f32)(float *top, float *bottom, const float *dy, 
 
 /* --- one window of any size --- */
 
-void NNO_FN(max_window_f32)(float *dst, uint8_t *place, const float *src, const nno_window *w, int64_t n)
+void NNO_FN(max_window_f32)(float *dst, uint8_t *place, const float *src, const nno_window *w, int64_t n, int flags)
 {
 	for (int64_t ch = 0; ch < n; ch += VL) {
 		int64_t width = n - ch;
-		maximum m = { load_some(src + ch, width), v_zero() };
+		maximum m = first_of(load_some(src + ch, width), flags);
 		for (int64_t y = 0; y < w->rows; y++)
 			for (int64_t x = 0; x < w->columns; x++)
 				m = larger(m, load_some(src + y * w->row_step + x * n + ch, width),
