@@ -23,4 +23,15 @@
 #include "kernel/simd/scalar.h"
 #endif
 
+/* A vector, or the n floats that are left of one. */
+NNO_INLINE vf load_some(const float *p, int64_t n) { return n >= VL ? v_load(p) : v_load_n(p, n); }
+
+NNO_INLINE void store_some(float *p, vf x, int64_t n)
+{
+	if (n >= VL)
+		v_store(p, x);
+	else
+		v_store_n(p, x, n);
+}
+
 #endif

@@ -135,32 +135,6 @@ static void weights_task(void *user, int64_t index, int slot)
 	}
 }
 
-typedef struct combine_job {
-	const pointwise_job *p;
-	float *dst;
-	int64_t offset, count;
-} combine_job;
-
-static void combine_chunk(void *user, int64_t index, int slot)
-{
-	(void)slot;
-	const combine_job *j = user;
-	int64_t at = index * NNO_CHUNK, n = nno_chunk_length(j->count, index);
-	if (!j->p->run->dparam_add)
-		memset(j->dst + at, 0, (size_t)n * sizeof(float));
-	for (int64_t k = 0; k < j->p->chunks; k++)
-		j->p->run->kernels->accumulate_f32(
-		    j->dst + at, j->p->partial + k * (int64_t)(j->p->p.partial_bytes / sizeof(float)) + j->offset + at,
-		    n);
-}
-
-static void combine(const pointwise_job *p, float *dst, int64_t offset, int64_t count)
-{
-	combine_job j = { .p = p, .dst = dst, .offset = offset, .count = count };
-	if (dst != NULL)
-		nno_parallel_for(p->run->pool, nno_chunks(count), combine_chunk, &j);
-}
-
 static void backward_weights(pointwise_job *j)
 {
 	const nno_conv_attr *a = j->op->attr;
@@ -168,9 +142,10 @@ static void backward_weights(pointwise_job *j)
 	j->chunks = nno_i64_ceil_div(j->pixels, j->chunk);
 	j->blocks = j->chunks < 8 ? nno_i64_ceil_div(j->c, ROW_BLOCK) : 1;
 	nno_parallel_for(j->run->pool, j->chunks * j->blocks, weights_task, j);
-	combine(j, j->run->dparam[0], 0, j->c * j->o);
+	int64_t stride = (int64_t)(j->p.partial_bytes / sizeof(float)), weights = j->c * j->o;
+	nno_sum_partials(j->run, j->run->dparam[0], j->partial, j->chunks, stride, weights);
 	if (a->bias)
-		combine(j, j->run->dparam[1], j->c * j->o, j->o);
+		nno_sum_partials(j->run, j->run->dparam[1], j->partial + weights, j->chunks, stride, j->o);
 }
 
 static void backward(const nno_op *op, nno_run *run)

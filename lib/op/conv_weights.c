@@ -65,32 +65,6 @@ static void sum_chunk(void *user, int64_t index, int slot)
 	}
 }
 
-typedef struct combine_job {
-	const weights_job *w;
-	float *dst;
-	const float *src; /* the first partial */
-	int64_t count;
-} combine_job;
-
-static void combine_chunk(void *user, int64_t index, int slot)
-{
-	(void)slot;
-	const combine_job *j = user;
-	int64_t at = index * NNO_CHUNK, n = nno_chunk_length(j->count, index);
-	int64_t stride = j->w->p.weight_count + j->w->p.bias_count;
-	if (!j->w->run->dparam_add)
-		memset(j->dst + at, 0, (size_t)n * sizeof(float));
-	for (int64_t k = 0; k < j->w->chunks; k++)
-		j->w->run->kernels->accumulate_f32(j->dst + at, j->src + k * stride + at, n);
-}
-
-static void combine(const weights_job *w, float *dst, int64_t offset, int64_t count)
-{
-	combine_job j = { .w = w, .dst = dst, .src = w->partial + offset, .count = count };
-	if (dst != NULL)
-		nno_parallel_for(w->run->pool, nno_chunks(count), combine_chunk, &j);
-}
-
 void nno_conv_backward_weights(const nno_op *op, nno_run *run)
 {
 	const nno_conv_attr *a = op->attr;
@@ -100,7 +74,8 @@ void nno_conv_backward_weights(const nno_op *op, nno_run *run)
 	j.images = nno_i64_ceil_div(run->n, j.p.chunks);
 	j.chunks = nno_i64_ceil_div(run->n, j.images);
 	nno_parallel_for(run->pool, j.chunks, sum_chunk, &j);
-	combine(&j, run->dparam[0], 0, j.p.weight_count);
+	int64_t stride = j.p.weight_count + j.p.bias_count;
+	nno_sum_partials(run, run->dparam[0], j.partial, j.chunks, stride, j.p.weight_count);
 	if (a->bias)
-		combine(&j, run->dparam[1], j.p.weight_count, j.p.bias_count);
+		nno_sum_partials(run, run->dparam[1], j.partial + j.p.weight_count, j.chunks, stride, j.p.bias_count);
 }

@@ -8,6 +8,7 @@
 #include "op/conv_winograd.h"
 
 #include "base/size.h"
+#include "op/parallel.h"
 
 #include <string.h>
 
@@ -141,14 +142,6 @@ static void finish_row(void *user, int64_t row, int slot)
 						      j->run->dparam_add ? NNO_GEMM_ADD : 0);
 }
 
-static void finish_bias(const gradient_job *j, float *dst)
-{
-	if (!j->run->dparam_add)
-		memset(dst, 0, (size_t)j->dst.c * sizeof(float));
-	for (int64_t k = 0; k < j->chunks; k++)
-		j->run->kernels->accumulate_f32(dst, bias_at(j, k), j->dst.c);
-}
-
 /* --- many weights --- */
 
 enum { GATHER_TILES = 8 };
@@ -212,5 +205,6 @@ void nno_winograd_backward_weights(const nno_op *op, nno_run *run)
 			nno_parallel_for(run->pool, j.src.c, finish_row, &j);
 	}
 	if (a->bias && run->dparam[1] != NULL)
-		finish_bias(&j, run->dparam[1]);
+		nno_sum_partials(run, run->dparam[1], bias_at(&j, 0), j.chunks,
+				 (int64_t)(j.g.partial_bytes / sizeof(float)), j.dst.c);
 }

@@ -4,11 +4,11 @@
 #include "op/op.h"
 
 #include "base/size.h"
+#include "op/parallel.h"
 
 #include <string.h>
 
 enum { MOST_TASKS = 32 };
-#define STREAMED ((int64_t)4 << 20) /* elements of a gradient too large to be found in a cache by who reads it */
 
 typedef struct window {
 	int64_t from, to; /* input positions inside the picture */
@@ -177,7 +177,7 @@ static void max_back_pool2(const pool_job *j, float *dsrc, const float *ddst, co
 	const nno_op *op = j->op;
 	int64_t c = op->in[0].c, row = op->in[0].w * c, from = 2 * op->out.w * c;
 	bool add = j->run->dsrc_add[0];
-	int flags = add ? NNO_GEMM_ADD : j->run->n * nno_shape_count(op->in[0]) > STREAMED ? NNO_STREAM : 0;
+	int flags = add ? NNO_GEMM_ADD : nno_stream_flag(j->run->n * nno_shape_count(op->in[0]));
 	for (int64_t y = 0; y < op->out.h; y++, dsrc += 2 * row) {
 		int64_t at = y * op->out.w * c;
 		j->run->kernels->max_pool2_gradient_f32(dsrc, dsrc + row, ddst + at, place + at, op->out.w, c, flags);

@@ -7,16 +7,6 @@
 
 enum { TILE = 4, MOST_TAPS = 5, MOST_COLUMNS = (TILE - 1) * 2 + MOST_TAPS };
 
-NNO_INLINE vf load_some(const float *p, int64_t n) { return n >= VL ? v_load(p) : v_load_n(p, n); }
-
-NNO_INLINE void store_some(float *p, vf x, int64_t n)
-{
-	if (n >= VL)
-		v_store(p, x);
-	else
-		v_store_n(p, x, n);
-}
-
 /* A tile of a row, for all channels. */
 typedef struct tile {
 	const nno_depthwise_row *row;

@@ -17,16 +17,6 @@ enum { WIDE = 4, HALF = 2, WIDE_ROWS = 4, HALF_ROWS = 4, NARROW_ROWS = 4 };
 #endif
 enum { MOST_ROWS = 16, AHEAD = 12, LINE = 16 };
 
-NNO_INLINE vf load_some(const float *p, int64_t n) { return n >= VL ? v_load(p) : v_load_n(p, n); }
-
-NNO_INLINE void store_some(float *p, vf x, int64_t n)
-{
-	if (n >= VL)
-		v_store(p, x);
-	else
-		v_store_n(p, x, n);
-}
-
 typedef struct rows_job {
 	int64_t rows, k, taps, ldb, c_off;
 	const int64_t *a_off, *b_off;

@@ -10,16 +10,6 @@
 #endif
 #define NR 4 /* rows at a time where one vector is a row: that many sums go on at once */
 
-NNO_INLINE vf load_some(const float *p, int64_t n) { return n >= VL ? v_load(p) : v_load_n(p, n); }
-
-NNO_INLINE void store_some(float *p, vf x, int64_t n)
-{
-	if (n >= VL)
-		v_store(p, x);
-	else
-		v_store_n(p, x, n);
-}
-
 /* Vectors v < nv of a row: VL channels each, the last of them `last`. nv is a constant at every use. */
 NNO_INLINE void load_row(vf to[NV], const int nv, int64_t last, const float *p)
 {

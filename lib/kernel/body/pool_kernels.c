@@ -2,16 +2,6 @@
  * window it came from, counted row by row, so that its gradient needs neither input nor result. */
 #include "kernel/body.h"
 
-NNO_INLINE vf load_some(const float *p, int64_t n) { return n >= VL ? v_load(p) : v_load_n(p, n); }
-
-NNO_INLINE void store_some(float *p, vf x, int64_t n)
-{
-	if (n >= VL)
-		v_store(p, x);
-	else
-		v_store_n(p, x, n);
-}
-
 NNO_INLINE vf load_places(const uint8_t *p, int64_t n) { return n >= VL ? v_load_bytes(p) : v_load_bytes_n(p, n); }
 
 NNO_INLINE void store_places(uint8_t *p, vf x, int64_t n)

@@ -8,16 +8,6 @@
 
 enum { TILE = 4, PATCH = 6 };
 
-NNO_INLINE vf load_some(const float *p, int64_t n) { return n >= VL ? v_load(p) : v_load_n(p, n); }
-
-NNO_INLINE void store_some(float *p, vf x, int64_t n)
-{
-	if (n >= VL)
-		v_store(p, x);
-	else
-		v_store_n(p, x, n);
-}
-
 NNO_INLINE void input_1d(vf t[PATCH], const vf d[PATCH])
 {
 	const vf four = v_set1(4.0f), two = v_set1(2.0f), minus4 = v_set1(-4.0f), minus5 = v_set1(-5.0f);
@@ -110,42 +100,63 @@ NNO_INLINE vf square_pixel(const square *s, const int size, int inside, const nn
 	return load_some(s->pixel[y * size + x] + (ch & s->follows[y * size + x]), width);
 }
 
-NNO_INLINE void input_vector(float *v, int64_t step, const square *s, const int inside, const nno_tiling *p, int64_t ch,
-			     int64_t width)
+/* A patch of the input, or the square of a result's gradient: `size` tells which. */
+NNO_INLINE void square_1d(vf r[PATCH], const vf *d, const int size)
+{
+	if (size == PATCH)
+		input_1d(r, d);
+	else
+		gradient_1d(r, d);
+}
+
+NNO_INLINE void transform_vector(float *v, int64_t step, const square *s, const int size, const int inside,
+				 const nno_tiling *p, int64_t ch, int64_t width)
 {
 	vf t[PATCH][PATCH];
-	for (int x = 0; x < PATCH; x++) {
+	for (int x = 0; x < size; x++) {
 		vf d[PATCH], r[PATCH];
-		for (int y = 0; y < PATCH; y++)
-			d[y] = square_pixel(s, PATCH, inside, p, y, x, ch, width);
-		input_1d(r, d);
+		for (int y = 0; y < size; y++)
+			d[y] = square_pixel(s, size, inside, p, y, x, ch, width);
+		square_1d(r, d, size);
 		for (int y = 0; y < PATCH; y++)
 			t[y][x] = r[y];
 	}
 	for (int y = 0; y < PATCH; y++) {
 		vf r[PATCH];
-		input_1d(r, t[y]);
+		square_1d(r, t[y], size);
 		for (int x = 0; x < PATCH; x++)
 			store_some(v + (y * PATCH + x) * step + ch, r[x], width);
 	}
 }
 
-static void input_tile(float *v, int64_t step, const square *s, const nno_tiling *p)
+NNO_INLINE void transform_square(float *v, int64_t step, const square *s, const int size, const int inside,
+				 const nno_tiling *p)
 {
 	int64_t ch = 0;
 	for (; ch + VL <= p->c; ch += VL)
-		input_vector(v, step, s, 1, p, ch, VL);
+		transform_vector(v, step, s, size, inside, p, ch, VL);
 	if (ch < p->c)
-		input_vector(v, step, s, 1, p, ch, p->c - ch);
+		transform_vector(v, step, s, size, inside, p, ch, p->c - ch);
 }
 
-static void input_edge_tile(float *v, int64_t step, const square *s, const nno_tiling *p)
+static void input_inside(float *v, int64_t step, const square *s, const nno_tiling *p)
 {
-	int64_t ch = 0;
-	for (; ch + VL <= p->c; ch += VL)
-		input_vector(v, step, s, 0, p, ch, VL);
-	if (ch < p->c)
-		input_vector(v, step, s, 0, p, ch, p->c - ch);
+	transform_square(v, step, s, PATCH, 1, p);
+}
+
+static void input_at_edge(float *v, int64_t step, const square *s, const nno_tiling *p)
+{
+	transform_square(v, step, s, PATCH, 0, p);
+}
+
+static void gradient_inside(float *v, int64_t step, const square *s, const nno_tiling *p)
+{
+	transform_square(v, step, s, TILE, 1, p);
+}
+
+static void gradient_at_edge(float *v, int64_t step, const square *s, const nno_tiling *p)
+{
+	transform_square(v, step, s, TILE, 0, p);
 }
 
 void NNO_FN(winograd_input_f32)(float *v, int64_t step, const float *image, const nno_tiling *p, int64_t from,
@@ -155,48 +166,10 @@ void NNO_FN(winograd_input_f32)(float *v, int64_t step, const float *image, cons
 		square s;
 		int64_t y = i / p->across * TILE - p->pad_h, x = i % p->across * TILE - p->pad_w;
 		if (find_square(&s, PATCH, image, p, y, x))
-			input_tile(v, step, &s, p);
+			input_inside(v, step, &s, p);
 		else
-			input_edge_tile(v, step, &s, p);
+			input_at_edge(v, step, &s, p);
 	}
-}
-
-NNO_INLINE void gradient_vector(float *v, int64_t step, const square *s, const int inside, const nno_tiling *p,
-				int64_t ch, int64_t width)
-{
-	vf t[PATCH][TILE];
-	for (int x = 0; x < TILE; x++) {
-		vf d[TILE], r[PATCH];
-		for (int y = 0; y < TILE; y++)
-			d[y] = square_pixel(s, TILE, inside, p, y, x, ch, width);
-		gradient_1d(r, d);
-		for (int y = 0; y < PATCH; y++)
-			t[y][x] = r[y];
-	}
-	for (int y = 0; y < PATCH; y++) {
-		vf r[PATCH];
-		gradient_1d(r, t[y]);
-		for (int x = 0; x < PATCH; x++)
-			store_some(v + (y * PATCH + x) * step + ch, r[x], width);
-	}
-}
-
-static void gradient_tile(float *v, int64_t step, const square *s, const nno_tiling *p)
-{
-	int64_t ch = 0;
-	for (; ch + VL <= p->c; ch += VL)
-		gradient_vector(v, step, s, 1, p, ch, VL);
-	if (ch < p->c)
-		gradient_vector(v, step, s, 1, p, ch, p->c - ch);
-}
-
-static void gradient_edge_tile(float *v, int64_t step, const square *s, const nno_tiling *p)
-{
-	int64_t ch = 0;
-	for (; ch + VL <= p->c; ch += VL)
-		gradient_vector(v, step, s, 0, p, ch, VL);
-	if (ch < p->c)
-		gradient_vector(v, step, s, 0, p, ch, p->c - ch);
 }
 
 void NNO_FN(winograd_gradient_f32)(float *v, int64_t step, const float *image, const nno_tiling *p, int64_t from,
@@ -205,9 +178,9 @@ void NNO_FN(winograd_gradient_f32)(float *v, int64_t step, const float *image, c
 	for (int64_t i = from; i < from + count; i++, v += p->c) {
 		square s;
 		if (find_square(&s, TILE, image, p, i / p->across * TILE, i % p->across * TILE))
-			gradient_tile(v, step, &s, p);
+			gradient_inside(v, step, &s, p);
 		else
-			gradient_edge_tile(v, step, &s, p);
+			gradient_at_edge(v, step, &s, p);
 	}
 }
 
