@@ -162,9 +162,14 @@ typedef enum nnopt_mode {
 	NNOPT_MODE_FORCE_32 = 0x7fffffff
 } nnopt_mode;
 
-/** The number format of activations. @since 0.1 */
+/** How a plan stores activations and their gradients. Parameters, their gradients, running statistics, sums, normalisation
+ *  statistics, softmax and losses are f32 in each; a 16-bit value is rounded once, to nearest even, when it is stored. What the
+ *  caller sees (input, output, their gradients) is f32. @since 0.1 */
 typedef enum nnopt_precision {
 	NNOPT_PRECISION_F32 = 0,
+	NNOPT_PRECISION_BF16 = 1, /**< bfloat16: half the memory and its traffic; f32's range, 8 significant bits */
+	NNOPT_PRECISION_F16 = 2,  /**< IEEE half: 11 significant bits, but 6e-8 to 65504: training scales the loss by itself, see
+	                               nnopt_loss_scale */
 	NNOPT_PRECISION_FORCE_32 = 0x7fffffff
 } nnopt_precision;
 
@@ -258,6 +263,23 @@ NNOPT_API nnopt_tensor *nnopt_plan_output_gradient(nnopt_plan *plan);
 NNOPT_API nnopt_status nnopt_plan_backward(nnopt_plan *plan, int32_t accumulate);
 /** The input's gradient of the last backward, borrowed; NULL unless planned with input_gradient. @since 0.1 */
 NNOPT_API const nnopt_tensor *nnopt_plan_input_gradient(nnopt_plan *plan);
+
+/** The dynamic loss scaling of training plans in f16 (Micikevicius et al., 2018). nnopt_plan_backward() multiplies the
+ *  output's gradient by `scale` and divides what comes out by it, so that callers only see true gradients. When one of
+ *  them overflowed, they stay infinite or NaN, so nnopt_optimizer_step() skips the update and says finite 0; the scale is
+ *  halved, and after 2,000 passes without overflow doubled. Part of what an exact resume needs. @since 0.1 */
+typedef struct nnopt_loss_scale {
+	size_t struct_size;
+	double scale;      /**< of the next backward pass: a power of two, 65536 at first; 1 in plans without scaling */
+	int64_t clean;     /**< passes without overflow since the scale changed */
+	int64_t overflows; /**< passes with one, so far */
+	int32_t overflow;  /**< 1: the last pass, or one that it added to, overflowed: its gradients are no good */
+	int32_t reserved;  /**< 0 */
+} nnopt_loss_scale;
+/** Tells the loss scale; set scale->struct_size first. @since 0.1 */
+NNOPT_API nnopt_status nnopt_plan_get_loss_scale(const nnopt_plan *plan, nnopt_loss_scale *scale);
+/** Sets it, as a resumed run does. STATE for plans other than training in f16. @since 0.1 */
+NNOPT_API nnopt_status nnopt_plan_set_loss_scale(nnopt_plan *plan, const nnopt_loss_scale *scale);
 
 #ifdef __cplusplus
 }

@@ -1,6 +1,6 @@
 /* kernel.h - the kernel table. A kernel knows raw pointers, lengths and strides; it handles its own tails, wants no
  * alignment, reads and writes nothing outside its arguments, and cannot fail.
- * To add one: a line in kernels.inc, a body in body/ written on simd/, a case in tests/kernel/check.c. */
+ * To add one: a line in kernels.inc or typed.inc, a body in body/ written on simd/, a case in tests/kernel/check.c. */
 #ifndef NNO_KERNEL_H
 #define NNO_KERNEL_H
 
@@ -22,15 +22,15 @@ typedef struct nno_tiling {
 
 /* One row of results of a convolution of each channel by itself. Pixels are as far apart as there are channels. */
 typedef struct nno_depthwise_row {
-	const float *src;       /* column 0 of the first row of taps that is inside the picture */
-	int64_t rows, row_step; /* rows of taps inside, and floats from one to the next */
+	const void *src;        /* column 0 of the first row of taps that is inside the picture; values */
+	int64_t rows, row_step; /* rows of taps inside, and values from one to the next */
 	int64_t width;          /* columns of the picture; those outside are zero */
 	/* Tap t < taps of result i is column from + i * stride + t * dilation. */
 	int64_t from, stride, dilation, taps;
 	const float *weights;
 	int64_t weight_row, weight_tap; /* floats from a row of taps to the next, and from a tap; may be negative */
-	float *dst;
-	int64_t count, dst_step; /* results, and floats from one to the next */
+	void *dst;
+	int64_t count, dst_step; /* results, and values from one to the next */
 	const float *bias;       /* may be NULL */
 } nno_depthwise_row;
 
@@ -40,18 +40,51 @@ typedef struct nno_depthwise {
 	int64_t kernel_h, kernel_w, stride_h, stride_w, pad_h, pad_w, dilation_h, dilation_w;
 } nno_depthwise;
 
-/* A window of pixels inside a picture, its rows row_step floats apart. */
+/* A window of pixels inside a picture, its rows row_step values apart. */
 typedef struct nno_window {
 	int64_t rows, columns, row_step;
 } nno_window;
 
+/* What the values of a plan are stored as. */
+typedef enum nno_type { NNO_F32, NNO_BF16, NNO_F16, NNO_TYPES } nno_type;
+
+typedef struct nno_bf16 {
+	uint16_t bits;
+} nno_bf16;
+
+typedef struct nno_f16 {
+	uint16_t bits; /* IEEE 754 binary16 */
+} nno_f16;
+
+/* The kernels for values of one type. */
+#define NNO_KERNEL(name, args) void(*name) args;
+typedef struct nno_kernels_f32 {
+#define elem float
+#include "kernel/typed.inc"
+#undef elem
+} nno_kernels_f32;
+
+typedef struct nno_kernels_bf16 {
+#define elem nno_bf16
+#include "kernel/typed.inc"
+#undef elem
+} nno_kernels_bf16;
+
+typedef struct nno_kernels_f16 {
+#define elem nno_f16
+#include "kernel/typed.inc"
+#undef elem
+} nno_kernels_f16;
+
 typedef struct nno_kernels {
 	const char *isa; /* "scalar", "avx2", "avx512", "neon" */
 	int isa_id;      /* nnopt_isa */
-#define NNO_KERNEL(name, args) void(*name) args;
+	const nno_kernels_f32 *f32;
+	const nno_kernels_bf16 *bf16;
+	const nno_kernels_f16 *f16;
 #include "kernel/kernels.inc"
-#undef NNO_KERNEL
 } nno_kernels;
+#undef NNO_KERNEL
 
 /* The best table that the CPU runs, at most `cap` (nnopt_isa; 0: no cap). Never NULL: scalar runs everywhere.
  * A cap of another architecture gives scalar. */

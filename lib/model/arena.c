@@ -53,9 +53,9 @@ static size_t find_place(const blocks *b, int placed, const block *item)
 	return at;
 }
 
-static bool value_bytes(const nno_graph_value *v, int64_t batch, size_t *bytes)
+static bool value_bytes(const nno_graph *g, const nno_graph_value *v, int64_t batch, size_t *bytes)
 {
-	return nno_size_mul((size_t)nno_shape_count(v->shape) * sizeof(float), (size_t)batch, bytes) &&
+	return nno_size_mul((size_t)nno_shape_count(v->shape) * nno_type_bytes(g->type), (size_t)batch, bytes) &&
 	       *bytes < SIZE_MAX / 4;
 }
 
@@ -168,7 +168,7 @@ static void plan_adding(nno_graph *g, int64_t batch, blocks *b)
 				node->run.dsrc_add[k] = written && node->op.cls->can_add;
 				node->plan_adds[k] = written && !node->op.cls->can_add;
 				size_t bytes;
-				if (node->plan_adds[k] && value_bytes(&g->values[v], batch, &bytes))
+				if (node->plan_adds[k] && value_bytes(g, &g->values[v], batch, &bytes))
 					add_block(b, bytes, &node->scratch_offset[k], 2 * g->n_ops - i,
 						  2 * g->n_ops - i);
 				written = true;
@@ -183,7 +183,7 @@ static bool gather_blocks(nno_graph *g, int64_t batch, bool input_gradient, bloc
 	for (int v = 0; v < g->n_values; v++) {
 		nno_graph_value *x = &g->values[v];
 		size_t bytes;
-		if (!value_bytes(x, batch, &bytes))
+		if (!value_bytes(g, x, batch, &bytes))
 			return false;
 		if (v != 0 && x->storage == v && value[v].to >= 0)
 			add_block(b, bytes, &x->offset, value[v].from, value[v].to);

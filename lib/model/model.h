@@ -77,6 +77,7 @@ typedef struct nno_graph {
 	int n_ops;
 	int output; /* value */
 	int rewrites;
+	nno_type type; /* of all values */
 	bool training, constant;
 } nno_graph;
 
@@ -101,9 +102,13 @@ struct nnopt_plan {
 	char *packed; /* a constant plan's parameters, as its ops want them */
 	size_t packed_bytes;
 	float *staging; /* the input in NHWC, made at the first NCHW input */
+	/* Where values are no floats, what the caller sees and gives as such; else parts of the arena. */
+	void *input_values;
+	float *output_floats, *output_gradient_floats, *input_gradient_floats;
 	nnopt_tensor *output, *output_gradient, *input_gradient_tensor;
 	bool forward_done;
 	int64_t n; /* samples of the last forward */
+	nnopt_loss_scale scaling;
 	bool profiling;
 	nno_op_times *times; /* one an op of the graph; NULL until profiled */
 };
@@ -117,6 +122,16 @@ void nno_param_to_storage(const nno_param *p, float *storage, const float *publi
 void nno_param_to_public(const nno_param *p, float *public_order, const float *storage);
 float *nno_param_data(const nnopt_model *model, const nno_param *p);
 nnopt_status nno_param_tensor(const nnopt_model *model, int index, nnopt_tensor **out); /* new, f32, public order */
+
+/* values.c: arrays of the plan's values. */
+void nno_values_from_floats(const nnopt_plan *plan, void *dst, const float *src, float factor, int64_t count);
+void nno_values_to_floats(const nnopt_plan *plan, float *dst, const void *src, int64_t count);
+void nno_values_add(const nnopt_plan *plan, void *dst, const void *src, int64_t count);
+
+/* loss_scale.c: around a backward pass; they do nothing but in f16. */
+void nno_loss_scale_start(nnopt_plan *plan);
+void nno_loss_scale_begin(nnopt_plan *plan, bool accumulate);
+void nno_loss_scale_end(nnopt_plan *plan, bool accumulate);
 
 /* profile.c: op number `op` has run since `begun`; only while plan->profiling. */
 void nno_profile_note(nnopt_plan *plan, int op, nno_pass pass, double begun);

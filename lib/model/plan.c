@@ -14,7 +14,8 @@ static bool book_ops(nnopt_plan *plan)
 			continue;
 		node->op.batch = plan->batch;
 		node->op.constant = plan->constant;
-		if (!node->op.cls->book(&node->op, slots))
+		node->op.type = plan->graph.type;
+		if (!nno_op_code_of(&node->op)->book(&node->op, slots))
 			return false;
 		if (plan->constant) {
 			node->constant_offset = plan->packed_bytes;
@@ -32,15 +33,14 @@ static bool book_ops(nnopt_plan *plan)
 	return true;
 }
 
-static float *value_data(const nnopt_plan *plan, int value)
+static void *value_data(const nnopt_plan *plan, int value)
 {
-	return (float *)(void *)(plan->arena + plan->graph.values[plan->graph.values[value].storage].offset);
+	return plan->arena + plan->graph.values[plan->graph.values[value].storage].offset;
 }
 
-static float *gradient_data(const nnopt_plan *plan, int value)
+static void *gradient_data(const nnopt_plan *plan, int value)
 {
-	return (float *)(void *)(plan->arena +
-				 plan->graph.values[plan->graph.values[value].gradient_storage].gradient_offset);
+	return plan->arena + plan->graph.values[plan->graph.values[value].gradient_storage].gradient_offset;
 }
 
 static void point_op(nnopt_plan *plan, nno_graph_op *node)
@@ -69,7 +69,7 @@ static void point_op(nnopt_plan *plan, nno_graph_op *node)
 	run->ddst = gradient_data(plan, node->output);
 	for (int k = 0; k < node->op.n_in; k++)
 		if (node->op.wants_dsrc[k])
-			run->dsrc[k] = node->plan_adds[k] ? (float *)(void *)(plan->arena + node->scratch_offset[k])
+			run->dsrc[k] = node->plan_adds[k] ? plan->arena + node->scratch_offset[k]
 							  : gradient_data(plan, node->inputs[k]);
 }
 
@@ -80,6 +80,46 @@ static nnopt_status wrap_value(const nnopt_plan *plan, const nno_value *value, v
 	size_t bytes = (size_t)(plan->batch * nno_shape_count(value->shape)) * sizeof(float);
 	return nnopt_tensor_wrap(out, plan->context, data, bytes, NNOPT_F32, value->flat ? 2 : 4, shape,
 				 value->flat ? NNOPT_NCHW : NNOPT_NHWC);
+}
+
+/* Floats for a value at the plan's edge: the value itself, or an array of its own. */
+static nnopt_status edge_floats(const nnopt_plan *plan, nno_shape shape, void *values, float **own, float **floats)
+{
+	if (plan->graph.type != NNO_F32) {
+		size_t bytes = (size_t)(plan->batch * nno_shape_count(shape)) * sizeof(float);
+		*own = nno_new_raw(&plan->context->alloc, bytes);
+		if (*own == NULL)
+			return nno_fail_memory("plan: input and output", bytes);
+		values = *own;
+	}
+	*floats = values;
+	return NNOPT_OK;
+}
+
+/* The tensors that the caller sees. */
+static nnopt_status wrap_edges(nnopt_plan *plan)
+{
+	const nnopt_model *model = plan->model;
+	const nno_value *last = &model->nodes[model->n_nodes - 1].out;
+	int output = plan->graph.output;
+	float *floats = NULL;
+	NNO_TRY(edge_floats(plan, last->shape, value_data(plan, output), &plan->output_floats, &floats));
+	NNO_TRY(wrap_value(plan, last, floats, &plan->output));
+	if (plan->graph.values[output].wants_gradient) {
+		NNO_TRY(edge_floats(plan, last->shape, gradient_data(plan, output), &plan->output_gradient_floats,
+				    &floats));
+		NNO_TRY(wrap_value(plan, last, floats, &plan->output_gradient));
+	}
+	if (plan->input_gradient) {
+		NNO_TRY(edge_floats(plan, model->input.shape, gradient_data(plan, 0), &plan->input_gradient_floats,
+				    &floats));
+		NNO_TRY(wrap_value(plan, &model->input, floats, &plan->input_gradient_tensor));
+	}
+	if (plan->graph.type == NNO_F32)
+		return NNOPT_OK;
+	size_t bytes = (size_t)(plan->batch * nno_shape_count(model->input.shape)) * nno_type_bytes(plan->graph.type);
+	plan->input_values = nno_new_raw(&plan->context->alloc, bytes);
+	return plan->input_values == NULL ? nno_fail_memory("plan: input", bytes) : NNOPT_OK;
 }
 
 static nnopt_status allocate(nnopt_plan *plan)
@@ -108,15 +148,9 @@ static nnopt_status allocate(nnopt_plan *plan)
 		if (plan->constant)
 			nno_constant_parameters(model, node, plan->packed + node->constant_offset);
 		if (node->op.packed_bytes > 0)
-			node->op.cls->pack(&node->op, &node->run);
+			nno_op_code_of(&node->op)->pack(&node->op, &node->run);
 	}
-	const nno_value *last = &model->nodes[model->n_nodes - 1].out;
-	NNO_TRY(wrap_value(plan, last, value_data(plan, plan->graph.output), &plan->output));
-	if (plan->graph.values[plan->graph.output].wants_gradient)
-		NNO_TRY(wrap_value(plan, last, gradient_data(plan, plan->graph.output), &plan->output_gradient));
-	if (plan->input_gradient)
-		NNO_TRY(wrap_value(plan, &model->input, gradient_data(plan, 0), &plan->input_gradient_tensor));
-	return NNOPT_OK;
+	return wrap_edges(plan);
 }
 
 static nnopt_status check_budget(const nnopt_plan *plan, uint64_t max_bytes)
@@ -128,6 +162,10 @@ static nnopt_status check_budget(const nnopt_plan *plan, uint64_t max_bytes)
 	return NNOPT_OK;
 }
 
+static const nno_type types[] = {
+	[NNOPT_PRECISION_F32] = NNO_F32, [NNOPT_PRECISION_BF16] = NNO_BF16, [NNOPT_PRECISION_F16] = NNO_F16
+};
+
 static nnopt_status prepare(nnopt_plan *plan, const nnopt_plan_options *o)
 {
 	nno_graph *g = &plan->graph;
@@ -136,6 +174,7 @@ static nnopt_status prepare(nnopt_plan *plan, const nnopt_plan_options *o)
 	if (g->values == NULL)
 		return nno_fail_memory("plan", sizeof *g->values);
 	g->values[0].wants_gradient = plan->input_gradient;
+	g->type = types[o->precision];
 	NNO_TRY(nno_graph_lower(g, plan->model, plan->training));
 	g->constant = plan->constant;
 	if (o->fuse)
@@ -158,9 +197,9 @@ static nnopt_status check_options(const nnopt_plan_options *o)
 				(long long)o->batch, 1 << 24);
 	if (o->mode != NNOPT_INFERENCE && o->mode != NNOPT_TRAINING)
 		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "plan_options: mode %d, 0 or 1 wanted", o->mode);
-	if (o->precision != NNOPT_PRECISION_F32)
-		return nno_fail(NNOPT_ERROR_UNSUPPORTED, "plan_options: precision %d, this version computes in f32 (0)",
-				o->precision);
+	if (o->precision < 0 || o->precision >= (int32_t)NNO_COUNT(types))
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "plan_options: precision %d, 0 to %d wanted",
+				o->precision, (int)NNO_COUNT(types) - 1);
 	if (o->input_gradient && o->mode != NNOPT_TRAINING)
 		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "plan_options: input_gradient wants a training plan");
 	if (o->constant && o->mode == NNOPT_TRAINING)
@@ -202,6 +241,7 @@ nnopt_status nnopt_plan_create(nnopt_plan **out, nnopt_model *model, const nnopt
 	plan->constant = o.constant != 0;
 	plan->stamp = model->stamp;
 	nnopt_status status = prepare(plan, &o);
+	nno_loss_scale_start(plan);
 	if (status != NNOPT_OK) {
 		nnopt_plan_destroy(plan);
 		return status;
@@ -223,6 +263,10 @@ void nnopt_plan_destroy(nnopt_plan *plan)
 	nno_delete(&context->alloc, plan->workspace);
 	nno_delete(&context->alloc, plan->packed);
 	nno_delete(&context->alloc, plan->staging);
+	nno_delete(&context->alloc, plan->input_values);
+	nno_delete(&context->alloc, plan->output_floats);
+	nno_delete(&context->alloc, plan->output_gradient_floats);
+	nno_delete(&context->alloc, plan->input_gradient_floats);
 	nno_delete(&context->alloc, plan->times);
 	nnopt_model_destroy(plan->model);
 	nno_delete(&context->alloc, plan);

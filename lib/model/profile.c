@@ -16,7 +16,7 @@ void nno_profile_note(nnopt_plan *plan, int op, nno_pass pass, double begun)
 
 static uint64_t value_bytes(const nnopt_plan *plan, nno_shape shape)
 {
-	return (uint64_t)(plan->batch * nno_shape_count(shape)) * sizeof(float);
+	return (uint64_t)(plan->batch * nno_shape_count(shape)) * nno_type_bytes(plan->graph.type);
 }
 
 /* Of its parameters; trainable ones alone, or the running statistics with them. */

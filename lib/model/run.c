@@ -56,6 +56,11 @@ static nnopt_status check_plan(const char *what, const nnopt_plan *plan)
 	return NNOPT_OK;
 }
 
+static int64_t output_count(const nnopt_plan *plan)
+{
+	return plan->n * nno_shape_count(plan->graph.values[plan->graph.output].shape);
+}
+
 nnopt_status nnopt_plan_forward(nnopt_plan *plan, const nnopt_tensor *input, const nnopt_tensor **output)
 {
 	NNO_TRY(check_plan("plan_forward", plan));
@@ -67,6 +72,12 @@ nnopt_status nnopt_plan_forward(nnopt_plan *plan, const nnopt_tensor *input, con
 	NNO_TRY(input_pixels(plan, input, &pixels));
 	plan->forward_done = false;
 	plan->n = input->shape[0];
+	const void *values = pixels;
+	if (plan->input_values != NULL) {
+		int64_t count = plan->n * nno_shape_count(plan->model->input.shape);
+		nno_values_from_floats(plan, plan->input_values, pixels, 1.0f, count);
+		values = plan->input_values;
+	}
 	uint64_t step = plan->training ? atomic_fetch_add(&plan->model->step, 1) : 0;
 	for (int i = 0; i < plan->graph.n_ops; i++) {
 		nno_graph_op *node = &plan->graph.ops[i];
@@ -77,14 +88,18 @@ nnopt_status nnopt_plan_forward(nnopt_plan *plan, const nnopt_tensor *input, con
 		node->run.status = NNOPT_OK;
 		for (int k = 0; k < node->op.n_in; k++)
 			if (node->inputs[k] == 0)
-				node->run.src[k] = pixels;
+				node->run.src[k] = values;
 		double begun = plan->profiling ? nno_clock_now() : 0.0;
-		node->op.cls->forward(&node->op, &node->run);
+		nno_op_code_of(&node->op)->forward(&node->op, &node->run);
 		if (node->run.status != NNOPT_OK)
 			return nno_fail_in(NNOPT_ERROR_CALLBACK, "layer '%s'", plan->model->nodes[node->node].name);
 		if (plan->profiling)
 			nno_profile_note(plan, i, NNO_FORWARD, begun);
 	}
+	if (plan->output_floats != NULL)
+		nno_values_to_floats(plan, plan->output_floats,
+				     plan->arena + plan->graph.values[plan->graph.values[plan->graph.output].storage].offset,
+				     output_count(plan));
 	nno_tensor_set_batch(plan->output, plan->n);
 	if (plan->output_gradient != NULL)
 		nno_tensor_set_batch(plan->output_gradient, plan->n);
@@ -102,34 +117,36 @@ const nnopt_tensor *nnopt_plan_input_gradient(nnopt_plan *plan)
 	return plan == NULL ? NULL : plan->input_gradient_tensor;
 }
 
-#define ADD_CHUNK 16384
-
-typedef struct adding {
-	const nno_kernels *kernels;
-	float *dst;
-	const float *src;
-	int64_t count;
-} adding;
-
-static void add_chunk(void *user, int64_t index, int slot)
-{
-	(void)slot;
-	const adding *a = user;
-	int64_t from = index * ADD_CHUNK;
-	int64_t n = a->count - from < ADD_CHUNK ? a->count - from : ADD_CHUNK;
-	a->kernels->accumulate_f32(a->dst + from, a->src + from, n);
-}
-
 /* Adds the gradient that an op without can_add left in its scratch block. */
 static void add_scratch(const nnopt_plan *plan, const nno_graph_op *node, int input)
 {
 	const nno_graph *g = &plan->graph;
 	const nno_graph_value *v = &g->values[g->values[node->inputs[input]].gradient_storage];
-	adding a = { .kernels = node->run.kernels,
-		     .dst = (float *)(void *)(plan->arena + v->gradient_offset),
-		     .src = node->run.dsrc[input],
-		     .count = plan->n * nno_shape_count(node->op.in[input]) };
-	nno_parallel_for(node->run.pool, (a.count + ADD_CHUNK - 1) / ADD_CHUNK, add_chunk, &a);
+	nno_values_add(plan, plan->arena + v->gradient_offset, node->run.dsrc[input],
+		       plan->n * nno_shape_count(node->op.in[input]));
+}
+
+/* The output's gradient as the plan's values, where these are no floats. */
+static void take_output_gradient(const nnopt_plan *plan)
+{
+	const nno_graph *g = &plan->graph;
+	if (plan->output_gradient_floats == NULL)
+		return;
+	nno_values_from_floats(plan, plan->arena + g->values[g->values[g->output].gradient_storage].gradient_offset,
+			       plan->output_gradient_floats, (float)plan->scaling.scale, output_count(plan));
+}
+
+static void give_input_gradient(const nnopt_plan *plan, double scale)
+{
+	const nno_graph *g = &plan->graph;
+	int64_t count = plan->n * nno_shape_count(plan->model->input.shape);
+	if (plan->input_gradient_floats == NULL)
+		return;
+	nno_values_to_floats(plan, plan->input_gradient_floats,
+			     plan->arena + g->values[g->values[0].gradient_storage].gradient_offset, count);
+	if (scale != 1.0)
+		plan->context->kernels->scale_f32(plan->input_gradient_floats, plan->input_gradient_floats,
+						  (float)(1.0 / scale), count);
 }
 
 nnopt_status nnopt_plan_backward(nnopt_plan *plan, int32_t accumulate)
@@ -141,13 +158,16 @@ nnopt_status nnopt_plan_backward(nnopt_plan *plan, int32_t accumulate)
 	if (!plan->forward_done)
 		return nno_fail(NNOPT_ERROR_STATE, "plan_backward: no forward since the last backward");
 	plan->forward_done = false;
+	double scale = plan->scaling.scale;
+	take_output_gradient(plan);
+	nno_loss_scale_begin(plan, accumulate != 0);
 	for (int i = plan->graph.n_ops - 1; i >= 0; i--) {
 		nno_graph_op *node = &plan->graph.ops[i];
 		if (node->removed || !node->in_backward)
 			continue;
 		node->run.dparam_add = accumulate != 0;
 		double begun = plan->profiling ? nno_clock_now() : 0.0;
-		node->op.cls->backward(&node->op, &node->run);
+		nno_op_code_of(&node->op)->backward(&node->op, &node->run);
 		if (node->run.status != NNOPT_OK)
 			return nno_fail_in(NNOPT_ERROR_CALLBACK, "layer '%s'", plan->model->nodes[node->node].name);
 		for (int k = 0; k < node->op.n_in; k++)
@@ -156,5 +176,7 @@ nnopt_status nnopt_plan_backward(nnopt_plan *plan, int32_t accumulate)
 		if (plan->profiling)
 			nno_profile_note(plan, i, NNO_BACKWARD, begun);
 	}
+	give_input_gradient(plan, scale);
+	nno_loss_scale_end(plan, accumulate != 0);
 	return NNOPT_OK;
 }

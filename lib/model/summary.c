@@ -26,6 +26,8 @@ static void add_line(nno_text *t, const nnopt_plan *plan, const nno_graph_op *no
 		      (long long)(nno_shape_count(*s) * plan->batch * (int64_t)sizeof(float)));
 }
 
+static const char *const precision_names[NNO_TYPES] = { [NNO_F32] = "f32", [NNO_BF16] = "bf16", [NNO_F16] = "f16" };
+
 nnopt_status nnopt_plan_summary(const nnopt_plan *plan, char *text, size_t size, size_t *needed)
 {
 	nnopt_plan_info info = { .struct_size = sizeof info };
@@ -37,8 +39,9 @@ nnopt_status nnopt_plan_summary(const nnopt_plan *plan, char *text, size_t size,
 	for (int i = 0; i < plan->graph.n_ops; i++)
 		if (!plan->graph.ops[i].removed)
 			add_line(&t, plan, &plan->graph.ops[i]);
-	nno_text_addf(&t, "%s, batch %lld, f32, %s: %lld parameters (%lld trainable), %lld MACs/sample, %d rewrites\n",
-		      plan->training ? "training" : "inference", (long long)plan->batch, plan->context->kernels->isa,
+	nno_text_addf(&t, "%s, batch %lld, %s, %s: %lld parameters (%lld trainable), %lld MACs/sample, %d rewrites\n",
+		      plan->training ? "training" : "inference", (long long)plan->batch,
+		      precision_names[plan->graph.type], plan->context->kernels->isa,
 		      (long long)info.parameters, (long long)info.trainable_parameters, (long long)info.macs,
 		      info.rewrites);
 	nno_text_addf(&t, "memory: %llu bytes of activations, %llu of workspace, %llu of parameters and gradients\n",

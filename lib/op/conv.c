@@ -8,66 +8,7 @@
 
 #include <string.h>
 
-#define BAND_BYTES (128 * 1024)
 #define PANEL 64 /* columns of packed weights, or of a task when bands are few */
-
-static int64_t rows_for(int64_t row_bytes, int64_t rows, int64_t step, int64_t reach)
-{
-	int64_t fit = (BAND_BYTES / row_bytes - reach) / step + 1;
-	return fit < 1 ? 1 : fit > rows ? rows : fit;
-}
-
-/* Padding, unlike the pictures themselves, has no memory that bounds it. */
-static bool volume(int64_t h, int64_t w, int64_t c, int64_t *count)
-{
-	return nno_i64_mul(h, w, count) && nno_i64_mul(*count, c, count) && *count < INT64_MAX / 64;
-}
-
-bool nno_conv_layout(const nno_op *op, nno_conv_plan *p)
-{
-	const nno_conv_attr *a = op->attr;
-	nno_shape in = op->in[0], out = op->out;
-	memset(p, 0, sizeof *p);
-	int64_t reach_h = a->dilation_h * (a->kernel_h - 1) + 1;
-	p->band_w = in.w + 2 * a->pad_w;
-	p->rows = rows_for(p->band_w * in.c * 4, out.h, a->stride_h, reach_h);
-	if (op->batch < 8) { /* tasks for several threads, each of several register tiles */
-		int64_t share = nno_i64_max(nno_i64_ceil_div(out.h * op->batch, 8), nno_i64_ceil_div(56, out.w));
-		p->rows = nno_i64_min(p->rows, share);
-	}
-	p->bands = nno_i64_ceil_div(out.h, p->rows);
-	p->band_h = (p->rows - 1) * a->stride_h + reach_h;
-	/* Input column x meets output columns (x + pad) / stride - t for t = 0 .. dilation (kernel - 1) / stride. */
-	int64_t span_w = a->dilation_w * (a->kernel_w - 1) / a->stride_w,
-		span_h = a->dilation_h * (a->kernel_h - 1) / a->stride_h;
-	p->grad_left = a->pad_w / a->stride_w - span_w;
-	p->grad_w = (in.w - 1 + a->pad_w) / a->stride_w - p->grad_left + 1;
-	int64_t grad_row = p->grad_w * out.c * 4;
-	int64_t fit = (BAND_BYTES / grad_row - span_h - 1) * a->stride_h;
-	p->data_rows = fit < a->stride_h ? a->stride_h : fit;
-	p->data_rows = p->data_rows > in.h ? in.h : p->data_rows;
-	p->data_bands = nno_i64_ceil_div(in.h, p->data_rows);
-	p->grad_h = (p->data_rows - 1) / a->stride_h + 2 + span_h;
-	p->weight_count = a->kernel_h * a->kernel_w * (in.c / a->groups) * out.c;
-	p->bias_count = out.c;
-	int64_t band,
-	    grad; /* the weight gradient reads a whole padded image, the other passes no more than that of theirs */
-	if (!volume(in.h + 2 * a->pad_h, p->band_w, in.c, &band) || !volume(p->grad_h, p->grad_w, out.c, &grad))
-		return false;
-	band = nno_i64_max(band, grad);
-	int64_t pixels = nno_i64_max(p->rows * out.w, p->data_rows * in.w);
-	int64_t taps = nno_i64_max(a->kernel_h * a->kernel_w, out.h);
-	p->band_bytes = nno_size_round_up((size_t)band * 4, NNO_ALIGNMENT);
-	p->pointer_bytes = nno_size_round_up((size_t)pixels * sizeof(void *), NNO_ALIGNMENT);
-	p->tap_bytes = nno_size_round_up((size_t)taps * sizeof(int64_t), NNO_ALIGNMENT);
-	p->slot_bytes = p->band_bytes + 2 * p->pointer_bytes + 3 * p->tap_bytes;
-	p->chunks = nno_i64_min(NNO_CONV_CHUNKS, nno_i64_max(1, ((int64_t)8 << 20) / p->weight_count));
-	int64_t partial;
-	if (!nno_i64_mul(p->chunks, p->weight_count + p->bias_count, &partial) || partial > INT64_MAX / 16)
-		return false;
-	p->shared_bytes = nno_size_round_up((size_t)(partial + p->weight_count) * 4, NNO_ALIGNMENT);
-	return true;
-}
 
 static bool book(nno_op *op, int slots)
 {
@@ -81,8 +22,8 @@ static bool book(nno_op *op, int slots)
 	       nno_size_add(op->forward_workspace, p.shared_bytes, &op->backward_workspace);
 }
 
-void nno_conv_copy_band(float *dst, int64_t h, int64_t w, const float *image, int64_t rows, int64_t columns,
-			int64_t channels, int64_t from, int64_t left)
+void NNO_OF(nno_conv_copy_band)(const nno_run *run, float *dst, int64_t h, int64_t w, const elem *image, int64_t rows,
+				int64_t columns, int64_t channels, int64_t from, int64_t left)
 {
 	int64_t first = nno_i64_max(0, -left), last = nno_i64_min(w, columns - left);
 	size_t pixel = (size_t)channels * sizeof(float);
@@ -93,8 +34,8 @@ void nno_conv_copy_band(float *dst, int64_t h, int64_t w, const float *image, in
 			continue;
 		}
 		memset(dst, 0, (size_t)first * pixel);
-		memcpy(dst + first * channels, image + (row * columns + left + first) * channels,
-		       (size_t)(last - first) * pixel);
+		kernels_of(run)->widen(dst + first * channels, image + (row * columns + left + first) * channels,
+				       (last - first) * channels);
 		memset(dst + last * channels, 0, (size_t)(w - last) * pixel);
 	}
 }
@@ -159,14 +100,14 @@ static void forward_band(void *user, int64_t index, int slot)
 	char *scratch = (char *)run->workspace + (size_t)slot * j->p.slot_bytes;
 	float *band = (float *)(void *)scratch;
 	const float **pixel = (const float **)(void *)(scratch + j->p.band_bytes);
-	float **result = (float **)(void *)(scratch + j->p.band_bytes + j->p.pointer_bytes);
+	elem **result = (elem **)(void *)(scratch + j->p.band_bytes + j->p.pointer_bytes);
 	int64_t *a_off = (int64_t *)(void *)(scratch + j->p.band_bytes + 2 * j->p.pointer_bytes);
 	int64_t *b_off = (int64_t *)(void *)((char *)a_off + j->p.tap_bytes);
 	int64_t *b_at = (int64_t *)(void *)((char *)b_off + j->p.tap_bytes);
 	int64_t band_h = (rows - 1) * a->stride_h + a->dilation_h * (a->kernel_h - 1) + 1;
-	nno_conv_copy_band(band, band_h, j->p.band_w, run->src[0] + image * nno_shape_count(in), in.h, in.w, in.c,
+	NNO_OF(nno_conv_copy_band)(run, band, band_h, j->p.band_w, src_of(run, 0) + image * nno_shape_count(in), in.h, in.w, in.c,
 			   from * a->stride_h - a->pad_h, -a->pad_w);
-	float *dst = run->dst + (image * out.h + from) * out.w * out.c;
+	elem *dst = dst_of(run) + (image * out.h + from) * out.w * out.c;
 	for (int64_t y = 0; y < rows; y++)
 		for (int64_t x = 0; x < out.w; x++) {
 			pixel[y * out.w + x] = band + (y * a->stride_h * j->p.band_w + x * a->stride_w) * in.c;
@@ -184,7 +125,7 @@ static void forward_band(void *user, int64_t index, int slot)
 		}
 		for (int64_t t = 0; t < taps; t++)
 			b_at[t] = b_off[t] * ldb;
-		run->kernels->gemm_rows_f32(rows * out.w, n, k, taps, pixel, a_off, weights, b_at, ldb, result, column,
+		kernels_of(run)->gemm_rows(rows * out.w, n, k, taps, pixel, a_off, weights, b_at, ldb, result, column,
 					    a->bias ? run->param[1] + column : NULL,
 					    a->activation == NNO_ACT_RELU ? NNO_GEMM_RELU : 0);
 		column += n;
@@ -205,20 +146,11 @@ static void backward(const nno_op *op, nno_run *run)
 {
 	const nno_conv_attr *a = op->attr;
 	if (a->activation == NNO_ACT_RELU)
-		nno_mask_relu(op, run);
+		NNO_OF(nno_mask_relu)(op, run);
 	if (op->wants_dparam)
-		nno_conv_backward_weights(op, run);
+		NNO_OF(nno_conv_backward_weights)(op, run);
 	if (run->dsrc[0] != NULL)
-		nno_conv_backward_data(op, run);
+		NNO_OF(nno_conv_backward_data)(op, run);
 }
 
-const nno_op_class nno_op_conv = {
-	.name = "conv",
-	.attr_size = sizeof(nno_conv_attr),
-	.needs_src = true,
-	.can_add = true,
-	.book = book,
-	.forward = forward,
-	.backward = backward,
-	.pack = pack,
-};
+NNO_OP_CODE(conv) = { book, forward, backward, pack };

@@ -20,7 +20,7 @@ static void transpose_tap(void *user, int64_t tap, int slot)
 	const data_job *j = user;
 	const nno_conv_attr *a = j->op->attr;
 	int64_t depth = j->op->in[0].c / a->groups, o = j->op->out.c;
-	j->run->kernels->transpose_f32(j->transposed + tap * depth * o, depth, j->run->param[0] + tap * depth * o, o,
+	j->run->kernels->f32->transpose(j->transposed + tap * depth * o, depth, j->run->param[0] + tap * depth * o, o,
 				       depth, o);
 }
 
@@ -29,7 +29,7 @@ typedef struct band {
 	const data_job *j;
 	float *grad; /* padded copy of the output gradient */
 	const float **pixel;
-	float **result;
+	elem **result;
 	int64_t *a_off, *b_off;
 	int64_t image, from, rows, grad_from;
 } band;
@@ -49,7 +49,7 @@ static int64_t list_pixels(const band *b, int64_t phase_y, int64_t phase_x)
 			int64_t gy = (y + a->pad_h) / a->stride_h - b->grad_from,
 				gx = (x + a->pad_w) / a->stride_w - b->j->p.grad_left;
 			b->pixel[n] = b->grad + (gy * b->j->p.grad_w + gx) * op->out.c;
-			b->result[n++] = b->j->run->dsrc[0] + ((b->image * in.h + y) * in.w + x) * in.c;
+			b->result[n++] = dsrc_of(b->j->run, 0) + ((b->image * in.h + y) * in.w + x) * in.c;
 		}
 	}
 	return n;
@@ -84,7 +84,7 @@ static void run_phase(const band *b, int64_t phase_y, int64_t phase_x)
 	int64_t depth = op->in[0].c / a->groups, group_out = op->out.c / a->groups;
 	for (int64_t g = 0; g < a->groups && pixels > 0; g++) {
 		/* Without taps this writes the zeros that the phase has for a gradient. */
-		run->kernels->gemm_rows_f32(pixels, depth, group_out, taps, b->pixel, b->a_off,
+		kernels_of(run)->gemm_rows(pixels, depth, group_out, taps, b->pixel, b->a_off,
 					    b->j->transposed + g * group_out * depth, b->b_off, depth, b->result,
 					    g * depth, NULL, run->dsrc_add[0] ? NNO_GEMM_ADD : 0);
 		for (int64_t t = 0; t < taps; t++)
@@ -104,21 +104,21 @@ static void data_band(void *user, int64_t index, int slot)
 		   .image = index / j->p.data_bands,
 		   .from = index % j->p.data_bands * j->p.data_rows };
 	b.pixel = (const float **)(void *)(scratch + j->p.band_bytes);
-	b.result = (float **)(void *)(scratch + j->p.band_bytes + j->p.pointer_bytes);
+	b.result = (elem **)(void *)(scratch + j->p.band_bytes + j->p.pointer_bytes);
 	b.a_off = (int64_t *)(void *)(scratch + j->p.band_bytes + 2 * j->p.pointer_bytes);
 	b.b_off = (int64_t *)(void *)((char *)b.a_off + j->p.tap_bytes);
 	b.rows = nno_i64_min(j->p.data_rows, op->in[0].h - b.from);
 	b.grad_from = (b.from + a->pad_h) / a->stride_h - a->dilation_h * (a->kernel_h - 1) / a->stride_h;
 	int64_t grad_to = (b.from + b.rows - 1 + a->pad_h) / a->stride_h;
-	nno_conv_copy_band(b.grad, grad_to - b.grad_from + 1, j->p.grad_w,
-			   j->run->ddst + b.image * nno_shape_count(out), out.h, out.w, out.c, b.grad_from,
+	NNO_OF(nno_conv_copy_band)(j->run, b.grad, grad_to - b.grad_from + 1, j->p.grad_w,
+			   ddst_of(j->run) + b.image * nno_shape_count(out), out.h, out.w, out.c, b.grad_from,
 			   j->p.grad_left);
 	for (int64_t y = 0; y < a->stride_h; y++)
 		for (int64_t x = 0; x < a->stride_w; x++)
 			run_phase(&b, y, x);
 }
 
-void nno_conv_backward_data(const nno_op *op, nno_run *run)
+void NNO_OF(nno_conv_backward_data)(const nno_op *op, nno_run *run)
 {
 	const nno_conv_attr *a = op->attr;
 	data_job j = { .op = op, .run = run };

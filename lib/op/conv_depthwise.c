@@ -43,7 +43,7 @@ static bool book(nno_op *op, int slots)
 static depthwise_job make_job(const nno_op *op, nno_run *run)
 {
 	depthwise_job j = { .op = op, .run = run, .weight_count = count_weights(op) };
-	int64_t bytes = (nno_shape_count(op->in[0]) + nno_shape_count(op->out)) * (int64_t)sizeof(float);
+	int64_t bytes = (nno_shape_count(op->in[0]) + nno_shape_count(op->out)) * (int64_t)sizeof(elem);
 	int64_t bands = nno_i64_max(nno_i64_ceil_div(bytes, BAND_BYTES), nno_i64_ceil_div(MOST_CHUNKS, run->n));
 	j.bands = nno_i64_min(bands, op->out.h);
 	j.units = run->n * j.bands;
@@ -105,7 +105,7 @@ static taps trim(taps t, int64_t extent)
 	return t;
 }
 
-static nno_depthwise_row make_row(const depthwise_job *j, taps v, taps h, const float *image, int64_t width)
+static nno_depthwise_row make_row(const depthwise_job *j, taps v, taps h, const elem *image, int64_t width)
 {
 	const nno_conv_attr *a = j->op->attr;
 	int64_t c = j->op->out.c;
@@ -137,18 +137,18 @@ static void forward_band(void *user, int64_t unit, int slot)
 	const nno_conv_attr *a = j->op->attr;
 	nno_shape in = j->op->in[0], out = j->op->out;
 	int64_t image = unit / j->bands, band = unit % j->bands;
-	const float *src = j->run->src[0] + image * nno_shape_count(in);
+	const elem *src = src_of(j->run, 0) + image * nno_shape_count(in);
 	int flags = (a->activation == NNO_ACT_RELU ? NNO_GEMM_RELU : 0) | stream_flag(j, out);
 	taps h = forward_taps(0, a->kernel_w, a->stride_w, a->pad_w, a->dilation_w);
 	for (int64_t y = band * out.h / j->bands; y < (band + 1) * out.h / j->bands; y++) {
 		taps v = trim(forward_taps(y, a->kernel_h, a->stride_h, a->pad_h, a->dilation_h), in.h);
 		nno_depthwise_row row = make_row(j, v, h, src, in.w);
 		row.stride = a->stride_w;
-		row.dst = j->run->dst + (image * out.h + y) * out.w * out.c;
+		row.dst = dst_of(j->run) + (image * out.h + y) * out.w * out.c;
 		row.dst_step = out.c;
 		row.count = out.w;
 		row.bias = a->bias ? j->run->param[1] : NULL;
-		j->run->kernels->depthwise_row_f32(&row, out.c, flags);
+		kernels_of(j->run)->depthwise_row(&row, out.c, flags);
 	}
 }
 
@@ -165,17 +165,17 @@ static void data_row(const depthwise_job *j, int64_t image, int64_t y)
 {
 	const nno_conv_attr *a = j->op->attr;
 	nno_shape in = j->op->in[0], out = j->op->out;
-	const float *ddst = j->run->ddst + image * nno_shape_count(out);
+	const elem *ddst = ddst_of(j->run) + image * nno_shape_count(out);
 	int flags = j->run->dsrc_add[0] ? NNO_GEMM_ADD : stream_flag(j, in);
 	taps v = trim(data_taps(y, a->kernel_h, a->stride_h, a->pad_h, a->dilation_h), out.h);
 	for (int64_t x = 0; x < a->stride_w && x < in.w; x++) {
 		taps h = data_taps(x, a->kernel_w, a->stride_w, a->pad_w, a->dilation_w);
 		nno_depthwise_row row = make_row(j, v, h, ddst, out.w);
 		row.stride = 1;
-		row.dst = j->run->dsrc[0] + ((image * in.h + y) * in.w + x) * in.c;
+		row.dst = dsrc_of(j->run, 0) + ((image * in.h + y) * in.w + x) * in.c;
 		row.dst_step = a->stride_w * in.c;
 		row.count = nno_i64_ceil_div(in.w - x, a->stride_w);
-		j->run->kernels->depthwise_row_f32(&row, in.c, flags);
+		kernels_of(j->run)->depthwise_row(&row, in.c, flags);
 	}
 }
 
@@ -205,11 +205,11 @@ static void weights_band(const depthwise_job *j, int64_t unit, float *partial, b
 			    .dilation_w = a->dilation_w };
 	int64_t image = unit / j->bands, band = unit % j->bands;
 	int64_t from = band * out.h / j->bands, to = (band + 1) * out.h / j->bands;
-	const float *x = j->run->src[0] + image * nno_shape_count(in),
-		    *dy = j->run->ddst + image * nno_shape_count(out);
-	j->run->kernels->depthwise_weights_f32(partial, x, dy, &p, from, to, in.c, first ? 0 : NNO_GEMM_ADD);
+	const elem *x = src_of(j->run, 0) + image * nno_shape_count(in),
+		   *dy = ddst_of(j->run) + image * nno_shape_count(out);
+	kernels_of(j->run)->depthwise_weights(partial, x, dy, &p, from, to, in.c, first ? 0 : NNO_GEMM_ADD);
 	if (a->bias)
-		j->run->kernels->column_sums_f32(partial + j->weight_count, dy + from * out.w * out.c,
+		kernels_of(j->run)->column_sums(partial + j->weight_count, dy + from * out.w * out.c,
 						 (to - from) * out.w, out.c);
 }
 
@@ -231,7 +231,7 @@ static void backward(const nno_op *op, nno_run *run)
 	const nno_conv_attr *a = op->attr;
 	depthwise_job j = make_job(op, run);
 	if (a->activation == NNO_ACT_RELU)
-		nno_mask_relu(op, run);
+		NNO_OF(nno_mask_relu)(op, run);
 	if (!op->wants_dparam) {
 		if (run->dsrc[0] != NULL)
 			nno_parallel_for(run->pool, j.units, data_band, &j);
@@ -243,12 +243,4 @@ static void backward(const nno_op *op, nno_run *run)
 		nno_sum_partials(run, run->dparam[1], j.partial + j.weight_count, j.chunks, j.partial_count, op->out.c);
 }
 
-const nno_op_class nno_op_conv_depthwise = {
-	.name = "conv_depthwise",
-	.attr_size = sizeof(nno_conv_attr),
-	.needs_src = true,
-	.can_add = true,
-	.book = book,
-	.forward = forward,
-	.backward = backward,
-};
+NNO_OP_CODE(conv_depthwise) = { book, forward, backward, NULL };

@@ -44,7 +44,11 @@ static bool book(nno_op *op, int slots)
 	if (!make_plan(op, &p) || !nno_size_mul(p.slot_bytes, (size_t)slots, &op->forward_workspace) ||
 	    !nno_i64_mul(op->in[0].c * op->out.c, p.taps, &weights))
 		return false;
-	op->backward_workspace = op->forward_workspace;
+	size_t source = nno_room((size_t)(op->batch * nno_shape_count(op->in[0]))) * sizeof(float),
+	       gradient = nno_room((size_t)(op->batch * nno_shape_count(op->out))) * sizeof(float);
+	if (!nno_size_add(op->forward_workspace, gradient, &op->backward_workspace) ||
+	    !nno_size_add(op->forward_workspace, source, &op->forward_workspace))
+		return false;
 	return nno_i64_mul(weights, p.out_pixels, &op->macs);
 }
 
@@ -52,12 +56,13 @@ typedef struct images_job {
 	const nno_op *op;
 	nno_run *run;
 	images_plan p;
+	const float *from; /* what is read image by image: the source forward, the result's gradient backward */
 } images_job;
 
 /* What a slot's scratch holds. */
 typedef struct scratch {
 	const float **from;
-	float **to;
+	elem **to;
 	int64_t *a_off, *b_off;
 	float *panel;
 } scratch;
@@ -65,7 +70,7 @@ typedef struct scratch {
 static scratch slot_scratch(const images_job *j, int slot)
 {
 	char *at = (char *)j->run->workspace + (size_t)slot * j->p.slot_bytes;
-	scratch s = { .from = (const float **)(void *)at, .to = (float **)(void *)(at + j->p.pointer_bytes) };
+	scratch s = { .from = (const float **)(void *)at, .to = (elem **)(void *)(at + j->p.pointer_bytes) };
 	at += 2 * j->p.pointer_bytes;
 	s.a_off = (int64_t *)(void *)at;
 	s.b_off = (int64_t *)(void *)(at + j->p.offset_bytes);
@@ -82,11 +87,11 @@ static int64_t input_pixel(const nno_op *op, int64_t pixel, int64_t tap)
 	return y >= 0 && y < op->in[0].h && x >= 0 && x < op->in[0].w ? y * op->in[0].w + x : -1;
 }
 
-static void point_images(const images_job *j, const scratch *s, const float *from, int64_t from_count, float *to,
+static void point_images(const images_job *j, const scratch *s, int64_t from_count, elem *to,
 			 int64_t to_count)
 {
 	for (int64_t i = 0; i < j->run->n; i++) {
-		s->from[i] = from + i * from_count;
+		s->from[i] = j->from + i * from_count;
 		s->to[i] = to + i * to_count;
 	}
 }
@@ -102,7 +107,7 @@ static void forward_panel(void *user, int64_t index, int slot)
 	int64_t c = op->in[0].c, o = op->out.c, column = index * PANEL, n = nno_i64_min(PANEL, o - column);
 	for (int64_t r = 0; r < j->p.taps * c; r++)
 		memcpy(s.panel + r * n, run->param[0] + r * o + column, (size_t)n * sizeof(float));
-	point_images(j, &s, run->src[0], nno_shape_count(op->in[0]), run->dst, nno_shape_count(op->out));
+	point_images(j, &s, nno_shape_count(op->in[0]), dst_of(run), nno_shape_count(op->out));
 	for (int64_t pixel = 0; pixel < j->p.out_pixels; pixel++) {
 		int64_t taps = 0;
 		for (int64_t t = 0; t < j->p.taps; t++) {
@@ -112,7 +117,7 @@ static void forward_panel(void *user, int64_t index, int slot)
 			s.a_off[taps] = q * c;
 			s.b_off[taps++] = t * c * n;
 		}
-		run->kernels->gemm_rows_f32(run->n, n, c, taps, s.from, s.a_off, s.panel, s.b_off, n, s.to,
+		kernels_of(run)->gemm_rows(run->n, n, c, taps, s.from, s.a_off, s.panel, s.b_off, n, s.to,
 					    pixel * o + column, a->bias ? run->param[1] + column : NULL,
 					    a->activation == NNO_ACT_RELU ? NNO_GEMM_RELU : 0);
 	}
@@ -127,8 +132,8 @@ static void data_panel(void *user, int64_t index, int slot)
 	scratch s = slot_scratch(j, slot);
 	int64_t c = op->in[0].c, o = op->out.c, column = index * PANEL, n = nno_i64_min(PANEL, c - column);
 	for (int64_t t = 0; t < j->p.taps; t++)
-		run->kernels->transpose_f32(s.panel + t * o * n, n, run->param[0] + (t * c + column) * o, o, n, o);
-	point_images(j, &s, run->ddst, nno_shape_count(op->out), run->dsrc[0], nno_shape_count(op->in[0]));
+		run->kernels->f32->transpose(s.panel + t * o * n, n, run->param[0] + (t * c + column) * o, o, n, o);
+	point_images(j, &s, nno_shape_count(op->out), dsrc_of(run, 0), nno_shape_count(op->in[0]));
 	for (int64_t q = 0; q < j->p.in_pixels; q++) {
 		int64_t taps = 0;
 		for (int64_t t = 0; t < j->p.taps; t++)
@@ -138,7 +143,7 @@ static void data_panel(void *user, int64_t index, int slot)
 					s.b_off[taps++] = t * o * n;
 				}
 		/* Without taps this writes the zeros that the pixel has for a gradient. */
-		run->kernels->gemm_rows_f32(run->n, n, o, taps, s.from, s.a_off, s.panel, s.b_off, n, s.to,
+		kernels_of(run)->gemm_rows(run->n, n, o, taps, s.from, s.a_off, s.panel, s.b_off, n, s.to,
 					    q * c + column, NULL, run->dsrc_add[0] ? NNO_GEMM_ADD : 0);
 	}
 }
@@ -159,13 +164,12 @@ static void weight_rows(void *user, int64_t index, int slot)
 			continue;
 		float *copy = s.panel + segments * run->n * m;
 		for (int64_t i = 0; i < run->n; i++)
-			memcpy(copy + i * m, run->src[0] + (i * j->p.in_pixels + q) * c + row,
-			       (size_t)m * sizeof(float));
+			kernels_of(run)->widen(copy + i * m, src_of(run, 0) + (i * j->p.in_pixels + q) * c + row, m);
 		s.a_off[segments] = segments * run->n * m;
 		s.b_off[segments++] = pixel * o;
 	}
 	/* A tap that meets padding alone has the gradient zero. */
-	run->kernels->gemm_columns_f32(m, o, run->n, segments, s.panel, s.a_off, m, run->ddst, s.b_off,
+	run->kernels->gemm_columns_f32(m, o, run->n, segments, s.panel, s.a_off, m, j->from, s.b_off,
 				       j->p.out_pixels * o, dst, o, run->dparam_add ? NNO_GEMM_ADD : 0);
 }
 
@@ -175,13 +179,19 @@ static void bias_gradient(const images_job *j)
 	int64_t o = j->op->out.c;
 	if (!run->dparam_add)
 		memset(run->dparam[1], 0, (size_t)o * sizeof(float));
-	run->kernels->column_sums_f32(run->dparam[1], run->ddst, run->n * j->p.out_pixels, o);
+	run->kernels->f32->column_sums(run->dparam[1], j->from, run->n * j->p.out_pixels, o);
+}
+
+static float *shared_room(const images_job *j)
+{
+	return (float *)(void *)((char *)j->run->workspace + (size_t)nno_pool_slots(j->run->pool) * j->p.slot_bytes);
 }
 
 static void forward(const nno_op *op, nno_run *run)
 {
 	images_job j = { .op = op, .run = run };
 	(void)make_plan(op, &j.p);
+	j.from = NNO_OF(nno_widen_all)(run, shared_room(&j), src_of(run, 0), run->n * nno_shape_count(op->in[0]));
 	nno_parallel_for(run->pool, nno_i64_ceil_div(op->out.c, PANEL), forward_panel, &j);
 }
 
@@ -191,7 +201,8 @@ static void backward(const nno_op *op, nno_run *run)
 	images_job j = { .op = op, .run = run };
 	(void)make_plan(op, &j.p);
 	if (a->activation == NNO_ACT_RELU)
-		nno_mask_relu(op, run);
+		NNO_OF(nno_mask_relu)(op, run);
+	j.from = NNO_OF(nno_widen_all)(run, shared_room(&j), ddst_of(run), run->n * nno_shape_count(op->out));
 	if (run->dparam[0] != NULL)
 		nno_parallel_for(run->pool, j.p.taps * nno_i64_ceil_div(op->in[0].c, ROWS), weight_rows, &j);
 	if (a->bias && run->dparam[1] != NULL)
@@ -200,20 +211,4 @@ static void backward(const nno_op *op, nno_run *run)
 		nno_parallel_for(run->pool, nno_i64_ceil_div(op->in[0].c, PANEL), data_panel, &j);
 }
 
-bool nno_conv_images_pays(const nno_op *op, int64_t batch)
-{
-	const nno_conv_attr *a = op->attr;
-	int64_t out_pixels = op->out.h * op->out.w;
-	return a->groups == 1 && batch >= 16 && out_pixels <= 16 && op->in[0].h * op->in[0].w <= 64 &&
-	       a->kernel_h * a->kernel_w <= 25 && op->in[0].c >= 128 && op->out.c >= 128;
-}
-
-const nno_op_class nno_op_conv_images = {
-	.name = "conv_images",
-	.attr_size = sizeof(nno_conv_attr),
-	.needs_src = true,
-	.can_add = true,
-	.book = book,
-	.forward = forward,
-	.backward = backward,
-};
+NNO_OP_CODE(conv_images) = { book, forward, backward, NULL };

@@ -50,22 +50,24 @@ static void sum_chunk(void *user, int64_t index, int slot)
 	float *padded = (float *)(void *)scratch;
 	int64_t *x_off = (int64_t *)(void *)(scratch + j->p.band_bytes + 2 * j->p.pointer_bytes);
 	int64_t *y_off = (int64_t *)(void *)((char *)x_off + j->p.tap_bytes);
+	float *gradient = (float *)(void *)((char *)x_off + 3 * j->p.tap_bytes);
 	float *weights = j->partial + index * (j->p.weight_count + j->p.bias_count);
 	float *bias = weights + j->p.weight_count;
 	memset(bias, 0, (size_t)j->p.bias_count * sizeof(float));
 	int64_t from = index * j->images, to = nno_i64_min(from + j->images, j->run->n);
 	for (int64_t i = from; i < to; i++) {
-		const float *image = j->run->src[0] + i * nno_shape_count(in),
-			    *dy = j->run->ddst + i * nno_shape_count(out);
-		nno_conv_copy_band(padded, in.h + 2 * a->pad_h, j->p.band_w, image, in.h, in.w, in.c, -a->pad_h,
+		const elem *image = src_of(j->run, 0) + i * nno_shape_count(in);
+		const float *dy = nno_as_floats(j->run, gradient, ddst_of(j->run) + i * nno_shape_count(out),
+						nno_shape_count(out));
+		NNO_OF(nno_conv_copy_band)(j->run, padded, in.h + 2 * a->pad_h, j->p.band_w, image, in.h, in.w, in.c, -a->pad_h,
 				   -a->pad_w);
 		add_image(j, padded, dy, weights, x_off, y_off, i == from);
 		if (a->bias)
-			j->run->kernels->column_sums_f32(bias, dy, out.h * out.w, out.c);
+			j->run->kernels->f32->column_sums(bias, dy, out.h * out.w, out.c);
 	}
 }
 
-void nno_conv_backward_weights(const nno_op *op, nno_run *run)
+void NNO_OF(nno_conv_backward_weights)(const nno_op *op, nno_run *run)
 {
 	const nno_conv_attr *a = op->attr;
 	weights_job j = { .op = op, .run = run };

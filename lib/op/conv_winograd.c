@@ -12,72 +12,7 @@
 
 #include <string.h>
 
-#define BLOCK_BYTES ((int64_t)800 << 10) /* tiles and products of a task, in the second-level cache */
-#define NEAR_BYTES ((int64_t)10 << 20)   /* transformed weights that may be read anew for each block */
-#define GATHER_BYTES ((int64_t)20 << 20) /* transformed tiles at a time when weights stream */
 #define PRODUCTS NNO_WINOGRAD_PRODUCTS
-
-static bool fits(int64_t a, int64_t b, int64_t *bytes)
-{
-	return nno_i64_mul(a, b, bytes) && *bytes < INT64_MAX / (1024 * PRODUCTS) &&
-	       nno_i64_mul(*bytes + 16, PRODUCTS * (int64_t)sizeof(float), bytes);
-}
-
-/* A multiple of what the register tiles take at a time; a lone picture is shared by several threads. */
-static int64_t block_of(int64_t bytes_a_tile, int64_t tiles)
-{
-	int64_t block = nno_i64_min(BLOCK_BYTES / bytes_a_tile, 56) / 14 * 14, share = tiles / 8 / 7 * 7;
-	return nno_i64_min(nno_i64_max(block, 14), nno_i64_max(share, 7));
-}
-
-static bool make_pass(nno_winograd_pass *p, int64_t batch)
-{
-	int64_t from = p->src.c, to = p->dst.c, panel = nno_i64_min(to, NNO_WINOGRAD_PANEL), total;
-	int64_t weights, panel_weights, tiles, products;
-	p->panels = nno_i64_ceil_div(to, NNO_WINOGRAD_PANEL);
-	if (!nno_i64_mul(p->tiles, batch, &total) || !fits(from, to, &weights) || !fits(from, panel, &panel_weights))
-		return false;
-	p->stream = weights > NEAR_BYTES;
-	p->block = block_of((p->stream ? panel : from + panel) * PRODUCTS * (int64_t)sizeof(float), total);
-	p->gather =
-	    nno_i64_min(total, nno_i64_max(p->block, GATHER_BYTES / (from * PRODUCTS * (int64_t)sizeof(float))));
-	if (!fits(p->stream ? p->gather : p->block, from, &tiles) || !fits(p->block, panel, &products))
-		return false;
-	p->taps_bytes = nno_size_round_up((size_t)(9 * from * panel) * sizeof(float), NNO_ALIGNMENT);
-	p->weights_bytes = nno_size_round_up((size_t)panel_weights, NNO_ALIGNMENT);
-	p->tiles_bytes = nno_size_round_up((size_t)tiles, NNO_ALIGNMENT);
-	p->products_bytes = nno_size_round_up((size_t)products, NNO_ALIGNMENT);
-	/* A slot's place is used by one phase after the other. */
-	p->slot_bytes = p->stream ? p->taps_bytes + p->weights_bytes + p->products_bytes
-				  : p->taps_bytes + p->tiles_bytes + p->products_bytes;
-	return p->stream ? (p->shared_bytes = p->tiles_bytes, true)
-			 : nno_size_mul(p->weights_bytes, (size_t)p->panels, &p->shared_bytes);
-}
-
-static nno_tiling picture(nno_shape s, int64_t pad_h, int64_t pad_w, int64_t across)
-{
-	return (nno_tiling){ .h = s.h, .w = s.w, .c = s.c, .pad_h = pad_h, .pad_w = pad_w, .across = across };
-}
-
-bool nno_winograd_forward_pass(const nno_op *op, nno_winograd_pass *p)
-{
-	const nno_conv_attr *a = op->attr;
-	int64_t across = nno_i64_ceil_div(op->out.w, NNO_WINOGRAD_TILE);
-	*p = (nno_winograd_pass){ .src = picture(op->in[0], a->pad_h, a->pad_w, across),
-				  .dst = picture(op->out, 0, 0, across),
-				  .tiles = across * nno_i64_ceil_div(op->out.h, NNO_WINOGRAD_TILE) };
-	return make_pass(p, op->batch);
-}
-
-bool nno_winograd_data_pass(const nno_op *op, nno_winograd_pass *p)
-{
-	const nno_conv_attr *a = op->attr;
-	int64_t across = nno_i64_ceil_div(op->in[0].w, NNO_WINOGRAD_TILE);
-	*p = (nno_winograd_pass){ .src = picture(op->out, 2 - a->pad_h, 2 - a->pad_w, across),
-				  .dst = picture(op->in[0], 0, 0, across),
-				  .tiles = across * nno_i64_ceil_div(op->in[0].h, NNO_WINOGRAD_TILE) };
-	return make_pass(p, op->batch);
-}
 
 static bool book(nno_op *op, int slots)
 {
@@ -104,8 +39,9 @@ static bool book(nno_op *op, int slots)
 typedef struct pass_job {
 	nno_winograd_pass p;
 	nno_run *run;
-	const float *src, *weights, *bias;
-	float *dst;
+	const elem *src;
+	const float *weights, *bias;
+	elem *dst;
 	bool turned; /* weights turned and transposed */
 	int flags;
 	char *slots, *shared;
@@ -130,7 +66,7 @@ static void make_panel(const pass_job *j, int64_t panel, float *taps, float *u)
 		return;
 	}
 	for (int64_t t = 0; t < 9; t++)
-		j->run->kernels->transpose_f32(taps + t * k * n, n, j->weights + (t * to + column) * k, k, n, k);
+		j->run->kernels->f32->transpose(taps + t * k * n, n, j->weights + (t * to + column) * k, k, n, k);
 	j->run->kernels->winograd_weights_f32(u, step, taps + 8 * k * n, -k * n, n, k, n);
 }
 
@@ -139,7 +75,7 @@ static void transform_tiles(const pass_job *j, int64_t from, int64_t to, float *
 {
 	for (int64_t t = from; t < to;) {
 		nno_tile_run r = nno_tile_run_at(t, to, j->p.tiles);
-		j->run->kernels->winograd_input_f32(v + (t - from) * j->p.src.c, step,
+		kernels_of(j->run)->winograd_input(v + (t - from) * j->p.src.c, step,
 						    j->src + r.image * j->p.src.h * j->p.src.w * j->p.src.c, &j->p.src,
 						    r.from, r.count);
 		t += r.count;
@@ -153,11 +89,12 @@ static void multiply(const pass_job *j, int64_t from, int64_t to, const float *v
 	int64_t n = panel_width(j, panel), k = j->p.src.c, column = panel * NNO_WINOGRAD_PANEL;
 	int64_t step = nno_winograd_step(j->p.block, n), u_step = nno_winograd_step(k, n);
 	for (int64_t i = 0; i < PRODUCTS; i++)
-		j->run->kernels->gemm_f32(to - from, n, k, v + i * v_step, k, u + i * u_step, n, m + i * step, n, 0);
+		j->run->kernels->f32->gemm(to - from, n, k, v + i * v_step, k, u + i * u_step, n, m + i * step, n, NULL,
+					   0);
 	for (int64_t t = from; t < to;) {
 		nno_tile_run r = nno_tile_run_at(t, to, j->p.tiles);
-		float *image = j->dst + r.image * j->p.dst.h * j->p.dst.w * j->p.dst.c;
-		j->run->kernels->winograd_output_f32(image + column, &j->p.dst, m + (t - from) * n, step, r.from,
+		elem *image = j->dst + r.image * j->p.dst.h * j->p.dst.w * j->p.dst.c;
+		kernels_of(j->run)->winograd_output(image + column, &j->p.dst, m + (t - from) * n, step, r.from,
 						     r.count, n, j->bias != NULL ? j->bias + column : NULL, j->flags);
 		t += r.count;
 	}
@@ -270,9 +207,9 @@ static void backward(const nno_op *op, nno_run *run)
 {
 	const nno_conv_attr *a = op->attr;
 	if (a->activation == NNO_ACT_RELU)
-		nno_mask_relu(op, run);
+		NNO_OF(nno_mask_relu)(op, run);
 	if (op->wants_dparam)
-		nno_winograd_backward_weights(op, run);
+		NNO_OF(nno_winograd_backward_weights)(op, run);
 	if (run->dsrc[0] == NULL)
 		return;
 	pass_job j = { .run = run,
@@ -286,25 +223,4 @@ static void backward(const nno_op *op, nno_run *run)
 	run_pass(&j, NULL);
 }
 
-bool nno_winograd_pays(const nno_op *op, int64_t batch)
-{
-	const nno_conv_attr *a = op->attr;
-	if (a->kernel_h != 3 || a->kernel_w != 3 || a->stride_h != 1 || a->stride_w != 1 || a->dilation_h != 1 ||
-	    a->dilation_w != 1 || a->groups != 1 || a->pad_h > 2 || a->pad_w > 2 || op->in[0].c < 16 || op->out.c < 16)
-		return false;
-	/* 36 products a tile instead of 9 a result, and the transforms of the weights on top. */
-	int64_t pixels = op->out.h * op->out.w,
-		tiles = nno_i64_ceil_div(op->out.h, NNO_WINOGRAD_TILE) * nno_i64_ceil_div(op->out.w, NNO_WINOGRAD_TILE);
-	return PRODUCTS * tiles * 3 <= 9 * pixels * 2 && (tiles >= 16 || tiles * batch >= 16);
-}
-
-const nno_op_class nno_op_conv_winograd = {
-	.name = "conv_winograd",
-	.attr_size = sizeof(nno_conv_attr),
-	.needs_src = true,
-	.can_add = true,
-	.book = book,
-	.forward = forward,
-	.backward = backward,
-	.pack = pack,
-};
+NNO_OP_CODE(conv_winograd) = { book, forward, backward, pack };

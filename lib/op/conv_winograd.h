@@ -3,7 +3,7 @@
 #ifndef NNO_OP_CONV_WINOGRAD_H
 #define NNO_OP_CONV_WINOGRAD_H
 
-#include "op/op.h"
+#include "op/parallel.h"
 
 enum { NNO_WINOGRAD_TILE = 4, NNO_WINOGRAD_PRODUCTS = 36, NNO_WINOGRAD_PANEL = 64 };
 
@@ -46,6 +46,8 @@ static inline nno_tile_run nno_tile_run_at(int64_t tile, int64_t end, int64_t ti
 bool nno_winograd_forward_pass(const nno_op *op, nno_winograd_pass *p);
 bool nno_winograd_data_pass(const nno_op *op, nno_winograd_pass *p);
 bool nno_winograd_gradient_layout(const nno_op *op, nno_winograd_gradient *g);
-void nno_winograd_backward_weights(const nno_op *op, nno_run *run);
+#ifdef NNO_TYPE
+void NNO_OF(nno_winograd_backward_weights)(const nno_op *op, nno_run *run);
+#endif
 
 #endif

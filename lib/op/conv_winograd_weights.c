@@ -12,52 +12,8 @@
 
 #include <string.h>
 
-#define PARTIAL_BYTES ((int64_t)1 << 20) /* at most, of a chunk's sums */
-#define ALL_PARTIALS ((int64_t)8 << 20)
-#define MOST_CHUNKS 16
-#define BLOCK_BYTES ((int64_t)400 << 10)
-#define GATHER_BYTES ((int64_t)12 << 20)
-#define ROW_BLOCK 32
 #define SUMS 7 /* which of the 36 is the plain sum of a tile */
 #define PRODUCTS NNO_WINOGRAD_PRODUCTS
-
-static bool block_bytes(int64_t rows, int64_t columns, size_t *bytes)
-{
-	int64_t n;
-	if (!nno_i64_mul(rows, columns, &n) || n > INT64_MAX / (1024 * PRODUCTS))
-		return false;
-	*bytes =
-	    nno_size_round_up((size_t)(nno_winograd_step(rows, columns) * PRODUCTS) * sizeof(float), NNO_ALIGNMENT);
-	return true;
-}
-
-bool nno_winograd_gradient_layout(const nno_op *op, nno_winograd_gradient *g)
-{
-	int64_t c = op->in[0].c, o = op->out.c, total, tile_bytes = (c + o) * PRODUCTS * (int64_t)sizeof(float);
-	*g = (nno_winograd_gradient){ .tiles = nno_i64_ceil_div(op->out.w, NNO_WINOGRAD_TILE) *
-					       nno_i64_ceil_div(op->out.h, NNO_WINOGRAD_TILE) };
-	if (!nno_i64_mul(g->tiles, op->batch, &total) || !block_bytes(c, o, &g->partial_bytes))
-		return false;
-	g->partial_bytes += nno_size_round_up((size_t)o * sizeof(float), NNO_ALIGNMENT); /* the bias's */
-	g->stream = (int64_t)g->partial_bytes > PARTIAL_BYTES;
-	g->chunks = g->stream ? 1 : nno_i64_min(MOST_CHUNKS, ALL_PARTIALS / (int64_t)g->partial_bytes);
-	g->block = (g->stream ? GATHER_BYTES : BLOCK_BYTES) / tile_bytes;
-	g->block = nno_i64_min(nno_i64_max(g->block, 8), total);
-	g->row_block = nno_i64_min(c, ROW_BLOCK);
-	size_t transformed, scratch;
-	if (!block_bytes(g->block, c, &g->input_bytes) || !block_bytes(g->block, o, &g->output_bytes) ||
-	    !nno_size_add(g->input_bytes, g->output_bytes, &transformed) ||
-	    !nno_size_mul(g->partial_bytes, (size_t)g->chunks, &g->shared_bytes))
-		return false;
-	scratch =
-	    nno_size_round_up((size_t)(PRODUCTS * o) * sizeof(float), NNO_ALIGNMENT); /* a row's sum of partials */
-	if (!g->stream) {
-		g->slot_bytes = transformed > scratch ? transformed : scratch;
-		return true;
-	}
-	g->slot_bytes = scratch;
-	return nno_size_add(g->shared_bytes, transformed, &g->shared_bytes);
-}
 
 typedef struct gradient_job {
 	const nno_op *op;
@@ -85,10 +41,10 @@ static void transform_both(const gradient_job *j, int64_t from, int64_t to, floa
 	int64_t v_step = nno_winograd_step(j->g.block, j->src.c), z_step = nno_winograd_step(j->g.block, j->dst.c);
 	for (int64_t t = from; t < to;) {
 		nno_tile_run r = nno_tile_run_at(t, to, j->g.tiles);
-		const float *image = j->run->src[0] + r.image * j->src.h * j->src.w * j->src.c;
-		const float *gradient = j->run->ddst + r.image * j->dst.h * j->dst.w * j->dst.c;
-		j->run->kernels->winograd_input_f32(v + (t - from) * j->src.c, v_step, image, &j->src, r.from, r.count);
-		j->run->kernels->winograd_gradient_f32(z + (t - from) * j->dst.c, z_step, gradient, &j->dst, r.from,
+		const elem *image = src_of(j->run, 0) + r.image * j->src.h * j->src.w * j->src.c;
+		const elem *gradient = ddst_of(j->run) + r.image * j->dst.h * j->dst.w * j->dst.c;
+		kernels_of(j->run)->winograd_input(v + (t - from) * j->src.c, v_step, image, &j->src, r.from, r.count);
+		kernels_of(j->run)->winograd_gradient(z + (t - from) * j->dst.c, z_step, gradient, &j->dst, r.from,
 						       r.count);
 		t += r.count;
 	}
@@ -117,7 +73,7 @@ static void chunk_task(void *user, int64_t chunk, int slot)
 		transform_both(j, t, t + tiles, v, z);
 		for (int64_t i = 0; i < PRODUCTS && j->run->dparam[0] != NULL; i++)
 			multiply(j, i, 0, j->src.c, tiles, v, z, u, t > first);
-		j->run->kernels->column_sums_f32(bias, z + SUMS * nno_winograd_step(j->g.block, j->dst.c), tiles,
+		j->run->kernels->f32->column_sums(bias, z + SUMS * nno_winograd_step(j->g.block, j->dst.c), tiles,
 						 j->dst.c);
 	}
 }
@@ -133,7 +89,7 @@ static void finish_row(void *user, int64_t row, int slot)
 		for (int64_t i = 0; i < PRODUCTS; i++) {
 			memcpy(sum + i * o, u + i * step, (size_t)o * sizeof(float));
 			for (int64_t k = 1; k < j->chunks; k++)
-				j->run->kernels->accumulate_f32(sum + i * o, partial_at(j, k) + i * step + row * o, o);
+				j->run->kernels->f32->add(sum + i * o, sum + i * o, partial_at(j, k) + i * step + row * o, o);
 		}
 		u = sum;
 		step = o;
@@ -175,14 +131,14 @@ static void stream(gradient_job *j)
 		j->until = nno_i64_min(j->from + j->g.block, j->total);
 		nno_parallel_for(j->run->pool, nno_i64_ceil_div(j->until - j->from, GATHER_TILES), gather_task, j);
 		const float *z = (const float *)(const void *)(j->shared + j->g.input_bytes);
-		j->run->kernels->column_sums_f32(bias_at(j, 0), z + SUMS * nno_winograd_step(j->g.block, j->dst.c),
+		j->run->kernels->f32->column_sums(bias_at(j, 0), z + SUMS * nno_winograd_step(j->g.block, j->dst.c),
 						 j->until - j->from, j->dst.c);
 		if (j->run->dparam[0] != NULL)
 			nno_parallel_for(j->run->pool, nno_i64_ceil_div(j->src.c, j->g.row_block), rows_task, j);
 	}
 }
 
-void nno_winograd_backward_weights(const nno_op *op, nno_run *run)
+void NNO_OF(nno_winograd_backward_weights)(const nno_op *op, nno_run *run)
 {
 	const nno_conv_attr *a = op->attr;
 	int64_t across = nno_i64_ceil_div(op->out.w, NNO_WINOGRAD_TILE);

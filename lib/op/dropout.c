@@ -1,7 +1,5 @@
 /* dropout.c - the mask is a function of (seed, training step, layer, element), so backward computes it again instead of
  * reading it. Elements count through the whole batch in memory order. */
-#include "op/op.h"
-
 #include "base/rng.h"
 #include "op/parallel.h"
 
@@ -15,9 +13,9 @@ static bool book(nno_op *op, int slots)
 }
 
 typedef struct drop_job {
-	const nno_kernels *kernels;
-	float *dst;
-	const float *src;
+	const value_kernels *kernels;
+	elem *dst;
+	const elem *src;
 	int64_t count;
 	nno_rng stream;
 	uint32_t threshold;
@@ -30,14 +28,14 @@ static void drop_chunk(void *user, int64_t index, int slot)
 	const drop_job *j = user;
 	int64_t at = index * NNO_CHUNK;
 	uint32_t upper[3] = { (uint32_t)((uint64_t)(at / 4) >> 32), j->stream.counter[2], j->stream.counter[3] };
-	j->kernels->dropout_f32(j->dst + at, j->src + at, nno_chunk_length(j->count, index), j->stream.key,
+	j->kernels->dropout(j->dst + at, j->src + at, nno_chunk_length(j->count, index), j->stream.key,
 				(uint32_t)(at / 4), upper, j->threshold, j->scale);
 }
 
-static void drop(const nno_op *op, nno_run *run, float *dst, const float *src)
+static void drop(const nno_op *op, nno_run *run, elem *dst, const elem *src)
 {
 	const nno_dropout_attr *a = op->attr;
-	drop_job j = { .kernels = run->kernels,
+	drop_job j = { .kernels = kernels_of(run),
 		       .dst = dst,
 		       .src = src,
 		       .count = run->n * nno_shape_count(op->out),
@@ -52,7 +50,7 @@ static void forward(const nno_op *op, nno_run *run)
 	if (run->training)
 		drop(op, run, run->dst, run->src[0]);
 	else if (run->dst != run->src[0])
-		memcpy(run->dst, run->src[0], (size_t)(run->n * nno_shape_count(op->out)) * sizeof(float));
+		memcpy(run->dst, run->src[0], (size_t)(run->n * nno_shape_count(op->out)) * sizeof(elem));
 }
 
 static void backward(const nno_op *op, nno_run *run)
@@ -61,12 +59,4 @@ static void backward(const nno_op *op, nno_run *run)
 		drop(op, run, run->dsrc[0], run->ddst);
 }
 
-const nno_op_class nno_op_dropout = {
-	.name = "dropout",
-	.attr_size = sizeof(nno_dropout_attr),
-	.inplace = true,
-	.gradient_inplace = 1,
-	.book = book,
-	.forward = forward,
-	.backward = backward,
-};
+NNO_OP_CODE(dropout) = { book, forward, backward, NULL };

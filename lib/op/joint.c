@@ -1,5 +1,5 @@
 /* joint.c - flatten, add and concat: values moved, not computed. A task is one image. */
-#include "op/op.h"
+#include "op/element.h"
 
 #include <string.h>
 
@@ -21,7 +21,7 @@ static void flatten_image(void *user, int64_t i, int slot)
 	const joint_job *j = user;
 	nno_shape s = j->op->in[0];
 	int64_t n = nno_shape_count(s);
-	j->run->kernels->transpose_f32(j->run->dst + i * n, s.h * s.w, j->run->src[0] + i * n, s.c, s.h * s.w, s.c);
+	kernels_of(j->run)->transpose(dst_of(j->run) + i * n, s.h * s.w, src_of(j->run, 0) + i * n, s.c, s.h * s.w, s.c);
 }
 
 static void flatten_back_image(void *user, int64_t i, int slot)
@@ -30,7 +30,7 @@ static void flatten_back_image(void *user, int64_t i, int slot)
 	const joint_job *j = user;
 	nno_shape s = j->op->in[0];
 	int64_t n = nno_shape_count(s);
-	j->run->kernels->transpose_f32(j->run->dsrc[0] + i * n, s.c, j->run->ddst + i * n, s.h * s.w, s.c, s.h * s.w);
+	kernels_of(j->run)->transpose(dsrc_of(j->run, 0) + i * n, s.c, ddst_of(j->run) + i * n, s.h * s.w, s.c, s.h * s.w);
 }
 
 static void flatten_forward(const nno_op *op, nno_run *run)
@@ -51,10 +51,10 @@ static void add_image(void *user, int64_t i, int slot)
 	(void)slot;
 	const joint_job *j = user;
 	int64_t n = nno_shape_count(j->op->out);
-	float *dst = j->run->dst + i * n;
-	j->run->kernels->add_f32(dst, j->run->src[0] + i * n, j->run->src[1] + i * n, n);
+	elem *dst = dst_of(j->run) + i * n;
+	kernels_of(j->run)->add(dst, src_of(j->run, 0) + i * n, src_of(j->run, 1) + i * n, n);
 	for (int k = 2; k < j->op->n_in; k++)
-		j->run->kernels->accumulate_f32(dst, j->run->src[k] + i * n, n);
+		kernels_of(j->run)->add(dst, dst, src_of(j->run, k) + i * n, n);
 }
 
 static void add_back_image(void *user, int64_t i, int slot)
@@ -62,14 +62,15 @@ static void add_back_image(void *user, int64_t i, int slot)
 	(void)slot;
 	const joint_job *j = user;
 	int64_t n = nno_shape_count(j->op->out);
-	const float *ddst = j->run->ddst + i * n;
+	const elem *ddst = ddst_of(j->run) + i * n;
 	for (int k = 0; k < j->op->n_in; k++) {
 		if (j->run->dsrc[k] == NULL || j->run->dsrc[k] == j->run->ddst)
 			continue;
+		elem *dsrc = dsrc_of(j->run, k) + i * n;
 		if (j->run->dsrc_add[k])
-			j->run->kernels->accumulate_f32(j->run->dsrc[k] + i * n, ddst, n);
+			kernels_of(j->run)->add(dsrc, dsrc, ddst, n);
 		else
-			memcpy(j->run->dsrc[k] + i * n, ddst, (size_t)n * sizeof(float));
+			memcpy(dsrc, ddst, (size_t)n * sizeof(elem));
 	}
 }
 
@@ -93,8 +94,8 @@ static void concat_image(void *user, int64_t i, int slot)
 	for (int k = 0; k < j->op->n_in; k++) {
 		int64_t c = j->op->in[k].c;
 		for (int64_t p = 0; p < pixels; p++)
-			memcpy(j->run->dst + (i * pixels + p) * channels + at, j->run->src[k] + (i * pixels + p) * c,
-			       (size_t)c * sizeof(float));
+			memcpy(dst_of(j->run) + (i * pixels + p) * channels + at,
+			       src_of(j->run, k) + (i * pixels + p) * c, (size_t)c * sizeof(elem));
 		at += c;
 	}
 }
@@ -107,12 +108,12 @@ static void concat_back_image(void *user, int64_t i, int slot)
 	for (int k = 0; k < j->op->n_in; k++) {
 		int64_t c = j->op->in[k].c;
 		for (int64_t p = 0; p < pixels && j->run->dsrc[k] != NULL; p++) {
-			float *to = j->run->dsrc[k] + (i * pixels + p) * c;
-			const float *from = j->run->ddst + (i * pixels + p) * channels + at;
+			elem *to = dsrc_of(j->run, k) + (i * pixels + p) * c;
+			const elem *from = ddst_of(j->run) + (i * pixels + p) * channels + at;
 			if (j->run->dsrc_add[k])
-				j->run->kernels->accumulate_f32(to, from, c);
+				kernels_of(j->run)->add(to, to, from, c);
 			else
-				memcpy(to, from, (size_t)c * sizeof(float));
+				memcpy(to, from, (size_t)c * sizeof(elem));
 		}
 		at += c;
 	}
@@ -130,18 +131,6 @@ static void concat_backward(const nno_op *op, nno_run *run)
 	nno_parallel_for(run->pool, run->n, concat_back_image, &j);
 }
 
-const nno_op_class nno_op_flatten = {
-	.name = "flatten", .book = book, .forward = flatten_forward, .backward = flatten_backward
-};
-const nno_op_class nno_op_add = {
-	.name = "add",
-	.inplace = true,
-	.gradient_inplace = (1u << NNO_OP_MAX_INPUTS) - 1,
-	.can_add = true,
-	.book = book,
-	.forward = add_forward,
-	.backward = add_backward,
-};
-const nno_op_class nno_op_concat = {
-	.name = "concat", .can_add = true, .book = book, .forward = concat_forward, .backward = concat_backward
-};
+NNO_OP_CODE(flatten) = { book, flatten_forward, flatten_backward, NULL };
+NNO_OP_CODE(add) = { book, add_forward, add_backward, NULL };
+NNO_OP_CODE(concat) = { book, concat_forward, concat_backward, NULL };

@@ -1,7 +1,5 @@
 /* linear.c - y = x W + b with W stored (in, out). Tasks are blocks of W: of its columns forward, of its rows backward,
  * so that each reads its part of W once and writes a part of the result that no other does. */
-#include "op/op.h"
-
 #include "base/size.h"
 #include "blas/blas.h"
 #include "op/parallel.h"
@@ -18,40 +16,48 @@
 typedef struct linear_job {
 	const nno_op *op;
 	nno_run *run;
-	float *scratch;    /* two batch x BLOCK a slot */
+	const float *x;    /* forward: the source */
+	const float *dy;   /* backward: the result's gradient */
+	float *scratch;    /* two batch x BLOCK a slot; forward, where values are widened, one */
 	float *transposed; /* backward: the result's gradient, (out, batch) */
 } linear_job;
 
+/* Forward: sums of slices, or the source as floats and a block of results a slot. Backward: blocks, the gradient turned, and
+ * it itself as floats. */
 static bool book(nno_op *op, int slots)
 {
-	size_t block, gradient;
-	if (!nno_size_mul((size_t)op->out.c, SLICES * FEW * sizeof(float), &op->forward_workspace))
+	size_t batch = (size_t)op->batch, in = (size_t)op->in[0].c, out = (size_t)op->out.c;
+	size_t slices, blocks, source, gradient;
+	if (!nno_size_mul(out, SLICES * FEW * sizeof(float), &slices) ||
+	    !nno_size_mul(batch, BLOCK * sizeof(float) * 2, &blocks) || !nno_size_mul(blocks, (size_t)slots, &blocks) ||
+	    !nno_size_mul(batch, in * sizeof(float), &source) || !nno_size_mul(batch, out * sizeof(float), &gradient))
 		return false;
-	if (!nno_size_mul((size_t)op->batch, BLOCK * sizeof(float) * 2, &block) ||
-	    !nno_size_mul(block, (size_t)slots, &block) ||
-	    !nno_size_mul((size_t)op->batch, (size_t)op->out.c, &gradient) ||
-	    !nno_size_mul(gradient, sizeof(float), &gradient) ||
-	    !nno_size_add(block, gradient, &op->backward_workspace))
-		return false;
-	return nno_i64_mul(op->in[0].c, op->out.c, &op->macs);
+	source = nno_size_round_up(nno_room(source), NNO_ALIGNMENT);
+	return nno_size_add(source, nno_room(blocks) > slices ? blocks : slices, &op->forward_workspace) &&
+	       nno_size_add(blocks, gradient, &op->backward_workspace) &&
+	       nno_size_add(op->backward_workspace, nno_room(gradient), &op->backward_workspace) &&
+	       nno_i64_mul(op->in[0].c, op->out.c, &op->macs);
 }
 
 static void forward_block(void *user, int64_t index, int slot)
 {
-	(void)slot;
 	const linear_job *j = user;
 	const nno_linear_attr *attr = j->op->attr;
 	const nno_run *run = j->run;
 	int64_t in = j->op->in[0].c, out = j->op->out.c;
 	int64_t column = index * BLOCK, n = nno_i64_min(BLOCK, out - column);
-	for (int64_t i = 0; attr->bias && i < run->n; i++)
-		memcpy(run->dst + i * out + column, run->param[1] + column, (size_t)n * sizeof(float));
-	for (int64_t k = 0; k < in; k += STRETCH)
-		run->kernels->gemm_f32(run->n, n, nno_i64_min(STRETCH, in - k), run->src[0] + k, in,
-				       run->param[0] + k * out + column, out, run->dst + column, out,
-				       k > 0 || attr->bias ? NNO_GEMM_ADD : 0);
-	for (int64_t i = 0; attr->activation == NNO_ACT_RELU && i < run->n; i++)
-		run->kernels->relu_f32(run->dst + i * out + column, run->dst + i * out + column, 0.0f, n);
+	/* Sums that are to be rounded stay floats until they are whole. */
+	float *sum = NNO_WIDENS ? j->scratch + (int64_t)slot * BLOCK * j->op->batch : (float *)run->dst + column;
+	int64_t step = NNO_WIDENS ? n : out;
+	for (int64_t k = 0; k < in; k += STRETCH) {
+		int relu = attr->activation == NNO_ACT_RELU && k + STRETCH >= in ? NNO_GEMM_RELU : 0;
+		run->kernels->f32->gemm(run->n, n, nno_i64_min(STRETCH, in - k), j->x + k, in,
+					run->param[0] + k * out + column, out, sum, step,
+					k == 0 && attr->bias ? run->param[1] + column : NULL,
+					relu | (k > 0 ? NNO_GEMM_ADD : 0));
+	}
+	for (int64_t i = 0; NNO_WIDENS && i < run->n; i++)
+		kernels_of(run)->narrow(dst_of(run) + i * out + column, sum + i * n, 1.0f, n, 0);
 }
 
 static void slice_task(void *user, int64_t index, int slot)
@@ -63,8 +69,8 @@ static void slice_task(void *user, int64_t index, int slot)
 	int64_t first = index * rows, end = nno_i64_min(first + rows, in);
 	float *sum = j->scratch + index * FEW * out;
 	for (int64_t k = first; k < end; k += SLICE_ROWS)
-		run->kernels->gemm_f32(run->n, out, nno_i64_min(SLICE_ROWS, end - k), run->src[0] + k, in,
-				       run->param[0] + k * out, out, sum, out, k > first ? NNO_GEMM_ADD : 0);
+		run->kernels->f32->gemm(run->n, out, nno_i64_min(SLICE_ROWS, end - k), j->x + k, in,
+					run->param[0] + k * out, out, sum, out, NULL, k > first ? NNO_GEMM_ADD : 0);
 }
 
 static void forward_few(linear_job *j)
@@ -74,34 +80,36 @@ static void forward_few(linear_job *j)
 	int64_t out = j->op->out.c;
 	int64_t slices = nno_i64_ceil_div(j->op->in[0].c, nno_i64_ceil_div(j->op->in[0].c, SLICES));
 	nno_parallel_for(run->pool, slices, slice_task, j);
+	const nno_kernels_f32 *f32 = run->kernels->f32;
 	for (int64_t i = 0; i < run->n; i++) {
-		float *y = run->dst + i * out;
-		memcpy(y, j->scratch + i * out, (size_t)out * sizeof(float));
+		float *y = j->scratch + i * out;
 		for (int64_t s = 1; s < slices; s++)
-			run->kernels->accumulate_f32(y, j->scratch + (s * FEW + i) * out, out);
+			f32->add(y, y, j->scratch + (s * FEW + i) * out, out);
 		if (attr->bias)
-			run->kernels->accumulate_f32(y, run->param[1], out);
+			f32->add(y, y, run->param[1], out);
 		if (attr->activation == NNO_ACT_RELU)
-			run->kernels->relu_f32(y, y, 0.0f, out);
+			f32->relu(y, y, 0.0f, out);
+		kernels_of(run)->narrow(dst_of(run) + i * out, y, 1.0f, out, 0);
 	}
 }
 
 /* Where equal bits at any thread count are not asked for, BLAS serves products that are worth waking its threads. */
 static bool use_blas(const nno_op *op, const nno_run *run)
 {
-	return !run->deterministic && run->n * op->macs >= BLAS_MACS;
+	return !NNO_WIDENS && !run->deterministic && run->n * op->macs >= BLAS_MACS;
 }
 
+/* Called where values are floats. */
 static void blas_forward(const nno_op *op, nno_run *run)
 {
 	const nno_linear_attr *attr = op->attr;
 	int64_t in = op->in[0].c, out = op->out.c;
+	float *y = run->dst;
 	for (int64_t i = 0; attr->bias && i < run->n; i++)
-		memcpy(run->dst + i * out, run->param[1], (size_t)out * sizeof(float));
-	nno_blas_sgemm(0, 0, run->n, out, in, run->src[0], in, run->param[0], out, attr->bias ? 1.0f : 0.0f, run->dst,
-		       out);
+		memcpy(y + i * out, run->param[1], (size_t)out * sizeof(float));
+	nno_blas_sgemm(0, 0, run->n, out, in, run->src[0], in, run->param[0], out, attr->bias ? 1.0f : 0.0f, y, out);
 	if (attr->activation == NNO_ACT_RELU)
-		run->kernels->relu_f32(run->dst, run->dst, 0.0f, run->n * out);
+		run->kernels->f32->relu(y, y, 0.0f, run->n * out);
 }
 
 static void forward(const nno_op *op, nno_run *run)
@@ -110,7 +118,10 @@ static void forward(const nno_op *op, nno_run *run)
 		blas_forward(op, run);
 		return;
 	}
-	linear_job j = { .op = op, .run = run, .scratch = run->workspace };
+	linear_job j = { .op = op, .run = run };
+	size_t source = nno_size_round_up(nno_room((size_t)(op->batch * op->in[0].c)) * sizeof(float), NNO_ALIGNMENT);
+	j.scratch = (float *)(void *)((char *)run->workspace + source);
+	j.x = NNO_OF(nno_widen_all)(run, run->workspace, src_of(run, 0), run->n * op->in[0].c);
 	if (run->n <= FEW && op->in[0].c >= SLICES * SLICE_ROWS)
 		forward_few(&j);
 	else
@@ -122,7 +133,7 @@ static void transpose_block(void *user, int64_t index, int slot)
 	(void)slot;
 	const linear_job *j = user;
 	int64_t out = j->op->out.c, n = j->run->n, column = index * BLOCK;
-	j->run->kernels->transpose_f32(j->transposed + column * n, n, j->run->ddst + column, out, n,
+	j->run->kernels->f32->transpose(j->transposed + column * n, n, j->dy + column, out, n,
 				       nno_i64_min(BLOCK, out - column));
 }
 
@@ -131,17 +142,18 @@ static void data_block(void *user, int64_t index, int slot)
 {
 	const linear_job *j = user;
 	nno_run *run = j->run;
+	const nno_kernels_f32 *f32 = run->kernels->f32;
 	int64_t in = j->op->in[0].c, out = j->op->out.c, n = run->n;
 	int64_t row = index * BLOCK, m = nno_i64_min(BLOCK, in - row);
 	float *product = j->scratch + (int64_t)slot * 2 * BLOCK * j->op->batch, *turned = product + m * n;
-	run->kernels->gemm_f32(m, n, out, run->param[0] + row * out, out, j->transposed, n, product, n, 0);
-	if (!run->dsrc_add[0]) {
-		run->kernels->transpose_f32(run->dsrc[0] + row, in, product, n, m, n);
+	f32->gemm(m, n, out, run->param[0] + row * out, out, j->transposed, n, product, n, NULL, 0);
+	if (!NNO_WIDENS && !run->dsrc_add[0]) {
+		f32->transpose((float *)run->dsrc[0] + row, in, product, n, m, n);
 		return;
 	}
-	run->kernels->transpose_f32(turned, m, product, n, m, n);
+	f32->transpose(turned, m, product, n, m, n);
 	for (int64_t i = 0; i < n; i++)
-		run->kernels->accumulate_f32(run->dsrc[0] + i * in + row, turned + i * m, m);
+		kernels_of(run)->narrow(dsrc_of(run, 0) + i * in + row, turned + i * m, 1.0f, m, run->dsrc_add[0]);
 }
 
 /* The block's columns of x are copied together: their distance may be a power of two, and then one cache set theirs. */
@@ -153,8 +165,8 @@ static void weight_block(void *user, int64_t index, int slot)
 	int64_t row = index * BLOCK, m = nno_i64_min(BLOCK, in - row);
 	float *x = j->scratch + (int64_t)slot * 2 * BLOCK * j->op->batch;
 	for (int64_t i = 0; i < run->n; i++)
-		memcpy(x + i * m, run->src[0] + i * in + row, (size_t)m * sizeof(float));
-	run->kernels->gemm_columns_f32(m, out, run->n, 1, x, &zero, m, run->ddst, &zero, out,
+		kernels_of(run)->widen(x + i * m, src_of(run, 0) + i * in + row, m);
+	run->kernels->gemm_columns_f32(m, out, run->n, 1, x, &zero, m, j->dy, &zero, out,
 				       run->dparam[0] + row * out, out, run->dparam_add ? NNO_GEMM_ADD : 0);
 }
 
@@ -163,10 +175,11 @@ static void backward(const nno_op *op, nno_run *run)
 	const nno_linear_attr *attr = op->attr;
 	int64_t in = op->in[0].c, out = op->out.c;
 	if (attr->activation == NNO_ACT_RELU)
-		nno_mask_relu(op, run);
+		NNO_OF(nno_mask_relu)(op, run);
 	bool blas = use_blas(op, run);
 	linear_job j = { .op = op, .run = run, .scratch = run->workspace };
 	j.transposed = j.scratch + (int64_t)nno_pool_slots(run->pool) * 2 * BLOCK * op->batch;
+	j.dy = NNO_OF(nno_widen_all)(run, j.transposed + op->batch * out, ddst_of(run), run->n * out);
 	if (run->dparam[0] != NULL && blas)
 		nno_blas_sgemm(1, 0, in, out, run->n, run->src[0], in, run->ddst, out, run->dparam_add ? 1.0f : 0.0f,
 			       run->dparam[0], out);
@@ -175,7 +188,7 @@ static void backward(const nno_op *op, nno_run *run)
 	if (attr->bias && run->dparam[1] != NULL) {
 		if (!run->dparam_add)
 			memset(run->dparam[1], 0, (size_t)out * sizeof(float));
-		run->kernels->column_sums_f32(run->dparam[1], run->ddst, run->n, out);
+		run->kernels->f32->column_sums(run->dparam[1], j.dy, run->n, out);
 	}
 	if (run->dsrc[0] != NULL && blas)
 		nno_blas_sgemm(0, 1, run->n, in, out, run->ddst, out, run->param[0], out,
@@ -186,12 +199,4 @@ static void backward(const nno_op *op, nno_run *run)
 	}
 }
 
-const nno_op_class nno_op_linear = {
-	.name = "linear",
-	.attr_size = sizeof(nno_linear_attr),
-	.needs_src = true,
-	.can_add = true,
-	.book = book,
-	.forward = forward,
-	.backward = backward,
-};
+NNO_OP_CODE(linear) = { book, forward, backward, NULL };

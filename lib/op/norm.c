@@ -3,7 +3,7 @@
  * are combined in double. The gradient's mask is computed anew from x, twice, which is cheaper than to read y; where
  * there is a skip it is read off y once, and the gradient masked in its place. A second pass over the same pixels goes
  * from the last to the first: it finds the last in a cache. */
-#include "op/op.h"
+#include "op/element.h"
 
 #include "base/size.h"
 
@@ -11,7 +11,7 @@
 
 #define CHUNK 32768        /* elements of a chunk of pixels: its pieces of all arrays stay in the second cache */
 #define CHANNELS 128       /* whose chunks one task combines */
-#define STREAMED (1 << 23) /* elements of a result too large to be found in a cache by who reads it */
+#define STREAMED (32 << 20) /* bytes of a result too large to be found in a cache by who reads it */
 
 typedef struct norm_job {
 	const nno_op *op;
@@ -23,7 +23,7 @@ typedef struct norm_job {
 	float *factors; /* c each: scale, shift, and a, b, d of the slope */
 	float *partial; /* chunks x 3 x c: shift, sum, square; or chunks x 2 x c: sum, product */
 	int64_t summed; /* of the chunks: none where no gradient wants their sums */
-	float *dskip;
+	elem *dskip;
 } norm_job;
 
 enum { FACTORS = 5, SAVED = 3 };
@@ -49,16 +49,6 @@ static bool book(nno_op *op, int slots)
 static int64_t chunk_pixels(const norm_job *j, int64_t index)
 {
 	return nno_i64_min(j->chunk, j->pixels - index * j->chunk);
-}
-
-int nno_norm_param(const nno_norm_attr *a, int which)
-{
-	int at = which;
-	if (!a->scale)
-		at--;
-	if (!a->bias && which >= 1)
-		at--;
-	return (which == 0 && !a->scale) || (which == 1 && !a->bias) ? -1 : at;
 }
 
 static norm_job start_job(const nno_op *op, nno_run *run)
@@ -97,8 +87,8 @@ static void moments_chunk(void *user, int64_t index, int slot)
 	(void)slot;
 	const norm_job *j = user;
 	float *shift = j->partial + index * 3 * j->c;
-	j->run->kernels->norm_moments_f32(shift, shift + j->c, shift + 2 * j->c,
-					  j->run->src[0] + index * j->chunk * j->c, chunk_pixels(j, index), j->c);
+	kernels_of(j->run)->norm_moments(shift, shift + j->c, shift + 2 * j->c,
+					  src_of(j->run, 0) + index * j->chunk * j->c, chunk_pixels(j, index), j->c);
 }
 
 static void set_statistics(const norm_job *j, int64_t c, double mean, double squares)
@@ -155,9 +145,9 @@ static void running_statistics(const norm_job *j)
 }
 
 /* What is written where it was read is in the cache already. */
-static int stream_flag(const norm_job *j, const float *dst, const float *src)
+static int stream_flag(const norm_job *j, const void *dst, const void *src)
 {
-	return dst != src && j->pixels * j->c >= STREAMED ? NNO_NORM_STREAM : 0;
+	return dst != src && j->pixels * j->c * (int64_t)sizeof(elem) >= STREAMED ? NNO_NORM_STREAM : 0;
 }
 
 static void value_chunk(void *user, int64_t number, int slot)
@@ -166,8 +156,8 @@ static void value_chunk(void *user, int64_t number, int slot)
 	const norm_job *j = user;
 	int64_t index = j->chunks - 1 - number;
 	int64_t at = index * j->chunk * j->c;
-	const float *skip = j->op->n_in == 2 ? j->run->src[1] + at : NULL;
-	j->run->kernels->norm_f32(j->run->dst + at, j->run->src[0] + at, skip, &j->norm, chunk_pixels(j, index), j->c,
+	const elem *skip = j->op->n_in == 2 ? src_of(j->run, 1) + at : NULL;
+	kernels_of(j->run)->norm(dst_of(j->run) + at, src_of(j->run, 0) + at, skip, &j->norm, chunk_pixels(j, index), j->c,
 				  stream_flag(j, j->run->dst, j->run->src[0]));
 }
 
@@ -191,8 +181,8 @@ static void sums_chunk(void *user, int64_t index, int slot)
 	const norm_job *j = user;
 	float *sum = j->partial + index * 2 * j->c;
 	int64_t at = index * j->chunk * j->c;
-	const float *y = j->norm.clamped && j->op->n_in == 2 ? j->run->dst + at : NULL;
-	j->run->kernels->norm_sums_f32(sum, sum + j->c, j->run->ddst + at, j->run->src[0] + at, y, &j->norm,
+	const elem *y = j->norm.clamped && j->op->n_in == 2 ? dst_of(j->run) + at : NULL;
+	kernels_of(j->run)->norm_sums(sum, sum + j->c, ddst_of(j->run) + at, src_of(j->run, 0) + at, y, &j->norm,
 				       chunk_pixels(j, index), j->c);
 }
 
@@ -244,8 +234,8 @@ static void gradient_chunk(void *user, int64_t number, int slot)
 	int64_t at = index * j->chunk * j->c;
 	int flags = stream_flag(j, run->dsrc[0], run->ddst) | (run->dsrc_add[0] ? NNO_NORM_ADD_DX : 0) |
 		    (run->dsrc_add[1] ? NNO_NORM_ADD_DSKIP : 0);
-	run->kernels->norm_gradient_f32(run->dsrc[0] == NULL ? NULL : run->dsrc[0] + at,
-					j->dskip == NULL ? NULL : j->dskip + at, run->ddst + at, run->src[0] + at,
+	kernels_of(run)->norm_gradient(run->dsrc[0] == NULL ? NULL : dsrc_of(run, 0) + at,
+					j->dskip == NULL ? NULL : j->dskip + at, ddst_of(run) + at, src_of(run, 0) + at,
 					&j->norm, &j->slope, chunk_pixels(j, index), j->c, flags);
 }
 
@@ -267,14 +257,4 @@ static void backward(const nno_op *op, nno_run *run)
 		nno_parallel_for(run->pool, j.chunks, gradient_chunk, &j);
 }
 
-const nno_op_class nno_op_batch_norm = {
-	.name = "batch_norm",
-	.attr_size = sizeof(nno_norm_attr),
-	.needs_src = true,
-	.inplace = true,
-	.gradient_inplace = 3,
-	.can_add = true,
-	.book = book,
-	.forward = forward,
-	.backward = backward,
-};
+NNO_OP_CODE(batch_norm) = { book, forward, backward, NULL };

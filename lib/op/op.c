@@ -31,26 +31,26 @@ bool nno_op_needs_src(const nno_op *op, int input)
 
 bool nno_op_needs_dst(const nno_op *op) { return op->cls->needs_dst || masked_activation(op) != NNO_ACT_NONE; }
 
-typedef struct mask_job {
-	const nno_kernels *kernels;
-	float *gradient;
-	const float *y;
-	int64_t count;
-} mask_job;
-
-static void mask_chunk(void *user, int64_t index, int slot)
+int nno_norm_param(const nno_norm_attr *a, int which)
 {
-	(void)slot;
-	const mask_job *j = user;
-	j->kernels->mask_positive_f32(j->gradient + index * NNO_CHUNK, j->y + index * NNO_CHUNK,
-				      nno_chunk_length(j->count, index));
+	int at = which;
+	if (!a->scale)
+		at--;
+	if (!a->bias && which >= 1)
+		at--;
+	return (which == 0 && !a->scale) || (which == 1 && !a->bias) ? -1 : at;
 }
 
-void nno_mask_relu(const nno_op *op, nno_run *run)
+int64_t nno_pool_window_pixels(const nno_op *op)
 {
-	mask_job j = { run->kernels, run->ddst, run->dst, run->n * nno_shape_count(op->out) };
-	nno_parallel_for(run->pool, nno_chunks(j.count), mask_chunk, &j);
+	const nno_pool_attr *a = op->attr;
+	nno_shape in = op->in[0], out = op->out;
+	if (!a->adaptive)
+		return a->kernel_h * a->kernel_w;
+	return (in.h / out.h + (in.h % out.h != 0 ? 2 : 0)) * (in.w / out.w + (in.w % out.w != 0 ? 2 : 0));
 }
+
+bool nno_pool_takes_relu(const nno_op *op) { return op->cls == &nno_op_max_pool && nno_pool_window_pixels(op) <= 255; }
 
 typedef struct partials_job {
 	const nno_run *run;
@@ -67,7 +67,7 @@ static void partials_chunk(void *user, int64_t index, int slot)
 	if (!j->run->dparam_add)
 		memset(j->dst + at, 0, (size_t)n * sizeof(float));
 	for (int64_t k = 0; k < j->partials; k++)
-		j->run->kernels->accumulate_f32(j->dst + at, j->src + k * j->stride + at, n);
+		j->run->kernels->f32->add(j->dst + at, j->dst + at, j->src + k * j->stride + at, n);
 }
 
 void nno_sum_partials(const nno_run *run, float *dst, const float *src, int64_t partials, int64_t stride, int64_t count)

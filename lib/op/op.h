@@ -1,5 +1,5 @@
-/* op.h - op nodes: what layers lower to and plans run. An op is an algorithm on f32 activations in NHWC memory; a
- * rank-2 value (N, F) is the activation (n, 1, 1, F). Ops know shapes and pointers, never parameters' names, layers or
+/* op.h - op nodes: what layers lower to and plans run. An op is an algorithm on activations in NHWC memory, stored as one
+ * of nno_type; a rank-2 value (N, F) is the activation (n, 1, 1, F). Ops know shapes and pointers, never parameters' names, layers or
  * models.
  *
  * Life of an op: a layer fills kind, shapes and attributes (describe); the plan rewrites, then calls book() once for
@@ -33,10 +33,11 @@ typedef struct nno_run {
 	int training;
 	int deterministic;   /* 0: blas/ may be used */
 	uint64_t seed, step; /* for random ops: with op->id they name the stream */
-	const float *src[NNO_OP_MAX_INPUTS];
-	float *dst;                           /* forward writes it; backward may read it if the class says needs_dst */
-	float *ddst;                          /* backward: gradient of dst; may be overwritten */
-	float *dsrc[NNO_OP_MAX_INPUTS];       /* backward: NULL where not wanted */
+	/* Values of op->type. */
+	const void *src[NNO_OP_MAX_INPUTS];
+	void *dst;                            /* forward writes it; backward may read it if the class says needs_dst */
+	void *ddst;                           /* backward: gradient of dst; may be overwritten */
+	void *dsrc[NNO_OP_MAX_INPUTS];        /* backward: NULL where not wanted */
 	bool dsrc_add[NNO_OP_MAX_INPUTS];     /* true: add to dsrc[i], never set for classes without can_add */
 	float *param[NNO_OP_MAX_PARAMETERS];  /* trainable ones first, then state; storage order */
 	float *dparam[NNO_OP_MAX_PARAMETERS]; /* NULL where frozen or state */
@@ -46,6 +47,17 @@ typedef struct nno_run {
 	void *workspace;     /* max of op->forward_workspace, op->backward_workspace; contents undefined; 64-aligned */
 	nnopt_status status; /* only ops that run the caller's functions set it */
 } nno_run;
+
+/* What an op does with values of one type. */
+typedef struct nno_op_code {
+	/* Fills saved_bytes, packed_bytes, forward_workspace, backward_workspace, macs, for op->batch samples and
+	 * `slots` thread slots. op->training, in, out, attr are final. False: a size overflows. */
+	bool (*book)(nno_op *op, int slots);
+	void (*forward)(const nno_op *op, nno_run *run);
+	void (*backward)(const nno_op *op, nno_run *run);
+	/* For op->constant: brings the parameters into run->packed, in the form forward() is fastest with. */
+	void (*pack)(const nno_op *op, nno_run *run);
+} nno_op_code;
 
 typedef struct nno_op_class {
 	const char *name;
@@ -57,13 +69,7 @@ typedef struct nno_op_class {
 	bool can_add;              /* backward honours dsrc_add */
 	unsigned gradient_inplace; /* bit k: backward may run with dsrc[k] == ddst, for one k and not adding to it */
 	bool identity;             /* dst is always equal to src[0] in memory: the plan may alias and skip it */
-	/* Fills saved_bytes, packed_bytes, forward_workspace, backward_workspace, macs, for op->batch samples and
-	 * `slots` thread slots. op->training, in, out, attr are final. False: a size overflows. */
-	bool (*book)(nno_op *op, int slots);
-	void (*forward)(const nno_op *op, nno_run *run);
-	void (*backward)(const nno_op *op, nno_run *run);
-	/* For op->constant: brings the parameters into run->packed, in the form forward() is fastest with. */
-	void (*pack)(const nno_op *op, nno_run *run);
+	const nno_op_code *code[NNO_TYPES];
 	/* Frees what book() made. NULL: nothing. */
 	void (*destroy)(nno_op *op);
 } nno_op_class;
@@ -77,12 +83,13 @@ struct nno_op {
 	nno_shape out;
 	void *attr; /* cls->attr_size bytes, its own struct */
 	int64_t batch;
+	nno_type type; /* of all its values */
 	bool training;
 	bool wants_dsrc[NNO_OP_MAX_INPUTS]; /* backward will be asked for it: what book() sizes for */
 	bool wants_dparam;
 	bool constant; /* inference alone, and the parameters will not change */
 	size_t saved_bytes;
-	size_t packed_bytes; /* not 0 only for classes with pack() */
+	size_t packed_bytes; /* not 0 only for code with pack() */
 	size_t forward_workspace, backward_workspace;
 	int64_t macs; /* of one sample forward */
 };
@@ -127,28 +134,13 @@ typedef struct nno_dropout_attr {
 } nno_dropout_attr;
 
 /* --- classes --- */
-extern const nno_op_class nno_op_conv;
-extern const nno_op_class nno_op_conv_depthwise; /* the same, where nno_conv_is_depthwise() */
-extern const nno_op_class nno_op_conv_winograd;  /* the same, where nno_winograd_pays() */
-extern const nno_op_class nno_op_conv_pointwise; /* the same, where nno_conv_pointwise_fits() */
-extern const nno_op_class nno_op_conv_images;    /* the same, where nno_conv_images_pays() */
-extern const nno_op_class nno_op_linear;
-extern const nno_op_class nno_op_max_pool;
-extern const nno_op_class nno_op_avg_pool;
-extern const nno_op_class nno_op_batch_norm;
-extern const nno_op_class nno_op_dropout;
-extern const nno_op_class nno_op_relu;
-extern const nno_op_class nno_op_leaky_relu;
-extern const nno_op_class nno_op_relu6;
-extern const nno_op_class nno_op_gelu;
-extern const nno_op_class nno_op_silu;
-extern const nno_op_class nno_op_sigmoid;
-extern const nno_op_class nno_op_tanh;
-extern const nno_op_class nno_op_softmax;
-extern const nno_op_class nno_op_flatten; /* NHWC pixels to C, H, W order */
-extern const nno_op_class nno_op_add;
-extern const nno_op_class nno_op_concat;
-extern const nno_op_class nno_op_own; /* the caller's functions, op/own.c */
+#define NNO_OP(name) extern const nno_op_class nno_op_##name;
+#include "op/ops.inc"
+#undef NNO_OP
+
+static inline const nno_op_code *nno_op_code_of(const nno_op *op) { return op->cls->code[op->type]; }
+
+static inline size_t nno_type_bytes(nno_type type) { return type == NNO_F32 ? sizeof(float) : sizeof(uint16_t); }
 
 /* Whether each output channel is made from the input channel of its own number alone. */
 static inline bool nno_conv_is_depthwise(const nno_conv_attr *a, int64_t in_channels, int64_t out_channels)
@@ -160,6 +152,8 @@ static inline bool nno_conv_is_depthwise(const nno_conv_attr *a, int64_t in_chan
 bool nno_winograd_pays(const nno_op *op, int64_t batch);
 bool nno_conv_pointwise_fits(const nno_op *op);
 bool nno_conv_images_pays(const nno_op *op, int64_t batch);
+/* Pixels of a pooling's largest window, at least. */
+int64_t nno_pool_window_pixels(const nno_op *op);
 /* Whether this is a maximum pooling that can apply a ReLU to its result. */
 bool nno_pool_takes_relu(const nno_op *op);
 /* Where the k-th of scale, bias, running mean and variance lies among a normalisation's parameters; -1 when absent. */

@@ -1,60 +1,45 @@
-/* own.c - runs the caller's functions. Tensors are made once, when memory is booked, and only pointed afterwards. */
+/* own.c - runs the caller's functions. They see f32 tensors: where a plan's values are not floats, copies in the workspace
+ * stand in for them. */
 #include "op/own.h"
 
-static nnopt_tensor *make_tensor(nnopt_context *context, int rank, const int64_t *shape, bool nhwc)
-{
-	/* Any address will do until the first run points the tensor at its memory. */
-	static float nowhere;
-	int64_t count = 1;
-	for (int i = 0; i < rank; i++)
-		count *= shape[i];
-	nnopt_tensor *tensor = NULL;
-	if (nnopt_tensor_wrap(&tensor, context, &nowhere, (size_t)count * sizeof(float), NNOPT_F32, rank, shape,
-			      nhwc ? NNOPT_NHWC : NNOPT_NCHW) != NNOPT_OK)
-		return NULL;
-	return tensor;
-}
+#include "base/size.h"
+#include "op/parallel.h"
 
-static nnopt_tensor *make_activation(const nno_own_attr *a, int64_t batch, nno_shape s, bool flat)
+/* Where the copies of inputs, result and their gradients are. */
+typedef struct copies {
+	float *in[NNO_OP_MAX_INPUTS], *din[NNO_OP_MAX_INPUTS], *out, *dout;
+} copies;
+
+/* Lays them out from `at` on (NULL: to learn their size alone); false when the size overflows. */
+static bool place_copies(const nno_op *op, copies *c, float *at, size_t *bytes)
 {
-	int64_t shape[4] = { batch, s.c, s.h, s.w };
-	return make_tensor(a->context, flat ? 2 : 4, shape, !flat);
+	size_t floats = 0;
+	for (int i = 0; i < op->n_in; i++) {
+		size_t n = nno_room((size_t)(op->batch * nno_shape_count(op->in[i])));
+		if (at != NULL) {
+			c->in[i] = at + floats;
+			c->din[i] = at + floats + n;
+		}
+		if (!nno_size_add(floats, 2 * n, &floats))
+			return false;
+	}
+	size_t n = nno_room((size_t)(op->batch * nno_shape_count(op->out)));
+	if (at != NULL) {
+		c->out = at + floats;
+		c->dout = at + floats + n;
+	}
+	return nno_size_add(floats, 2 * n, &floats) && nno_size_mul(floats, sizeof(float), bytes);
 }
 
 static bool book(nno_op *op, int slots)
 {
 	(void)slots;
-	nno_own_attr *a = op->attr;
-	bool made = true;
-	for (int i = 0; i < op->n_in; i++) {
-		a->in[i] = make_activation(a, op->batch, op->in[i], a->in_flat[i]);
-		a->din[i] = make_activation(a, op->batch, op->in[i], a->in_flat[i]);
-		made = made && a->in[i] != NULL && a->din[i] != NULL;
-	}
-	a->out = make_activation(a, op->batch, op->out, a->out_flat);
-	a->dout = make_activation(a, op->batch, op->out, a->out_flat);
-	made = made && a->out != NULL && a->dout != NULL;
-	for (int i = 0; i < op->n_param; i++) {
-		a->param[i] = make_tensor(a->context, a->param_rank[i], a->param_shape[i], false);
-		a->dparam[i] = make_tensor(a->context, a->param_rank[i], a->param_shape[i], false);
-		made = made && a->param[i] != NULL && a->dparam[i] != NULL;
-	}
-	return made;
-}
-
-static void destroy(nno_op *op)
-{
-	nno_own_attr *a = op->attr;
-	for (int i = 0; i < NNO_OP_MAX_INPUTS; i++) {
-		nnopt_tensor_destroy(a->in[i]);
-		nnopt_tensor_destroy(a->din[i]);
-	}
-	for (int i = 0; i < NNO_OP_MAX_PARAMETERS; i++) {
-		nnopt_tensor_destroy(a->param[i]);
-		nnopt_tensor_destroy(a->dparam[i]);
-	}
-	nnopt_tensor_destroy(a->out);
-	nnopt_tensor_destroy(a->dout);
+	copies unused;
+	size_t bytes;
+	if (!place_copies(op, &unused, NULL, &bytes))
+		return false;
+	op->forward_workspace = op->backward_workspace = bytes;
+	return nno_own_make_tensors(op);
 }
 
 static void point_activation(nnopt_tensor *tensor, const float *data, int64_t n)
@@ -64,12 +49,19 @@ static void point_activation(nnopt_tensor *tensor, const float *data, int64_t n)
 	nno_tensor_set_batch(tensor, n);
 }
 
-static nnopt_own_call begin_call(const nno_op *op, const nno_run *run)
+static nnopt_own_call begin_call(const nno_op *op, const nno_run *run, const copies *c, bool has_result)
 {
 	const nno_own_attr *a = op->attr;
 	for (int i = 0; i < op->n_in; i++)
-		point_activation(a->in[i], run->src[i], run->n);
-	point_activation(a->out, run->dst, run->n);
+		point_activation(a->in[i],
+				 NNO_OF(nno_widen_all)(run, c->in[i], src_of(run, i),
+						       run->n * nno_shape_count(op->in[i])),
+				 run->n);
+	int64_t count = run->n * nno_shape_count(op->out);
+	if (has_result || !NNO_WIDENS)
+		point_activation(a->out, NNO_OF(nno_widen_all)(run, c->out, dst_of(run), count), run->n);
+	else
+		point_activation(a->out, c->out, run->n);
 	for (int i = 0; i < op->n_param; i++)
 		nno_tensor_point(a->param[i], run->param[i]);
 	return (nnopt_own_call){
@@ -86,20 +78,31 @@ static nnopt_own_call begin_call(const nno_op *op, const nno_run *run)
 static void forward(const nno_op *op, nno_run *run)
 {
 	const nno_own_attr *a = op->attr;
-	nnopt_own_call call = begin_call(op, run);
+	copies c = { .out = NULL };
+	size_t bytes;
+	if (NNO_WIDENS)
+		(void)place_copies(op, &c, run->workspace, &bytes);
+	nnopt_own_call call = begin_call(op, run, &c, false);
 	run->status = a->forward_fn(&call, a->user);
+	if (NNO_WIDENS)
+		kernels_of(run)->narrow(dst_of(run), c.out, 1.0f, run->n * nno_shape_count(op->out), 0);
 }
 
 static void backward(const nno_op *op, nno_run *run)
 {
 	const nno_own_attr *a = op->attr;
-	nnopt_own_call call = begin_call(op, run);
+	copies c = { .out = NULL };
+	size_t bytes;
+	if (NNO_WIDENS)
+		(void)place_copies(op, &c, run->workspace, &bytes);
+	nnopt_own_call call = begin_call(op, run, &c, true);
 	nnopt_tensor *din[NNO_OP_MAX_INPUTS] = { NULL };
 	nnopt_tensor *dparam[NNO_OP_MAX_PARAMETERS] = { NULL };
-	point_activation(a->dout, run->ddst, run->n);
+	int64_t count = run->n * nno_shape_count(op->out);
+	point_activation(a->dout, NNO_OF(nno_widen_all)(run, c.dout, ddst_of(run), count), run->n);
 	for (int i = 0; i < op->n_in; i++)
 		if (run->dsrc[i] != NULL) {
-			point_activation(a->din[i], run->dsrc[i], run->n);
+			point_activation(a->din[i], NNO_WIDENS ? c.din[i] : run->dsrc[i], run->n);
 			din[i] = a->din[i];
 		}
 	for (int i = 0; i < op->n_param; i++)
@@ -112,15 +115,10 @@ static void backward(const nno_op *op, nno_run *run)
 	call.input_gradients = din;
 	call.parameter_gradients = dparam;
 	run->status = a->backward_fn(&call, a->user);
+	for (int i = 0; NNO_WIDENS && i < op->n_in; i++)
+		if (run->dsrc[i] != NULL)
+			kernels_of(run)->narrow(dsrc_of(run, i), c.din[i], 1.0f,
+						run->n * nno_shape_count(op->in[i]), 0);
 }
 
-const nno_op_class nno_op_own = {
-	.name = "own",
-	.attr_size = sizeof(nno_own_attr),
-	.needs_src = true,
-	.needs_dst = true,
-	.book = book,
-	.forward = forward,
-	.backward = backward,
-	.destroy = destroy,
-};
+NNO_OP_CODE(own) = { book, forward, backward, NULL };

@@ -14,9 +14,13 @@ typedef struct nno_own_attr {
 	bool in_flat[NNO_OP_MAX_INPUTS], out_flat;
 	int param_rank[NNO_OP_MAX_PARAMETERS];
 	int64_t param_shape[NNO_OP_MAX_PARAMETERS][4];
-	/* made by book(), pointed at the run's memory before each call */
+	/* made by nno_own_make_tensors(), pointed at the run's memory before each call */
 	nnopt_tensor *in[NNO_OP_MAX_INPUTS], *din[NNO_OP_MAX_INPUTS], *out, *dout;
 	nnopt_tensor *param[NNO_OP_MAX_PARAMETERS], *dparam[NNO_OP_MAX_PARAMETERS];
 } nno_own_attr;
+
+/* False: out of memory. */
+bool nno_own_make_tensors(nno_op *op);
+void nno_own_destroy(nno_op *op);
 
 #endif

@@ -3,11 +3,25 @@
 #define NNO_OP_PARALLEL_H
 
 #include "op/op.h"
+#ifdef NNO_TYPE
+#include "op/element.h"
+#endif
 
 #define NNO_CHUNK 16384
 
-/* For results of `count` floats: NNO_STREAM where no cache would keep them until they are read. */
-static inline int nno_stream_flag(int64_t count) { return count > (int64_t)(16 << 20) / 4 ? NNO_STREAM : 0; }
+#ifdef NNO_TYPE
+/* For results of `count` values: NNO_STREAM where no cache would keep them until they are read. */
+static inline int nno_stream_flag(int64_t count)
+{
+	return count > (int64_t)(16 << 20) / (int64_t)sizeof(elem) ? NNO_STREAM : 0;
+}
+
+/* ddst = dst <= 0 ? 0 : ddst over the whole batch: the backward of a ReLU fused into an op. */
+void NNO_OF(nno_mask_relu)(const nno_op *op, nno_run *run);
+
+/* `count` values of the batch widened into `room`; where they are floats already, they themselves. */
+const float *NNO_OF(nno_widen_all)(const nno_run *run, float *room, const elem *src, int64_t count);
+#endif
 
 static inline int64_t nno_chunks(int64_t count) { return (count + NNO_CHUNK - 1) / NNO_CHUNK; }
 
@@ -16,9 +30,6 @@ static inline int64_t nno_chunk_length(int64_t count, int64_t index)
 	int64_t left = count - index * NNO_CHUNK;
 	return left < NNO_CHUNK ? left : NNO_CHUNK;
 }
-
-/* ddst = dst <= 0 ? 0 : ddst over the whole batch: the backward of a ReLU fused into an op. */
-void nno_mask_relu(const nno_op *op, nno_run *run);
 
 /* dst[0..count) (+)= the sum of `partials` arrays, `stride` floats apart, in their order. dst NULL: nothing. */
 void nno_sum_partials(const nno_run *run, float *dst, const float *src, int64_t partials, int64_t stride,

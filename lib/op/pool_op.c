@@ -1,8 +1,6 @@
 /* pool_op.c - maximum and average over windows, the adaptive ones too. A task is one image, or some rows of its
  * results; channels are in the lanes. The maximum keeps for each result which pixel of its window it came from, in a
  * byte where that is enough, so that backward needs neither input nor output. Windows of 2 x 2 go a row at a time. */
-#include "op/op.h"
-
 #include "base/size.h"
 #include "op/parallel.h"
 
@@ -38,20 +36,8 @@ static window window_w(const nno_op *op, int64_t x)
 	return window_at(x, op->in[0].w, op->out.w, a->kernel_w, a->stride_w, a->pad_w, a->adaptive);
 }
 
-/* Pixels of the largest window, at least. */
-static int64_t window_pixels(const nno_op *op)
-{
-	const nno_pool_attr *a = op->attr;
-	nno_shape in = op->in[0], out = op->out;
-	if (!a->adaptive)
-		return a->kernel_h * a->kernel_w;
-	return (in.h / out.h + (in.h % out.h != 0 ? 2 : 0)) * (in.w / out.w + (in.w % out.w != 0 ? 2 : 0));
-}
-
 /* Whether a byte tells where in its window a maximum was; else four tell where in the picture. */
-static bool places_are_bytes(const nno_op *op) { return window_pixels(op) <= 256; }
-
-bool nno_pool_takes_relu(const nno_op *op) { return op->cls == &nno_op_max_pool && window_pixels(op) <= 255; }
+static bool places_are_bytes(const nno_op *op) { return nno_pool_window_pixels(op) <= 256; }
 
 static bool axis_is_cut(int64_t in, int64_t out, int64_t kernel, int64_t stride, int64_t pad, bool adaptive)
 {
@@ -111,13 +97,13 @@ static nno_window kernel_window(const nno_op *op, window v, window h)
 static int64_t pixel_at(const nno_op *op, window v, window h) { return (v.from * op->in[0].w + h.from) * op->in[0].c; }
 
 /* The first of equal maxima wins, and a NaN wins over all, as in PyTorch. */
-static void max_row(const pool_job *j, const float *src, float *dst, uint8_t *place, int64_t y)
+static void max_row(const pool_job *j, const elem *src, elem *dst, uint8_t *place, int64_t y)
 {
 	const nno_op *op = j->op;
 	int64_t c = op->in[0].c, row = op->in[0].w * c;
 	int flags = ((const nno_pool_attr *)op->attr)->activation == NNO_ACT_RELU ? NNO_GEMM_RELU : 0;
 	if (is_pool2(op)) {
-		j->run->kernels->max_pool2_f32(dst, place, src + 2 * y * row, src + (2 * y + 1) * row, op->out.w, c,
+		kernels_of(j->run)->max_pool2(dst, place, src + 2 * y * row, src + (2 * y + 1) * row, op->out.w, c,
 					       flags);
 		return;
 	}
@@ -125,13 +111,13 @@ static void max_row(const pool_job *j, const float *src, float *dst, uint8_t *pl
 	for (int64_t x = 0; x < op->out.w; x++) {
 		window h = window_w(op, x);
 		nno_window w = kernel_window(op, v, h);
-		j->run->kernels->max_window_f32(dst + x * c, place != NULL ? place + x * c : NULL,
+		kernels_of(j->run)->max_window(dst + x * c, place != NULL ? place + x * c : NULL,
 						src + pixel_at(op, v, h), &w, c, flags);
 	}
 }
 
 /* Places in the picture, for windows too large for a byte. */
-static void max_row_wide(const pool_job *j, const float *src, float *dst, int32_t *place, int64_t y)
+static void max_row_wide(const pool_job *j, const elem *src, elem *dst, int32_t *place, int64_t y)
 {
 	const nno_op *op = j->op;
 	int64_t c = op->in[0].c;
@@ -141,7 +127,7 @@ static void max_row_wide(const pool_job *j, const float *src, float *dst, int32_
 		for (int64_t sy = v.from; sy < v.to; sy++)
 			for (int64_t sx = h.from; sx < h.to; sx++) {
 				int64_t at = sy * op->in[0].w + sx;
-				j->run->kernels->max_update_f32(dst + x * c, place + x * c, src + at * c, (int32_t)at,
+				kernels_of(j->run)->max_update(dst + x * c, place + x * c, src + at * c, (int32_t)at,
 								sy == v.from && sx == h.from, c);
 			}
 	}
@@ -153,10 +139,10 @@ static void max_band(void *user, int64_t unit, int slot)
 	const pool_job *j = user;
 	const nno_op *op = j->op;
 	int64_t image = unit / j->bands, band = unit % j->bands, row = op->out.w * op->out.c;
-	const float *src = j->run->src[0] + image * nno_shape_count(op->in[0]);
+	const elem *src = src_of(j->run, 0) + image * nno_shape_count(op->in[0]);
 	for (int64_t y = band * op->out.h / j->bands; y < (band + 1) * op->out.h / j->bands; y++) {
 		int64_t at = (image * op->out.h + y) * row;
-		float *dst = j->run->dst + at;
+		elem *dst = dst_of(j->run) + at;
 		if (j->run->saved == NULL)
 			max_row(j, src, dst, NULL, y);
 		else if (places_are_bytes(op))
@@ -172,7 +158,7 @@ static void max_forward(const nno_op *op, nno_run *run)
 	nno_parallel_for(run->pool, run->n * j.bands, max_band, &j);
 }
 
-static void max_back_pool2(const pool_job *j, float *dsrc, const float *ddst, const uint8_t *place)
+static void max_back_pool2(const pool_job *j, elem *dsrc, const elem *ddst, const uint8_t *place)
 {
 	const nno_op *op = j->op;
 	int64_t c = op->in[0].c, row = op->in[0].w * c, from = 2 * op->out.w * c;
@@ -180,17 +166,17 @@ static void max_back_pool2(const pool_job *j, float *dsrc, const float *ddst, co
 	int flags = add ? NNO_GEMM_ADD : nno_stream_flag(j->run->n * nno_shape_count(op->in[0]));
 	for (int64_t y = 0; y < op->out.h; y++, dsrc += 2 * row) {
 		int64_t at = y * op->out.w * c;
-		j->run->kernels->max_pool2_gradient_f32(dsrc, dsrc + row, ddst + at, place + at, op->out.w, c, flags);
+		kernels_of(j->run)->max_pool2_gradient(dsrc, dsrc + row, ddst + at, place + at, op->out.w, c, flags);
 		if (from < row && !add) {
-			memset(dsrc + from, 0, (size_t)(row - from) * sizeof(float));
-			memset(dsrc + row + from, 0, (size_t)(row - from) * sizeof(float));
+			memset(dsrc + from, 0, (size_t)(row - from) * sizeof(elem));
+			memset(dsrc + row + from, 0, (size_t)(row - from) * sizeof(elem));
 		}
 	}
 	if (2 * op->out.h < op->in[0].h && !add)
-		memset(dsrc, 0, (size_t)((op->in[0].h - 2 * op->out.h) * row) * sizeof(float));
+		memset(dsrc, 0, (size_t)((op->in[0].h - 2 * op->out.h) * row) * sizeof(elem));
 }
 
-static void max_back_windows(const pool_job *j, float *dsrc, const float *ddst, const uint8_t *place, int flags)
+static void max_back_windows(const pool_job *j, elem *dsrc, const elem *ddst, const uint8_t *place, int flags)
 {
 	const nno_op *op = j->op;
 	int64_t c = op->in[0].c;
@@ -199,19 +185,19 @@ static void max_back_windows(const pool_job *j, float *dsrc, const float *ddst, 
 		for (int64_t x = 0; x < op->out.w; x++, ddst += c, place += c) {
 			window h = window_w(op, x);
 			nno_window w = kernel_window(op, v, h);
-			j->run->kernels->max_window_gradient_f32(dsrc + pixel_at(op, v, h), ddst, place, &w, c, flags);
+			kernels_of(j->run)->max_window_gradient(dsrc + pixel_at(op, v, h), ddst, place, &w, c, flags);
 		}
 	}
 }
 
 /* Zeros where windows will add, unless something is there to be added to; the flags with which they write. */
-static int prepare_gradient(const pool_job *j, float *dsrc, bool cut)
+static int prepare_gradient(const pool_job *j, elem *dsrc, bool cut)
 {
 	if (j->run->dsrc_add[0])
 		return NNO_GEMM_ADD;
 	if (cut)
 		return 0;
-	memset(dsrc, 0, (size_t)nno_shape_count(j->op->in[0]) * sizeof(float));
+	memset(dsrc, 0, (size_t)nno_shape_count(j->op->in[0]) * sizeof(elem));
 	return NNO_GEMM_ADD;
 }
 
@@ -221,8 +207,8 @@ static void max_back_image(void *user, int64_t image, int slot)
 	const pool_job *j = user;
 	const nno_op *op = j->op;
 	int64_t c = op->in[0].c, count = nno_shape_count(op->out);
-	float *dsrc = j->run->dsrc[0] + image * nno_shape_count(op->in[0]);
-	const float *ddst = j->run->ddst + image * count;
+	elem *dsrc = dsrc_of(j->run, 0) + image * nno_shape_count(op->in[0]);
+	const elem *ddst = ddst_of(j->run) + image * count;
 	const uint8_t *bytes = (const uint8_t *)j->run->saved + image * count;
 	if (is_pool2(op)) {
 		max_back_pool2(j, dsrc, ddst, bytes);
@@ -235,7 +221,7 @@ static void max_back_image(void *user, int64_t image, int slot)
 	(void)prepare_gradient(j, dsrc, false);
 	const int32_t *place = (const int32_t *)j->run->saved + image * count;
 	for (int64_t i = 0; i < count; i++)
-		dsrc[place[i] * c + i % c] += ddst[i];
+		kernels_of(j->run)->add(dsrc + place[i] * c + i % c, dsrc + place[i] * c + i % c, ddst + i, 1);
 }
 
 static void max_backward(const nno_op *op, nno_run *run)
@@ -258,13 +244,13 @@ static void avg_band(void *user, int64_t unit, int slot)
 	const pool_job *j = user;
 	const nno_op *op = j->op;
 	int64_t c = op->in[0].c, image = unit / j->bands, band = unit % j->bands;
-	const float *src = j->run->src[0] + image * nno_shape_count(op->in[0]);
-	float *dst = j->run->dst + image * nno_shape_count(op->out);
+	const elem *src = src_of(j->run, 0) + image * nno_shape_count(op->in[0]);
+	elem *dst = dst_of(j->run) + image * nno_shape_count(op->out);
 	for (int64_t y = band * op->out.h / j->bands; y < (band + 1) * op->out.h / j->bands; y++)
 		for (int64_t x = 0; x < op->out.w; x++) {
 			window v = window_h(op, y), h = window_w(op, x);
 			nno_window w = kernel_window(op, v, h);
-			j->run->kernels->sum_window_f32(dst + (y * op->out.w + x) * c, src + pixel_at(op, v, h), &w,
+			kernels_of(j->run)->sum_window(dst + (y * op->out.w + x) * c, src + pixel_at(op, v, h), &w,
 							average_factor(op, v, h), c);
 		}
 }
@@ -280,14 +266,14 @@ static void avg_back_image(void *user, int64_t image, int slot)
 	(void)slot;
 	const pool_job *j = user;
 	const nno_op *op = j->op;
-	float *dsrc = j->run->dsrc[0] + image * nno_shape_count(op->in[0]);
-	const float *ddst = j->run->ddst + image * nno_shape_count(op->out);
+	elem *dsrc = dsrc_of(j->run, 0) + image * nno_shape_count(op->in[0]);
+	const elem *ddst = ddst_of(j->run) + image * nno_shape_count(op->out);
 	int flags = prepare_gradient(j, dsrc, windows_cut_picture(op));
 	for (int64_t y = 0; y < op->out.h; y++)
 		for (int64_t x = 0; x < op->out.w; x++, ddst += op->in[0].c) {
 			window v = window_h(op, y), h = window_w(op, x);
 			nno_window w = kernel_window(op, v, h);
-			j->run->kernels->spread_window_f32(dsrc + pixel_at(op, v, h), ddst, &w,
+			kernels_of(j->run)->spread_window(dsrc + pixel_at(op, v, h), ddst, &w,
 							   average_factor(op, v, h), op->in[0].c, flags);
 		}
 }
@@ -299,20 +285,5 @@ static void avg_backward(const nno_op *op, nno_run *run)
 		nno_parallel_for(run->pool, run->n, avg_back_image, &j);
 }
 
-const nno_op_class nno_op_max_pool = {
-	.name = "max_pool",
-	.attr_size = sizeof(nno_pool_attr),
-	.can_add = true,
-	.book = book_max,
-	.forward = max_forward,
-	.backward = max_backward,
-};
-
-const nno_op_class nno_op_avg_pool = {
-	.name = "avg_pool",
-	.attr_size = sizeof(nno_pool_attr),
-	.can_add = true,
-	.book = book_nothing,
-	.forward = avg_forward,
-	.backward = avg_backward,
-};
+NNO_OP_CODE(max_pool) = { book_max, max_forward, max_backward, NULL };
+NNO_OP_CODE(avg_pool) = { book_nothing, avg_forward, avg_backward, NULL };

@@ -8,33 +8,32 @@ typedef vf (*value_fn)(vf x, vf slope);
 /* d(result)/d(x) times dy, from v: the input or the result, as the kernel's name list says. */
 typedef vf (*gradient_fn)(vf dy, vf v, vf slope);
 
-NNO_INLINE void map(float *dst, const float *x, float slope, int64_t n, value_fn f)
+NNO_INLINE void map(elem *dst, const elem *x, float slope, int64_t n, value_fn f)
 {
 	int64_t i = 0;
 	vf s = v_set1(slope);
 	for (; i + VL <= n; i += VL)
-		v_store(dst + i, f(v_load(x + i), s));
+		put(dst + i, f(get(x + i), s));
 	if (i < n)
-		v_store_n(dst + i, f(v_load_n(x + i, n - i), s), n - i);
+		put_n(dst + i, f(get_n(x + i, n - i), s), n - i);
 }
 
-NNO_INLINE void map_back(float *dx, const float *dy, const float *v, float slope, int64_t n, int add, gradient_fn f)
+NNO_INLINE void map_back(elem *dx, const elem *dy, const elem *v, float slope, int64_t n, int add, gradient_fn f)
 {
 	int64_t i = 0;
 	vf s = v_set1(slope);
 	if (add) {
 		for (; i + VL <= n; i += VL)
-			v_store(dx + i, v_add(v_load(dx + i), f(v_load(dy + i), v_load(v + i), s)));
+			put(dx + i, v_add(get(dx + i), f(get(dy + i), get(v + i), s)));
 		if (i < n)
-			v_store_n(dx + i,
-				  v_add(v_load_n(dx + i, n - i), f(v_load_n(dy + i, n - i), v_load_n(v + i, n - i), s)),
-				  n - i);
+			put_n(dx + i, v_add(get_n(dx + i, n - i), f(get_n(dy + i, n - i), get_n(v + i, n - i), s)),
+			      n - i);
 		return;
 	}
 	for (; i + VL <= n; i += VL)
-		v_store(dx + i, f(v_load(dy + i), v_load(v + i), s));
+		put(dx + i, f(get(dy + i), get(v + i), s));
 	if (i < n)
-		v_store_n(dx + i, f(v_load_n(dy + i, n - i), v_load_n(v + i, n - i), s), n - i);
+		put_n(dx + i, f(get_n(dy + i, n - i), get_n(v + i, n - i), s), n - i);
 }
 
 /* The order of operands decides what a NaN becomes: itself in values, and in gradients what PyTorch
@@ -142,51 +141,51 @@ NNO_INLINE vf gelu_tanh_back(vf dy, vf x, vf s)
 	return v_mul(dy, v_add(share, rise));
 }
 
-void NNO_FN(relu_f32)(float *dst, const float *x, float slope, int64_t n) { map(dst, x, slope, n, relu); }
-void NNO_FN(leaky_relu_f32)(float *dst, const float *x, float slope, int64_t n) { map(dst, x, slope, n, leaky); }
-void NNO_FN(relu6_f32)(float *dst, const float *x, float slope, int64_t n) { map(dst, x, slope, n, relu6); }
-void NNO_FN(sigmoid_f32)(float *dst, const float *x, float slope, int64_t n) { map(dst, x, slope, n, sigmoid); }
-void NNO_FN(tanh_f32)(float *dst, const float *x, float slope, int64_t n) { map(dst, x, slope, n, tanh_value); }
-void NNO_FN(silu_f32)(float *dst, const float *x, float slope, int64_t n) { map(dst, x, slope, n, silu); }
-void NNO_FN(gelu_f32)(float *dst, const float *x, float slope, int64_t n) { map(dst, x, slope, n, gelu); }
-void NNO_FN(gelu_tanh_f32)(float *dst, const float *x, float slope, int64_t n) { map(dst, x, slope, n, gelu_tanh); }
+void NNO_OF(relu)(elem *dst, const elem *x, float slope, int64_t n) { map(dst, x, slope, n, relu); }
+void NNO_OF(leaky_relu)(elem *dst, const elem *x, float slope, int64_t n) { map(dst, x, slope, n, leaky); }
+void NNO_OF(relu6)(elem *dst, const elem *x, float slope, int64_t n) { map(dst, x, slope, n, relu6); }
+void NNO_OF(sigmoid)(elem *dst, const elem *x, float slope, int64_t n) { map(dst, x, slope, n, sigmoid); }
+void NNO_OF(tanh)(elem *dst, const elem *x, float slope, int64_t n) { map(dst, x, slope, n, tanh_value); }
+void NNO_OF(silu)(elem *dst, const elem *x, float slope, int64_t n) { map(dst, x, slope, n, silu); }
+void NNO_OF(gelu)(elem *dst, const elem *x, float slope, int64_t n) { map(dst, x, slope, n, gelu); }
+void NNO_OF(gelu_tanh)(elem *dst, const elem *x, float slope, int64_t n) { map(dst, x, slope, n, gelu_tanh); }
 
-void NNO_FN(relu_gradient_f32)(float *dx, const float *dy, const float *y, float slope, int64_t n, int add)
+void NNO_OF(relu_gradient)(elem *dx, const elem *dy, const elem *y, float slope, int64_t n, int add)
 {
 	map_back(dx, dy, y, slope, n, add, relu_back);
 }
 
-void NNO_FN(leaky_relu_gradient_f32)(float *dx, const float *dy, const float *x, float slope, int64_t n, int add)
+void NNO_OF(leaky_relu_gradient)(elem *dx, const elem *dy, const elem *x, float slope, int64_t n, int add)
 {
 	map_back(dx, dy, x, slope, n, add, leaky_back);
 }
 
-void NNO_FN(relu6_gradient_f32)(float *dx, const float *dy, const float *y, float slope, int64_t n, int add)
+void NNO_OF(relu6_gradient)(elem *dx, const elem *dy, const elem *y, float slope, int64_t n, int add)
 {
 	map_back(dx, dy, y, slope, n, add, relu6_back);
 }
 
-void NNO_FN(sigmoid_gradient_f32)(float *dx, const float *dy, const float *y, float slope, int64_t n, int add)
+void NNO_OF(sigmoid_gradient)(elem *dx, const elem *dy, const elem *y, float slope, int64_t n, int add)
 {
 	map_back(dx, dy, y, slope, n, add, sigmoid_back);
 }
 
-void NNO_FN(tanh_gradient_f32)(float *dx, const float *dy, const float *y, float slope, int64_t n, int add)
+void NNO_OF(tanh_gradient)(elem *dx, const elem *dy, const elem *y, float slope, int64_t n, int add)
 {
 	map_back(dx, dy, y, slope, n, add, tanh_back);
 }
 
-void NNO_FN(silu_gradient_f32)(float *dx, const float *dy, const float *x, float slope, int64_t n, int add)
+void NNO_OF(silu_gradient)(elem *dx, const elem *dy, const elem *x, float slope, int64_t n, int add)
 {
 	map_back(dx, dy, x, slope, n, add, silu_back);
 }
 
-void NNO_FN(gelu_gradient_f32)(float *dx, const float *dy, const float *x, float slope, int64_t n, int add)
+void NNO_OF(gelu_gradient)(elem *dx, const elem *dy, const elem *x, float slope, int64_t n, int add)
 {
 	map_back(dx, dy, x, slope, n, add, gelu_back);
 }
 
-void NNO_FN(gelu_tanh_gradient_f32)(float *dx, const float *dy, const float *x, float slope, int64_t n, int add)
+void NNO_OF(gelu_tanh_gradient)(elem *dx, const elem *dy, const elem *x, float slope, int64_t n, int add)
 {
 	map_back(dx, dy, x, slope, n, add, gelu_tanh_back);
 }

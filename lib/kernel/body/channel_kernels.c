@@ -2,15 +2,24 @@
  * each ISA's flags, and their order of sums is the same for all. */
 #include "kernel/body.h"
 
-void NNO_FN(max_update_f32)(float *best, int32_t *where, const float *src, int32_t at, int first, int64_t n)
+void NNO_OF(max_update)(elem *best, int32_t *where, const elem *src, int32_t at, int first, int64_t n)
 {
-	for (int64_t i = 0; i < n; i++) {
-		int better = first || src[i] > best[i] || src[i] != src[i];
-		/* A NaN already there stays. */
-		better = better && (first || best[i] == best[i]);
-		best[i] = better ? src[i] : best[i];
-		if (where != NULL)
-			where[i] = better ? at : where[i];
+	enum { PART = 64 };
+	for (int64_t i = 0; i < n; i += PART) {
+		float old[PART], x[PART];
+		int64_t here = n - i < PART ? n - i : PART;
+		if (!first)
+			NNO_OF(widen)(old, best + i, here);
+		NNO_OF(widen)(x, src + i, here);
+		for (int64_t k = 0; k < here; k++) {
+			int better = first || x[k] > old[k] || x[k] != x[k];
+			/* A NaN already there stays. */
+			better = better && (first || old[k] == old[k]);
+			x[k] = better ? x[k] : old[k];
+			if (where != NULL)
+				where[i + k] = better ? at : where[i + k];
+		}
+		NNO_OF(narrow)(best + i, x, 1.0f, here, 0);
 	}
 }
 
@@ -43,14 +52,17 @@ NNO_INLINE void philox(const uint32_t *key, uint32_t first, const uint32_t *stre
 			words[4 * i + k] = c[k][i];
 }
 
-void NNO_FN(dropout_f32)(float *dst, const float *src, int64_t n, const uint32_t *key, uint32_t first,
-			 const uint32_t *stream, uint32_t threshold, float scale)
+void NNO_OF(dropout)(elem *dst, const elem *src, int64_t n, const uint32_t *key, uint32_t first,
+		     const uint32_t *stream, uint32_t threshold, float scale)
 {
 	for (int64_t i = 0; i < n; i += 4 * LANES, first += LANES) {
 		uint32_t words[4 * LANES];
+		float x[4 * LANES];
 		philox(key, first, stream, words);
 		int64_t here = n - i < 4 * LANES ? n - i : 4 * LANES;
+		NNO_OF(widen)(x, src + i, here);
 		for (int64_t k = 0; k < here; k++)
-			dst[i + k] = words[k] >= threshold ? src[i + k] * scale : 0.0f;
+			x[k] = words[k] >= threshold ? x[k] * scale : 0.0f;
+		NNO_OF(narrow)(dst + i, x, 1.0f, here, 0);
 	}
 }

@@ -10,15 +10,15 @@ enum { TILE = 4, MOST_TAPS = 5, MOST_COLUMNS = (TILE - 1) * 2 + MOST_TAPS };
 /* A tile of a row, for all channels. */
 typedef struct tile {
 	const nno_depthwise_row *row;
-	const float *src; /* its first column, which may lie outside */
-	float *dst;
+	const elem *src; /* its first column, which may lie outside */
+	elem *dst;
 	unsigned inside; /* bit j: its column j is inside the picture */
 	int flags;
 } tile;
 
 /* Adds one row of taps to each result. `count` results, `taps` and `stride` are constants at every call, as is `all`:
  * every column is inside. */
-NNO_INLINE void add_taps(vf acc[TILE], const float *src, const float *weights, const tile *t, int64_t step,
+NNO_INLINE void add_taps(vf acc[TILE], const elem *src, const float *weights, const tile *t, int64_t step,
 			 int64_t width, const int count, const int taps, const int stride, const int all)
 {
 	vf w[MOST_TAPS];
@@ -27,7 +27,7 @@ NNO_INLINE void add_taps(vf acc[TILE], const float *src, const float *weights, c
 		w[k] = load_some(weights + k * t->row->weight_tap, width);
 #pragma GCC unroll 16
 	for (int j = 0; j < (count - 1) * stride + taps; j++) {
-		vf x = all || (t->inside >> j & 1) ? load_some(src + j * step, width) : v_zero();
+		vf x = all || (t->inside >> j & 1) ? get_some(src + j * step, width) : v_zero();
 #pragma GCC unroll 8
 		for (int i = 0; i < count; i++)
 			if (j - i * stride >= 0 && j - i * stride < taps)
@@ -36,7 +36,7 @@ NNO_INLINE void add_taps(vf acc[TILE], const float *src, const float *weights, c
 }
 
 /* The same for any taps, from column `from` on of a picture `row->width` wide. */
-NNO_INLINE void add_any_taps(vf acc[TILE], const float *src, const float *weights, const nno_depthwise_row *row,
+NNO_INLINE void add_any_taps(vf acc[TILE], const elem *src, const float *weights, const nno_depthwise_row *row,
 			     int64_t from, int64_t step, int64_t width, const int count)
 {
 	for (int64_t k = 0; k < row->taps; k++) {
@@ -45,7 +45,7 @@ NNO_INLINE void add_any_taps(vf acc[TILE], const float *src, const float *weight
 		for (int i = 0; i < count; i++) {
 			int64_t column = i * row->stride + k * row->dilation;
 			if (from + column >= 0 && from + column < row->width)
-				acc[i] = v_fma(load_some(src + column * step, width), w, acc[i]);
+				acc[i] = v_fma(get_some(src + column * step, width), w, acc[i]);
 		}
 	}
 }
@@ -57,7 +57,7 @@ NNO_INLINE void start_results(vf acc[TILE], const tile *t, int64_t ch, int64_t w
 	for (int i = 0; i < count; i++) {
 		acc[i] = bias;
 		if (t->flags & NNO_GEMM_ADD)
-			acc[i] = v_add(bias, load_some(t->dst + i * t->row->dst_step + ch, width));
+			acc[i] = v_add(bias, get_some(t->dst + i * t->row->dst_step + ch, width));
 	}
 }
 
@@ -65,12 +65,12 @@ NNO_INLINE void finish_results(const vf acc[TILE], const tile *t, int64_t ch, in
 {
 #pragma GCC unroll 8
 	for (int i = 0; i < count; i++) {
-		float *dst = t->dst + i * t->row->dst_step + ch;
+		elem *dst = t->dst + i * t->row->dst_step + ch;
 		vf x = t->flags & NNO_GEMM_RELU ? v_max(v_zero(), acc[i]) : acc[i];
 		if (t->flags & NNO_STREAM && width >= VL)
-			v_stream(dst, x);
+			put_past(dst, x);
 		else
-			store_some(dst, x, width);
+			put_some(dst, x, width);
 	}
 }
 
@@ -79,7 +79,8 @@ NNO_INLINE void tile_vector(const tile *t, int64_t from, int64_t n, int64_t ch, 
 			    const int taps, const int stride, const int all)
 {
 	const nno_depthwise_row *row = t->row;
-	const float *src = t->src + ch, *weights = row->weights + ch;
+	const elem *src = t->src + ch;
+	const float *weights = row->weights + ch;
 	vf acc[TILE];
 	start_results(acc, t, ch, width, count);
 	for (int64_t y = 0; y < row->rows; y++, src += row->row_step, weights += row->weight_row)
@@ -113,7 +114,7 @@ NNO_INLINE void walk_row(const nno_depthwise_row *row, int64_t n, int flags, con
 	const int columns = (TILE - 1) * stride + taps;
 	for (int64_t i = 0; i < row->count;) {
 		int64_t from = row->from + i * row->stride;
-		tile t = { row, row->src + from * n, row->dst + i * row->dst_step, 0, flags };
+		tile t = { row, (const elem *)row->src + from * n, (elem *)row->dst + i * row->dst_step, 0, flags };
 		int whole = i + TILE <= row->count;
 		if (taps > 0)
 			t.inside = columns_inside(from, whole ? columns : taps, row->width);
@@ -135,14 +136,14 @@ static void row_3_by_2(const nno_depthwise_row *row, int64_t n, int flags) { wal
 static void row_5_by_2(const nno_depthwise_row *row, int64_t n, int flags) { walk_row(row, n, flags, 5, 2); }
 static void row_any(const nno_depthwise_row *row, int64_t n, int flags) { walk_row(row, n, flags, 0, 0); }
 
-void NNO_FN(depthwise_row_f32)(const nno_depthwise_row *row, int64_t n, int flags)
+void NNO_OF(depthwise_row)(const nno_depthwise_row *row, int64_t n, int flags)
 {
 	static void (*const rows[2][MOST_TAPS + 1])(const nno_depthwise_row *, int64_t,
 						    int) = { { NULL, row_1, row_2, row_3, NULL, row_5 },
 							     { NULL, NULL, NULL, row_3_by_2, NULL, row_5_by_2 } };
 	bool known = row->taps >= 1 && row->taps <= MOST_TAPS && row->stride <= 2 && row->dilation == 1;
 	void (*run)(const nno_depthwise_row *, int64_t, int) = known ? rows[row->stride - 1][row->taps] : NULL;
-	bool whole_lines = (uintptr_t)row->dst % 64 == 0 && row->dst_step % 16 == 0;
+	bool whole_lines = fills_lines(row->dst, row->dst_step, 64 / (int64_t)sizeof(elem));
 	int how = whole_lines ? flags : flags & ~NNO_STREAM;
 	if (run != NULL)
 		run(row, n, how);
@@ -158,7 +159,7 @@ enum { MOST_SUMS = 9 };
 
 typedef struct sums_job {
 	const nno_depthwise *p;
-	const float *x, *dy;
+	const elem *x, *dy;
 	int64_t from, to, n;
 } sums_job;
 
@@ -173,18 +174,18 @@ NNO_INLINE void add_pixels(vf acc[MOST_SUMS], const sums_job *job, int64_t y, in
 	vf dy[TILE];
 #pragma GCC unroll 8
 	for (int c = 0; c < count; c++)
-		dy[c] = load_some(job->dy + (y * p->out_w + i + c) * job->n + ch, width);
+		dy[c] = get_some(job->dy + (y * p->out_w + i + c) * job->n + ch, width);
 #pragma GCC unroll 4
 	for (int k = 0; k < rows; k++) {
 		int64_t line = y * p->stride_h - p->pad_h + ky + k;
 		if (line < 0 || line >= p->h)
 			continue;
-		const float *src = job->x + (line * p->w + from) * job->n + ch;
+		const elem *src = job->x + (line * p->w + from) * job->n + ch;
 #pragma GCC unroll 16
 		for (int j = 0; j < columns; j++) {
 			if (!all && (from + j < 0 || from + j >= p->w))
 				continue;
-			vf x = load_some(src + j * job->n, width);
+			vf x = get_some(src + j * job->n, width);
 #pragma GCC unroll 8
 			for (int c = 0; c < count; c++)
 				if (j - c * stride >= 0 && j - c * stride < taps)
@@ -252,8 +253,8 @@ static vf sum_any_tap(const sums_job *job, int64_t ky, int64_t kx, int64_t ch, i
 				int64_t column = (i + c) * p->stride_w - p->pad_w + kx * p->dilation_w;
 				if (column < 0 || column >= p->w)
 					continue;
-				vf x = load_some(job->x + (line * p->w + column) * job->n + ch, width);
-				vf dy = load_some(job->dy + (y * p->out_w + i + c) * job->n + ch, width);
+				vf x = get_some(job->x + (line * p->w + column) * job->n + ch, width);
+				vf dy = get_some(job->dy + (y * p->out_w + i + c) * job->n + ch, width);
 				acc[c] = v_fma(x, dy, acc[c]);
 			}
 	}
@@ -278,7 +279,7 @@ static void sum_3_by_2(float *dw, const sums_job *job, int flags) { sum_channels
 static void sum_5(float *dw, const sums_job *job, int flags) { sum_channels(dw, job, flags, 1, 5, 1); }
 static void sum_5_by_2(float *dw, const sums_job *job, int flags) { sum_channels(dw, job, flags, 1, 5, 2); }
 
-void NNO_FN(depthwise_weights_f32)(float *dw, const float *x, const float *dy, const nno_depthwise *p, int64_t from,
+void NNO_OF(depthwise_weights)(float *dw, const elem *x, const elem *dy, const nno_depthwise *p, int64_t from,
 				   int64_t to, int64_t n, int flags)
 {
 	sums_job job = { p, x, dy, from, to, n };

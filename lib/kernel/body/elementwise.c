@@ -1,40 +1,68 @@
-/* elementwise.c - one read, one write, nothing to block. */
+/* elementwise.c - one read, one write, nothing to block; and sums and transposition of whole matrices. */
 #include "kernel/body.h"
 
-void NNO_FN(add_f32)(float *dst, const float *a, const float *b, int64_t n)
+void NNO_OF(add)(elem *dst, const elem *a, const elem *b, int64_t n)
 {
 	int64_t i = 0;
 	for (; i + VL <= n; i += VL)
-		v_store(dst + i, v_add(v_load(a + i), v_load(b + i)));
+		put(dst + i, v_add(get(a + i), get(b + i)));
 	if (i < n)
-		v_store_n(dst + i, v_add(v_load_n(a + i, n - i), v_load_n(b + i, n - i)), n - i);
+		put_n(dst + i, v_add(get_n(a + i, n - i), get_n(b + i, n - i)), n - i);
 }
 
-void NNO_FN(accumulate_f32)(float *dst, const float *src, int64_t n) { NNO_FN(add_f32)(dst, dst, src, n); }
-
-void NNO_FN(scale_f32)(float *dst, const float *src, float factor, int64_t n)
+void NNO_OF(widen)(float *dst, const elem *src, int64_t n)
 {
 	int64_t i = 0;
-	vf f = v_set1(factor);
 	for (; i + VL <= n; i += VL)
-		v_store(dst + i, v_mul(v_load(src + i), f));
+		v_store(dst + i, get(src + i));
 	if (i < n)
-		v_store_n(dst + i, v_mul(v_load_n(src + i, n - i), f), n - i);
+		v_store_n(dst + i, get_n(src + i, n - i), n - i);
 }
 
-void NNO_FN(add_scaled_f32)(float *dst, const float *src, float factor, int64_t n)
+void NNO_OF(narrow)(elem *dst, const float *src, float factor, int64_t n, int add)
 {
-	int64_t i = 0;
 	vf f = v_set1(factor);
-	for (; i + VL <= n; i += VL)
-		v_store(dst + i, v_fma(v_load(src + i), f, v_load(dst + i)));
-	if (i < n)
-		v_store_n(dst + i, v_fma(v_load_n(src + i, n - i), f, v_load_n(dst + i, n - i)), n - i);
+	for (int64_t i = 0; i < n; i += VL) {
+		int64_t width = n - i;
+		vf x = v_mul(load_some(src + i, width), f);
+		put_some(dst + i, add ? v_add(get_some(dst + i, width), x) : x, width);
+	}
+}
+
+void NNO_OF(mask_positive)(elem *gradient, const elem *y, int64_t n)
+{
+	for (int64_t i = 0; i < n; i += VL) {
+		int64_t width = n - i;
+		vf kept = v_select_le(get_some(y + i, width), v_zero(), v_zero(), get_some(gradient + i, width));
+		put_some(gradient + i, kept, width);
+	}
+}
+
+void NNO_OF(column_sums)(float *sums, const elem *x, int64_t rows, int64_t n)
+{
+	for (int64_t j = 0; j < n; j += VL) {
+		int64_t width = n - j;
+		vf acc = load_some(sums + j, width);
+		for (int64_t i = 0; i < rows; i++)
+			acc = v_add(acc, get_some(x + i * n + j, width));
+		store_some(sums + j, acc, width);
+	}
+}
+
+NNO_INLINE void transpose4(elem *dst, int64_t to, const elem *src, int64_t from)
+{
+#ifdef NNO_TYPE_F32
+	v_transpose4(dst, to, src, from);
+#else
+	for (int i = 0; i < 4; i++)
+		for (int j = 0; j < 4; j++)
+			dst[j * to + i] = src[i * from + j];
+#endif
 }
 
 /* Squares of 16 x 16, so that what they touch stays in the first-level cache on both sides; of them squares of 4 x 4.
  */
-void NNO_FN(transpose_f32)(float *dst, int64_t ld_dst, const float *src, int64_t ld_src, int64_t rows, int64_t columns)
+void NNO_OF(transpose)(elem *dst, int64_t ld_dst, const elem *src, int64_t ld_src, int64_t rows, int64_t columns)
 {
 	enum { SIDE = 16 };
 	for (int64_t r = 0; r < rows; r += SIDE)
@@ -45,7 +73,7 @@ void NNO_FN(transpose_f32)(float *dst, int64_t ld_dst, const float *src, int64_t
 			for (; i + 4 <= end_r; i += 4) {
 				int64_t j = c;
 				for (; j + 4 <= end_c; j += 4)
-					v_transpose4(dst + j * ld_dst + i, ld_dst, src + i * ld_src + j, ld_src);
+					transpose4(dst + j * ld_dst + i, ld_dst, src + i * ld_src + j, ld_src);
 				for (; j < end_c; j++)
 					for (int64_t k = i; k < i + 4; k++)
 						dst[j * ld_dst + k] = src[k * ld_src + j];

@@ -17,10 +17,16 @@
 #define ISA_ID NNOPT_ISA_SCALAR
 #endif
 
+extern const nno_kernels_f32 NNO_JOIN(nno_kernels_of_f32, NNO_ISA);
+extern const nno_kernels_bf16 NNO_JOIN(nno_kernels_of_bf16, NNO_ISA);
+extern const nno_kernels_f16 NNO_JOIN(nno_kernels_of_f16, NNO_ISA);
 extern const nno_kernels NNO_FN(kernels);
 const nno_kernels NNO_FN(kernels) = {
 	.isa = ISA_NAME,
 	.isa_id = ISA_ID,
+	.f32 = &NNO_JOIN(nno_kernels_of_f32, NNO_ISA),
+	.bf16 = &NNO_JOIN(nno_kernels_of_bf16, NNO_ISA),
+	.f16 = &NNO_JOIN(nno_kernels_of_f16, NNO_ISA),
 #define NNO_KERNEL(name, args) .name = NNO_FN(name),
 #include "kernel/kernels.inc"
 #undef NNO_KERNEL

@@ -23,16 +23,22 @@ NNO_INLINE void store_row(float *p, const vf from[NV], const int nv, int64_t las
 		store_some(p + v * VL, from[v], v == nv - 1 ? last : VL);
 }
 
-/* Whether rows of n floats from p on may be streamed: every vector of theirs fills whole lines of a cache. */
-NNO_INLINE int streams(const float *p, int64_t n, int flags)
-{
-	return (flags & NNO_NORM_STREAM) && n % 16 == 0 && (uintptr_t)p % 64 == 0;
-}
-
-NNO_INLINE void stream_row(float *p, const vf from[NV], const int nv)
+NNO_INLINE void get_row(vf to[NV], const int nv, int64_t last, const elem *p)
 {
 	for (int v = 0; v < nv; v++)
-		v_stream(p + v * VL, from[v]);
+		to[v] = v == nv - 1 ? get_some(p + v * VL, last) : get(p + v * VL);
+}
+
+NNO_INLINE void put_row(elem *p, const vf from[NV], const int nv, int64_t last)
+{
+	for (int v = 0; v < nv; v++)
+		put_some(p + v * VL, from[v], v == nv - 1 ? last : VL);
+}
+
+NNO_INLINE void stream_row(elem *p, const vf from[NV], const int nv)
+{
+	for (int v = 0; v < nv; v++)
+		put_past(p + v * VL, from[v]);
 }
 
 /* Channels [column, column + (nv - 1) VL + last) of all rows. */
@@ -66,7 +72,7 @@ NNO_INLINE int rows_at_once(const int nv) { return nv == 1 ? NR : nv == 2 ? NR /
 
 typedef struct moments_job {
 	float *shift, *sum, *square;
-	const float *x;
+	const elem *x;
 	int64_t rows, n;
 } moments_job;
 
@@ -75,13 +81,13 @@ typedef struct moments_job {
 NNO_INLINE void moments_sweep(const void *job, int64_t column, const int nv, int64_t last)
 {
 	const moments_job *j = job;
-	const float *x = j->x + column;
+	const elem *x = j->x + column;
 	const int nr = rows_at_once(nv);
 	vf shift[NV], sum[NR][NV], square[NR][NV], row[NV];
 	int64_t first = j->rows < 4 ? j->rows : 4, r = 0;
-	load_row(shift, nv, last, x);
+	get_row(shift, nv, last, x);
 	for (int64_t i = 1; i < first; i++) {
-		load_row(row, nv, last, x + i * j->n);
+		get_row(row, nv, last, x + i * j->n);
 		for (int v = 0; v < nv; v++)
 			shift[v] = v_add(shift[v], row[v]);
 	}
@@ -92,7 +98,7 @@ NNO_INLINE void moments_sweep(const void *job, int64_t column, const int nv, int
 	}
 	for (; r + nr <= j->rows; r += nr)
 		for (int i = 0; i < nr; i++, x += j->n) {
-			load_row(row, nv, last, x);
+			get_row(row, nv, last, x);
 			for (int v = 0; v < nv; v++) {
 				vf d = v_sub(row[v], shift[v]);
 				sum[i][v] = v_add(sum[i][v], d);
@@ -100,7 +106,7 @@ NNO_INLINE void moments_sweep(const void *job, int64_t column, const int nv, int
 			}
 		}
 	for (; r < j->rows; r++, x += j->n) {
-		load_row(row, nv, last, x);
+		get_row(row, nv, last, x);
 		for (int v = 0; v < nv; v++) {
 			vf d = v_sub(row[v], shift[v]);
 			sum[0][v] = v_add(sum[0][v], d);
@@ -117,7 +123,7 @@ NNO_INLINE void moments_sweep(const void *job, int64_t column, const int nv, int
 	store_row(j->square + column, square[0], nv, last);
 }
 
-void NNO_FN(norm_moments_f32)(float *shift, float *sum, float *square, const float *x, int64_t rows, int64_t n)
+void NNO_OF(norm_moments)(float *shift, float *sum, float *square, const elem *x, int64_t rows, int64_t n)
 {
 	const moments_job job = { shift, sum, square, x, rows, n };
 	sweep(n, &job, moments_sweep);
@@ -139,8 +145,8 @@ NNO_INLINE void load_factors(factors *f, const int nv, int64_t last, const nno_n
 NNO_INLINE vf value_of(vf x, const factors *f, int v) { return v_fma(v_sub(x, f->mean[v]), f->scale[v], f->shift[v]); }
 
 typedef struct value_job {
-	float *dst;
-	const float *x, *skip;
+	elem *dst;
+	const elem *x, *skip;
 	const nno_norm *p;
 	int64_t rows, n;
 	int stream;
@@ -153,11 +159,11 @@ NNO_INLINE void value_sweep(const void *job, int64_t column, const int nv, int64
 	vf x[NV], skip[NV], low = v_set1(j->p->low), high = v_set1(j->p->high);
 	load_factors(&f, nv, last, j->p, column);
 	for (int64_t r = 0, at = column; r < j->rows; r++, at += j->n) {
-		load_row(x, nv, last, j->x + at);
+		get_row(x, nv, last, j->x + at);
 		for (int v = 0; v < nv; v++)
 			x[v] = value_of(x[v], &f, v);
 		if (j->skip != NULL) {
-			load_row(skip, nv, last, j->skip + at);
+			get_row(skip, nv, last, j->skip + at);
 			for (int v = 0; v < nv; v++)
 				x[v] = v_add(x[v], skip[v]);
 		}
@@ -167,14 +173,14 @@ NNO_INLINE void value_sweep(const void *job, int64_t column, const int nv, int64
 		if (j->stream)
 			stream_row(j->dst + at, x, nv);
 		else
-			store_row(j->dst + at, x, nv, last);
+			put_row(j->dst + at, x, nv, last);
 	}
 }
 
-void NNO_FN(norm_f32)(float *dst, const float *x, const float *skip, const nno_norm *p, int64_t rows, int64_t n,
+void NNO_OF(norm)(elem *dst, const elem *x, const elem *skip, const nno_norm *p, int64_t rows, int64_t n,
 		      int flags)
 {
-	const value_job job = { dst, x, skip, p, rows, n, streams(dst, n, flags) };
+	const value_job job = { dst, x, skip, p, rows, n, flags & NNO_NORM_STREAM && fills_lines(dst, n, n) };
 	sweep(n, &job, value_sweep);
 	v_stream_end();
 }
@@ -196,8 +202,9 @@ NNO_INLINE void mask_by_source(vf dy[NV], const vf x[NV], const int nv, const nn
 }
 
 typedef struct sums_job {
-	float *sum, *product, *dy;
-	const float *x, *y;
+	float *sum, *product;
+	elem *dy;
+	const elem *x, *y;
 	const nno_norm *p;
 	int64_t rows, n;
 } sums_job;
@@ -206,12 +213,12 @@ NNO_INLINE void add_products(vf sum[NV], vf product[NV], const sums_job *j, int6
 			     const factors *f)
 {
 	vf x[NV], dy[NV], y[NV];
-	load_row(x, nv, last, j->x + at);
-	load_row(dy, nv, last, j->dy + at);
+	get_row(x, nv, last, j->x + at);
+	get_row(dy, nv, last, j->dy + at);
 	if (j->y != NULL) {
-		load_row(y, nv, last, j->y + at);
+		get_row(y, nv, last, j->y + at);
 		mask_row(dy, y, nv, j->p);
-		store_row(j->dy + at, dy, nv, last);
+		put_row(j->dy + at, dy, nv, last);
 	} else if (j->p->clamped) {
 		mask_by_source(dy, x, nv, j->p, f);
 	}
@@ -246,7 +253,7 @@ NNO_INLINE void sums_sweep(const void *job, int64_t column, const int nv, int64_
 	store_row(j->product + column, product[0], nv, last);
 }
 
-void NNO_FN(norm_sums_f32)(float *sum, float *product, float *dy, const float *x, const float *y, const nno_norm *p,
+void NNO_OF(norm_sums)(float *sum, float *product, elem *dy, const elem *x, const elem *y, const nno_norm *p,
 			   int64_t rows, int64_t n)
 {
 	const sums_job job = { sum, product, dy, x, y, p, rows, n };
@@ -254,23 +261,23 @@ void NNO_FN(norm_sums_f32)(float *sum, float *product, float *dy, const float *x
 }
 
 typedef struct gradient_job {
-	float *dx, *dskip;
-	const float *dy, *x;
+	elem *dx, *dskip;
+	const elem *dy, *x;
 	const nno_norm *p;
 	const nno_norm_slope *s;
 	int64_t rows, n;
 	int flags, stream;
 } gradient_job;
 
-NNO_INLINE void put_row(float *dst, vf from[NV], const int nv, int64_t last, int add)
+NNO_INLINE void give_row(elem *dst, vf from[NV], const int nv, int64_t last, int add)
 {
 	vf old[NV];
 	if (add) {
-		load_row(old, nv, last, dst);
+		get_row(old, nv, last, dst);
 		for (int v = 0; v < nv; v++)
 			from[v] = v_add(old[v], from[v]);
 	}
-	store_row(dst, from, nv, last);
+	put_row(dst, from, nv, last);
 }
 
 NNO_INLINE void gradient_sweep(const void *job, int64_t column, const int nv, int64_t last)
@@ -283,8 +290,8 @@ NNO_INLINE void gradient_sweep(const void *job, int64_t column, const int nv, in
 	load_row(b, nv, last, j->s->b + column);
 	load_row(d, nv, last, j->s->d + column);
 	for (int64_t r = 0, at = column; r < j->rows; r++, at += j->n) {
-		load_row(x, nv, last, j->x + at);
-		load_row(dy, nv, last, j->dy + at);
+		get_row(x, nv, last, j->x + at);
+		get_row(dy, nv, last, j->dy + at);
 		if (j->p->clamped)
 			mask_by_source(dy, x, nv, j->p, &f);
 		if (j->dx != NULL) {
@@ -293,18 +300,18 @@ NNO_INLINE void gradient_sweep(const void *job, int64_t column, const int nv, in
 			if (j->stream)
 				stream_row(j->dx + at, dx, nv);
 			else
-				put_row(j->dx + at, dx, nv, last, j->flags & NNO_NORM_ADD_DX);
+				give_row(j->dx + at, dx, nv, last, j->flags & NNO_NORM_ADD_DX);
 		}
 		if (j->dskip != NULL)
-			put_row(j->dskip + at, dy, nv, last, j->flags & NNO_NORM_ADD_DSKIP);
+			give_row(j->dskip + at, dy, nv, last, j->flags & NNO_NORM_ADD_DSKIP);
 	}
 }
 
-void NNO_FN(norm_gradient_f32)(float *dx, float *dskip, const float *dy, const float *x, const nno_norm *p,
+void NNO_OF(norm_gradient)(elem *dx, elem *dskip, const elem *dy, const elem *x, const nno_norm *p,
 			       const nno_norm_slope *s, int64_t rows, int64_t n, int flags)
 {
-	const gradient_job job = { dx, dskip, dy, x,     p,
-				   s,  rows,  n,  flags, !(flags & NNO_NORM_ADD_DX) && streams(dx, n, flags) };
+	int stream = flags & NNO_NORM_STREAM && !(flags & NNO_NORM_ADD_DX) && fills_lines(dx, n, n);
+	const gradient_job job = { dx, dskip, dy, x, p, s, rows, n, flags, stream };
 	sweep(n, &job, gradient_sweep);
 	v_stream_end();
 }

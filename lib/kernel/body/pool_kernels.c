@@ -38,19 +38,19 @@ NNO_INLINE maximum first_of(vf x, int flags)
 
 /* --- windows of 2 x 2, a row of them --- */
 
-NNO_INLINE void pool2_vector(float *dst, uint8_t *place, const float *top, const float *bottom, int64_t n, int flags,
+NNO_INLINE void pool2_vector(elem *dst, uint8_t *place, const elem *top, const elem *bottom, int64_t n, int flags,
 			     int64_t width)
 {
-	maximum m = first_of(load_some(top, width), flags);
-	m = larger(m, load_some(top + n, width), 1.0f);
-	m = larger(m, load_some(bottom, width), 2.0f);
-	m = larger(m, load_some(bottom + n, width), 3.0f);
-	store_some(dst, m.best, width);
+	maximum m = first_of(get_some(top, width), flags);
+	m = larger(m, get_some(top + n, width), 1.0f);
+	m = larger(m, get_some(bottom, width), 2.0f);
+	m = larger(m, get_some(bottom + n, width), 3.0f);
+	put_some(dst, m.best, width);
 	if (place != NULL)
 		store_places(place, m.place, width);
 }
 
-void NNO_FN(max_pool2_f32)(float *dst, uint8_t *place, const float *top, const float *bottom, int64_t count, int64_t n,
+void NNO_OF(max_pool2)(elem *dst, uint8_t *place, const elem *top, const elem *bottom, int64_t count, int64_t n,
 			   int flags)
 {
 	for (int64_t i = 0; i < count; i++, dst += n, top += 2 * n, bottom += 2 * n) {
@@ -63,28 +63,28 @@ void NNO_FN(max_pool2_f32)(float *dst, uint8_t *place, const float *top, const f
 	}
 }
 
-NNO_INLINE void give(float *dx, vf x, int flags, int64_t width)
+NNO_INLINE void give(elem *dx, vf x, int flags, int64_t width)
 {
 	if (flags & NNO_STREAM && width >= VL)
-		v_stream(dx, x);
+		put_past(dx, x);
 	else
-		store_some(dx, flags & NNO_GEMM_ADD ? v_add(load_some(dx, width), x) : x, width);
+		put_some(dx, flags & NNO_GEMM_ADD ? v_add(get_some(dx, width), x) : x, width);
 }
 
-NNO_INLINE void pool2_gradient_vector(float *top, float *bottom, const float *dy, const uint8_t *place, int64_t n,
+NNO_INLINE void pool2_gradient_vector(elem *top, elem *bottom, const elem *dy, const uint8_t *place, int64_t n,
 				      int flags, int64_t width)
 {
-	vf at = load_places(place, width), g = load_some(dy, width);
+	vf at = load_places(place, width), g = get_some(dy, width);
 	give(top, where_place_is(at, 0.0f, g), flags, width);
 	give(top + n, where_place_is(at, 1.0f, g), flags, width);
 	give(bottom, where_place_is(at, 2.0f, g), flags, width);
 	give(bottom + n, where_place_is(at, 3.0f, g), flags, width);
 }
 
-void NNO_FN(max_pool2_gradient_f32)(float *top, float *bottom, const float *dy, const uint8_t *place, int64_t count,
+void NNO_OF(max_pool2_gradient)(elem *top, elem *bottom, const elem *dy, const uint8_t *place, int64_t count,
 				    int64_t n, int flags)
 {
-	if (n % 16 != 0 || ((uintptr_t)top | (uintptr_t)bottom) % 64 != 0 || flags & NNO_GEMM_ADD)
+	if (!fills_lines(top, n, n) || !fills_lines(bottom, n, n) || flags & NNO_GEMM_ADD)
 		flags &= ~NNO_STREAM;
 	for (int64_t i = 0; i < count; i++, dy += n, place += n, top += 2 * n, bottom += 2 * n) {
 		int64_t ch = 0;
@@ -99,27 +99,27 @@ void NNO_FN(max_pool2_gradient_f32)(float *top, float *bottom, const float *dy, 
 
 /* --- one window of any size --- */
 
-void NNO_FN(max_window_f32)(float *dst, uint8_t *place, const float *src, const nno_window *w, int64_t n, int flags)
+void NNO_OF(max_window)(elem *dst, uint8_t *place, const elem *src, const nno_window *w, int64_t n, int flags)
 {
 	for (int64_t ch = 0; ch < n; ch += VL) {
 		int64_t width = n - ch;
-		maximum m = first_of(load_some(src + ch, width), flags);
+		maximum m = first_of(get_some(src + ch, width), flags);
 		for (int64_t y = 0; y < w->rows; y++)
 			for (int64_t x = 0; x < w->columns; x++)
-				m = larger(m, load_some(src + y * w->row_step + x * n + ch, width),
+				m = larger(m, get_some(src + y * w->row_step + x * n + ch, width),
 					   (float)(y * w->columns + x));
-		store_some(dst + ch, m.best, width);
+		put_some(dst + ch, m.best, width);
 		if (place != NULL)
 			store_places(place + ch, m.place, width);
 	}
 }
 
-void NNO_FN(max_window_gradient_f32)(float *dx, const float *dy, const uint8_t *place, const nno_window *w, int64_t n,
+void NNO_OF(max_window_gradient)(elem *dx, const elem *dy, const uint8_t *place, const nno_window *w, int64_t n,
 				     int flags)
 {
 	for (int64_t ch = 0; ch < n; ch += VL) {
 		int64_t width = n - ch;
-		vf at = load_places(place + ch, width), g = load_some(dy + ch, width);
+		vf at = load_places(place + ch, width), g = get_some(dy + ch, width);
 		for (int64_t y = 0; y < w->rows; y++)
 			for (int64_t x = 0; x < w->columns; x++)
 				give(dx + y * w->row_step + x * n + ch,
@@ -128,7 +128,7 @@ void NNO_FN(max_window_gradient_f32)(float *dx, const float *dy, const uint8_t *
 }
 
 /* nv vectors at a time, so that no sum waits for itself. */
-NNO_INLINE void sum_vectors(float *dst, const float *src, const nno_window *w, float factor, int64_t n, int64_t width,
+NNO_INLINE void sum_vectors(elem *dst, const elem *src, const nno_window *w, float factor, int64_t n, int64_t width,
 			    const int nv)
 {
 	vf sum[4];
@@ -137,12 +137,12 @@ NNO_INLINE void sum_vectors(float *dst, const float *src, const nno_window *w, f
 	for (int64_t y = 0; y < w->rows; y++)
 		for (int64_t x = 0; x < w->columns; x++)
 			for (int v = 0; v < nv; v++)
-				sum[v] = v_add(sum[v], load_some(src + y * w->row_step + x * n + v * VL, width));
+				sum[v] = v_add(sum[v], get_some(src + y * w->row_step + x * n + v * VL, width));
 	for (int v = 0; v < nv; v++)
-		store_some(dst + v * VL, v_mul(sum[v], v_set1(factor)), width);
+		put_some(dst + v * VL, v_mul(sum[v], v_set1(factor)), width);
 }
 
-void NNO_FN(sum_window_f32)(float *dst, const float *src, const nno_window *w, float factor, int64_t n)
+void NNO_OF(sum_window)(elem *dst, const elem *src, const nno_window *w, float factor, int64_t n)
 {
 	int64_t ch = 0;
 	for (; ch + 4 * VL <= n; ch += 4 * VL)
@@ -151,11 +151,11 @@ void NNO_FN(sum_window_f32)(float *dst, const float *src, const nno_window *w, f
 		sum_vectors(dst + ch, src + ch, w, factor, n, n - ch, 1);
 }
 
-void NNO_FN(spread_window_f32)(float *dx, const float *dy, const nno_window *w, float factor, int64_t n, int flags)
+void NNO_OF(spread_window)(elem *dx, const elem *dy, const nno_window *w, float factor, int64_t n, int flags)
 {
 	for (int64_t ch = 0; ch < n; ch += VL) {
 		int64_t width = n - ch;
-		vf g = v_mul(load_some(dy + ch, width), v_set1(factor));
+		vf g = v_mul(get_some(dy + ch, width), v_set1(factor));
 		for (int64_t y = 0; y < w->rows; y++)
 			for (int64_t x = 0; x < w->columns; x++)
 				give(dx + y * w->row_step + x * n + ch, g, flags & NNO_GEMM_ADD, width);

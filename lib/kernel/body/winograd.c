@@ -44,40 +44,15 @@ NNO_INLINE void gradient_1d(vf r[PATCH], const vf y[TILE])
 	r[5] = y[3];
 }
 
-NNO_INLINE void weights_1d(vf t[PATCH], const vf g[3])
-{
-	const vf quarter = v_set1(0.25f), sixth = v_set1(-1.0f / 6.0f), part = v_set1(1.0f / 24.0f),
-		 twelfth = v_set1(1.0f / 12.0f);
-	vf even = v_mul(sixth, v_add(g[0], g[2])), odd = v_mul(sixth, g[1]);
-	vf even2 = v_mul(part, v_fma(v_set1(4.0f), g[2], g[0])), odd2 = v_mul(twelfth, g[1]);
-	t[0] = v_mul(quarter, g[0]);
-	t[1] = v_add(even, odd);
-	t[2] = v_sub(even, odd);
-	t[3] = v_add(even2, odd2);
-	t[4] = v_sub(even2, odd2);
-	t[5] = g[2];
-}
-
-NNO_INLINE void weight_gradient_1d(vf g[3], const vf m[PATCH])
-{
-	const vf quarter = v_set1(0.25f), sixth = v_set1(1.0f / 6.0f), part = v_set1(1.0f / 24.0f),
-		 twelfth = v_set1(1.0f / 12.0f);
-	vf p = v_mul(sixth, v_add(m[1], m[2])), q = v_mul(sixth, v_sub(m[2], m[1]));
-	vf u = v_add(m[3], m[4]), w = v_sub(m[3], m[4]);
-	g[0] = v_fma(quarter, m[0], v_fma(part, u, v_neg(p)));
-	g[1] = v_fma(twelfth, w, q);
-	g[2] = v_add(v_fma(sixth, u, v_neg(p)), m[5]);
-}
-
 /* Where the pixels of a square of `size` x `size` are; those outside the picture are read from a zero vector. */
 typedef struct square {
-	const float *pixel[PATCH * PATCH];
+	const elem *pixel[PATCH * PATCH];
 	int64_t follows[PATCH * PATCH]; /* -1: the pixel has channels; 0: it is the zero vector, for all of them */
 } square;
 
-NNO_INLINE int find_square(square *s, const int size, const float *image, const nno_tiling *p, int64_t y0, int64_t x0)
+NNO_INLINE int find_square(square *s, const int size, const elem *image, const nno_tiling *p, int64_t y0, int64_t x0)
 {
-	static const float zeros[VL];
+	static const elem zeros[VL];
 	int inside = y0 >= 0 && x0 >= 0 && y0 + size <= p->h && x0 + size <= p->w;
 	if (inside) {
 		s->pixel[0] = image + (y0 * p->w + x0) * p->c;
@@ -96,8 +71,8 @@ NNO_INLINE vf square_pixel(const square *s, const int size, int inside, const nn
 			   int64_t width)
 {
 	if (inside)
-		return load_some(s->pixel[0] + (y * p->w + x) * p->c + ch, width);
-	return load_some(s->pixel[y * size + x] + (ch & s->follows[y * size + x]), width);
+		return get_some(s->pixel[0] + (y * p->w + x) * p->c + ch, width);
+	return get_some(s->pixel[y * size + x] + (ch & s->follows[y * size + x]), width);
 }
 
 /* A patch of the input, or the square of a result's gradient: `size` tells which. */
@@ -159,7 +134,7 @@ static void gradient_at_edge(float *v, int64_t step, const square *s, const nno_
 	transform_square(v, step, s, TILE, 0, p);
 }
 
-void NNO_FN(winograd_input_f32)(float *v, int64_t step, const float *image, const nno_tiling *p, int64_t from,
+void NNO_OF(winograd_input)(float *v, int64_t step, const elem *image, const nno_tiling *p, int64_t from,
 				int64_t count)
 {
 	for (int64_t i = from; i < from + count; i++, v += p->c) {
@@ -172,7 +147,7 @@ void NNO_FN(winograd_input_f32)(float *v, int64_t step, const float *image, cons
 	}
 }
 
-void NNO_FN(winograd_gradient_f32)(float *v, int64_t step, const float *image, const nno_tiling *p, int64_t from,
+void NNO_OF(winograd_gradient)(float *v, int64_t step, const elem *image, const nno_tiling *p, int64_t from,
 				   int64_t count)
 {
 	for (int64_t i = from; i < from + count; i++, v += p->c) {
@@ -185,19 +160,19 @@ void NNO_FN(winograd_gradient_f32)(float *v, int64_t step, const float *image, c
 }
 
 /* Stores one result vector as the flags say. */
-NNO_INLINE void finish_pixel(float *dst, vf x, int flags, int64_t width)
+NNO_INLINE void finish_pixel(elem *dst, vf x, int flags, int64_t width)
 {
 	if (flags & NNO_GEMM_ADD)
-		x = v_add(x, load_some(dst, width));
+		x = v_add(x, get_some(dst, width));
 	if (flags & NNO_GEMM_RELU)
 		x = v_max(v_zero(), x);
 	if (flags & NNO_STREAM && width >= VL)
-		v_stream(dst, x);
+		put_past(dst, x);
 	else
-		store_some(dst, x, width);
+		put_some(dst, x, width);
 }
 
-NNO_INLINE void output_vector(float *dst, const float *m, int64_t step, const nno_tiling *p, int64_t rows,
+NNO_INLINE void output_vector(elem *dst, const float *m, int64_t step, const nno_tiling *p, int64_t rows,
 			      int64_t columns, const float *bias, int flags, int64_t width)
 {
 	vf t[TILE][PATCH];
@@ -221,15 +196,15 @@ NNO_INLINE void output_vector(float *dst, const float *m, int64_t step, const nn
 	}
 }
 
-void NNO_FN(winograd_output_f32)(float *image, const nno_tiling *p, const float *m, int64_t step, int64_t from,
+void NNO_OF(winograd_output)(elem *image, const nno_tiling *p, const float *m, int64_t step, int64_t from,
 				 int64_t count, int64_t n, const float *bias, int flags)
 {
-	bool whole_lines = (uintptr_t)image % (VL * sizeof(float)) == 0 && p->c % VL == 0;
+	bool whole_lines = (uintptr_t)image % (VL * sizeof(elem)) == 0 && p->c % VL == 0;
 	if (!whole_lines)
 		flags &= ~NNO_STREAM;
 	for (int64_t i = from; i < from + count; i++, m += n) {
 		int64_t y = i / p->across * TILE, x = i % p->across * TILE;
-		float *dst = image + (y * p->w + x) * p->c;
+		elem *dst = image + (y * p->w + x) * p->c;
 		int64_t rows = p->h - y, columns = p->w - x, ch = 0;
 		if (rows >= TILE && columns >= TILE)
 			for (; ch + VL <= n; ch += VL)
@@ -243,61 +218,3 @@ void NNO_FN(winograd_output_f32)(float *image, const nno_tiling *p, const float 
 		v_stream_end();
 }
 
-NNO_INLINE void weights_vector(float *u, int64_t step, const float *w, int64_t tap, int64_t width)
-{
-	vf t[PATCH][3];
-	for (int x = 0; x < 3; x++) {
-		vf g[3], r[PATCH];
-		for (int y = 0; y < 3; y++)
-			g[y] = load_some(w + (y * 3 + x) * tap, width);
-		weights_1d(r, g);
-		for (int y = 0; y < PATCH; y++)
-			t[y][x] = r[y];
-	}
-	for (int y = 0; y < PATCH; y++) {
-		vf r[PATCH];
-		weights_1d(r, t[y]);
-		for (int x = 0; x < PATCH; x++)
-			store_some(u + (y * PATCH + x) * step, r[x], width);
-	}
-}
-
-void NNO_FN(winograd_weights_f32)(float *u, int64_t step, const float *w, int64_t tap, int64_t ld, int64_t rows,
-				  int64_t n)
-{
-	for (int64_t i = 0; i < rows; i++, u += n, w += ld) {
-		int64_t j = 0;
-		for (; j + VL <= n; j += VL)
-			weights_vector(u + j, step, w + j, tap, VL);
-		if (j < n)
-			weights_vector(u + j, step, w + j, tap, n - j);
-	}
-}
-
-NNO_INLINE void weight_gradient_vector(float *w, int64_t tap, const float *u, int64_t step, int flags, int64_t width)
-{
-	vf t[3][PATCH];
-	for (int x = 0; x < PATCH; x++) {
-		vf d[PATCH], r[3];
-		for (int y = 0; y < PATCH; y++)
-			d[y] = load_some(u + (y * PATCH + x) * step, width);
-		weight_gradient_1d(r, d);
-		for (int y = 0; y < 3; y++)
-			t[y][x] = r[y];
-	}
-	for (int y = 0; y < 3; y++) {
-		vf r[3];
-		weight_gradient_1d(r, t[y]);
-		for (int x = 0; x < 3; x++)
-			finish_pixel(w + (y * 3 + x) * tap, r[x], flags, width);
-	}
-}
-
-void NNO_FN(winograd_weight_gradient_f32)(float *w, int64_t tap, const float *u, int64_t step, int64_t n, int flags)
-{
-	int64_t j = 0;
-	for (; j + VL <= n; j += VL)
-		weight_gradient_vector(w + j, tap, u + j, step, flags, VL);
-	if (j < n)
-		weight_gradient_vector(w + j, tap, u + j, step, flags, n - j);
-}

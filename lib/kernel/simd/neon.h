@@ -87,5 +87,54 @@ NNO_INLINE vf v_exponent2(vf i)
 {
 	return vreinterpretq_f32_s32(vshlq_n_s32(vaddq_s32(vcvtnq_s32_f32(i), vdupq_n_s32(127)), 23));
 }
+NNO_INLINE vf v_load_bf16(const nno_bf16 *p)
+{
+	return vreinterpretq_f32_u32(vshll_n_u16(vld1_u16((const uint16_t *)(const void *)p), 16));
+}
+NNO_INLINE void v_store_bf16(nno_bf16 *p, vf x)
+{
+	uint32x4_t bits = vreinterpretq_u32_f32(x), odd = vandq_u32(vshrq_n_u32(bits, 16), vdupq_n_u32(1));
+	uint32x4_t up = vaddq_u32(bits, vaddq_u32(odd, vdupq_n_u32(0x7fff)));
+	up = vbslq_u32(vceqq_f32(x, x), up, vorrq_u32(bits, vdupq_n_u32(0x400000)));
+	vst1_u16((uint16_t *)(void *)p, vshrn_n_u32(up, 16));
+}
+NNO_INLINE void v_stream_bf16(nno_bf16 *p, vf x) { v_store_bf16(p, x); }
+NNO_INLINE vf v_load_bf16_n(const nno_bf16 *p, int64_t n)
+{
+	nno_bf16 t[4] = { { 0 } };
+	for (int64_t i = 0; i < n; i++)
+		t[i] = p[i];
+	return v_load_bf16(t);
+}
+NNO_INLINE void v_store_bf16_n(nno_bf16 *p, vf x, int64_t n)
+{
+	nno_bf16 t[4];
+	v_store_bf16(t, x);
+	for (int64_t i = 0; i < n; i++)
+		p[i] = t[i];
+}
+NNO_INLINE vf v_load_f16(const nno_f16 *p)
+{
+	return vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16((const uint16_t *)(const void *)p)));
+}
+NNO_INLINE void v_store_f16(nno_f16 *p, vf x)
+{
+	vst1_u16((uint16_t *)(void *)p, vreinterpret_u16_f16(vcvt_f16_f32(x)));
+}
+NNO_INLINE void v_stream_f16(nno_f16 *p, vf x) { v_store_f16(p, x); }
+NNO_INLINE vf v_load_f16_n(const nno_f16 *p, int64_t n)
+{
+	nno_f16 t[4] = { { 0 } };
+	for (int64_t i = 0; i < n; i++)
+		t[i] = p[i];
+	return v_load_f16(t);
+}
+NNO_INLINE void v_store_f16_n(nno_f16 *p, vf x, int64_t n)
+{
+	nno_f16 t[4];
+	v_store_f16(t, x);
+	for (int64_t i = 0; i < n; i++)
+		p[i] = t[i];
+}
 
 #endif

@@ -5,7 +5,8 @@
  * v_stream_end. v_fma(a, b, c) = a * b + c. v_max/v_min give b when either operand is NaN. v_select_gt(a, b, x, y) = a
  * > b ? x : y and v_select_le likewise for <=, lane by lane. v_sum: sum of lanes in a fixed tree. v_exponent2(i): 2^i
  * for integral i in [-126, 127]. v_load_bytes, v_store_bytes and their _n: VL integers in [0, 255], a byte each in
- * memory. v_transpose4(dst, to, src, from): dst[j * to + i] = src[i * from + j], i and j < 4. */
+ * memory. v_load_bf16, v_store_bf16, v_stream_bf16 and their _n, and those of f16: VL values of 16 bits, rounded to the
+ * nearest, ties to even, when they are stored. v_transpose4(dst, to, src, from): dst[j * to + i] = src[i * from + j], i and j < 4. */
 #ifndef NNO_SIMD_H
 #define NNO_SIMD_H
 
@@ -71,6 +72,67 @@ NNO_INLINE vf v_exponent2(vf i)
 	float x;
 	memcpy(&x, &bits, sizeof x);
 	return x;
+}
+NNO_INLINE uint32_t v_bits(float x)
+{
+	uint32_t bits;
+	memcpy(&bits, &x, sizeof bits);
+	return bits;
+}
+NNO_INLINE float v_from_bits(uint32_t bits)
+{
+	float x;
+	memcpy(&x, &bits, sizeof x);
+	return x;
+}
+NNO_INLINE vf v_load_bf16(const nno_bf16 *p) { return v_from_bits((uint32_t)p->bits << 16); }
+NNO_INLINE void v_store_bf16(nno_bf16 *p, vf x)
+{
+	uint32_t bits = v_bits(x);
+	p->bits = (uint16_t)((x != x ? bits | 0x400000u : bits + 0x7fffu + (bits >> 16 & 1u)) >> 16);
+}
+NNO_INLINE void v_stream_bf16(nno_bf16 *p, vf x) { v_store_bf16(p, x); }
+NNO_INLINE vf v_load_bf16_n(const nno_bf16 *p, int64_t n)
+{
+	(void)n;
+	return v_load_bf16(p);
+}
+NNO_INLINE void v_store_bf16_n(nno_bf16 *p, vf x, int64_t n)
+{
+	(void)n;
+	v_store_bf16(p, x);
+}
+/* 2^112 brings the exponent of a binary16 from its bias to that of an f32. */
+NNO_INLINE vf v_load_f16(const nno_f16 *p)
+{
+	uint32_t sign = (uint32_t)(p->bits & 0x8000u) << 16, rest = p->bits & 0x7fffu;
+	float x = v_from_bits(rest << 13) * 0x1p112f;
+	if (rest > 0x7c00u)
+		return v_from_bits(sign | rest << 13 | 0x7fc00000u);
+	return v_from_bits(sign | (rest == 0x7c00u ? 0x7f800000u : v_bits(x)));
+}
+NNO_INLINE void v_store_f16(nno_f16 *p, vf x)
+{
+	uint32_t sign = v_bits(x) >> 16 & 0x8000u, bits = v_bits(x) & 0x7fffffffu;
+	if (bits > 0x7f800000u)
+		p->bits = (uint16_t)(sign | 0x7e00u | (bits >> 13 & 0x3ffu));
+	else if (bits >= 0x477ff000u) /* from half a step above the largest on */
+		p->bits = (uint16_t)(sign | 0x7c00u);
+	else if (bits < 0x38800000u) /* below the normal ones: adding 0.5 leaves multiples of 2^-24, rounded */
+		p->bits = (uint16_t)(sign | (v_bits(v_from_bits(bits) + 0.5f) - 0x3f000000u));
+	else
+		p->bits = (uint16_t)(sign | (bits - 0x38000000u + 0xfffu + (bits >> 13 & 1u)) >> 13);
+}
+NNO_INLINE void v_stream_f16(nno_f16 *p, vf x) { v_store_f16(p, x); }
+NNO_INLINE vf v_load_f16_n(const nno_f16 *p, int64_t n)
+{
+	(void)n;
+	return v_load_f16(p);
+}
+NNO_INLINE void v_store_f16_n(nno_f16 *p, vf x, int64_t n)
+{
+	(void)n;
+	v_store_f16(p, x);
 }
 
 #endif

@@ -1,0 +1,22 @@
+/* scale.c - f32 arrays times a factor. */
+#include "kernel/body.h"
+
+void NNO_FN(scale_f32)(float *dst, const float *src, float factor, int64_t n)
+{
+	int64_t i = 0;
+	vf f = v_set1(factor);
+	for (; i + VL <= n; i += VL)
+		v_store(dst + i, v_mul(v_load(src + i), f));
+	if (i < n)
+		v_store_n(dst + i, v_mul(v_load_n(src + i, n - i), f), n - i);
+}
+
+void NNO_FN(add_scaled_f32)(float *dst, const float *src, float factor, int64_t n)
+{
+	int64_t i = 0;
+	vf f = v_set1(factor);
+	for (; i + VL <= n; i += VL)
+		v_store(dst + i, v_fma(v_load(src + i), f, v_load(dst + i)));
+	if (i < n)
+		v_store_n(dst + i, v_fma(v_load_n(src + i, n - i), f, v_load_n(dst + i, n - i)), n - i);
+}

@@ -1,0 +1,73 @@
+/* classes.c - every op class: which of its values backward reads, what it may overwrite, and its code for each type. */
+#include "op/op.h"
+
+#include "op/own.h"
+
+#define NNO_OP(name) extern const nno_op_code nno_code_##name##_f32, nno_code_##name##_bf16, nno_code_##name##_f16;
+#include "op/ops.inc"
+#undef NNO_OP
+
+#define CODE(name) .code = { &nno_code_##name##_f32, &nno_code_##name##_bf16, &nno_code_##name##_f16 }
+
+/* --- convolution and linear --- */
+
+#define CONVOLUTION(op) \
+	.name = #op, .attr_size = sizeof(nno_conv_attr), .needs_src = true, .can_add = true, CODE(op)
+
+const nno_op_class nno_op_conv = { CONVOLUTION(conv) };
+const nno_op_class nno_op_conv_depthwise = { CONVOLUTION(conv_depthwise) };
+const nno_op_class nno_op_conv_winograd = { CONVOLUTION(conv_winograd) };
+const nno_op_class nno_op_conv_pointwise = { CONVOLUTION(conv_pointwise) };
+const nno_op_class nno_op_conv_images = { CONVOLUTION(conv_images) };
+const nno_op_class nno_op_linear = {
+	.name = "linear", .attr_size = sizeof(nno_linear_attr), .needs_src = true, .can_add = true, CODE(linear)
+};
+
+/* --- pooling, normalisation, dropout --- */
+
+const nno_op_class nno_op_max_pool = {
+	.name = "max_pool", .attr_size = sizeof(nno_pool_attr), .can_add = true, CODE(max_pool)
+};
+const nno_op_class nno_op_avg_pool = {
+	.name = "avg_pool", .attr_size = sizeof(nno_pool_attr), .can_add = true, CODE(avg_pool)
+};
+const nno_op_class nno_op_batch_norm = { .name = "batch_norm",
+					 .attr_size = sizeof(nno_norm_attr),
+					 .needs_src = true,
+					 .inplace = true,
+					 .gradient_inplace = 3,
+					 .can_add = true,
+					 CODE(batch_norm) };
+const nno_op_class nno_op_dropout = {
+	.name = "dropout", .attr_size = sizeof(nno_dropout_attr), .inplace = true, .gradient_inplace = 1, CODE(dropout)
+};
+
+/* --- activations --- */
+
+#define ACTIVATION(op) .name = #op, .attr_size = sizeof(nno_act_attr), .can_add = true, CODE(op)
+#define FROM_RESULT .needs_dst = true, .inplace = true, .gradient_inplace = 1
+
+const nno_op_class nno_op_relu = { ACTIVATION(relu), FROM_RESULT };
+const nno_op_class nno_op_relu6 = { ACTIVATION(relu6), FROM_RESULT };
+const nno_op_class nno_op_sigmoid = { ACTIVATION(sigmoid), FROM_RESULT };
+const nno_op_class nno_op_tanh = { ACTIVATION(tanh), FROM_RESULT };
+const nno_op_class nno_op_leaky_relu = { ACTIVATION(leaky_relu), .needs_src = true };
+const nno_op_class nno_op_gelu = { ACTIVATION(gelu), .needs_src = true };
+const nno_op_class nno_op_silu = { ACTIVATION(silu), .needs_src = true };
+const nno_op_class nno_op_softmax = { ACTIVATION(softmax), .needs_dst = true };
+
+/* --- values moved, and the caller's functions --- */
+
+const nno_op_class nno_op_flatten = { .name = "flatten", CODE(flatten) };
+const nno_op_class nno_op_add = { .name = "add",
+				  .inplace = true,
+				  .gradient_inplace = (1u << NNO_OP_MAX_INPUTS) - 1,
+				  .can_add = true,
+				  CODE(add) };
+const nno_op_class nno_op_concat = { .name = "concat", .can_add = true, CODE(concat) };
+const nno_op_class nno_op_own = { .name = "own",
+				  .attr_size = sizeof(nno_own_attr),
+				  .needs_src = true,
+				  .needs_dst = true,
+				  .destroy = nno_own_destroy,
+				  CODE(own) };

@@ -1,0 +1,33 @@
+/* conv_choice.c - which algorithm suits a convolution. */
+#include "op/op.h"
+
+#include "base/size.h"
+
+enum { TILE = 4 }; /* of Winograd's results */
+
+bool nno_winograd_pays(const nno_op *op, int64_t batch)
+{
+	const nno_conv_attr *a = op->attr;
+	if (a->kernel_h != 3 || a->kernel_w != 3 || a->stride_h != 1 || a->stride_w != 1 || a->dilation_h != 1 ||
+	    a->dilation_w != 1 || a->groups != 1 || a->pad_h > 2 || a->pad_w > 2 || op->in[0].c < 16 || op->out.c < 16)
+		return false;
+	/* 36 products a tile instead of 9 a result, and the transforms of the weights on top. */
+	int64_t pixels = op->out.h * op->out.w,
+		tiles = nno_i64_ceil_div(op->out.h, TILE) * nno_i64_ceil_div(op->out.w, TILE);
+	return 36 * tiles * 3 <= 9 * pixels * 2 && (tiles >= 16 || tiles * batch >= 16);
+}
+
+bool nno_conv_images_pays(const nno_op *op, int64_t batch)
+{
+	const nno_conv_attr *a = op->attr;
+	int64_t out_pixels = op->out.h * op->out.w;
+	return a->groups == 1 && batch >= 16 && out_pixels <= 16 && op->in[0].h * op->in[0].w <= 64 &&
+	       a->kernel_h * a->kernel_w <= 25 && op->in[0].c >= 128 && op->out.c >= 128;
+}
+
+bool nno_conv_pointwise_fits(const nno_op *op)
+{
+	const nno_conv_attr *a = op->attr;
+	return a->kernel_h == 1 && a->kernel_w == 1 && a->stride_h == 1 && a->stride_w == 1 && a->pad_h == 0 &&
+	       a->pad_w == 0 && a->groups == 1;
+}
