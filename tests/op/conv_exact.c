@@ -344,7 +344,7 @@ static void absurd_padding_is_refused(void **state)
 		      .training = true,
 		      .wants_dsrc = { true },
 		      .wants_dparam = true };
-	assert_false(op.cls->book(&op, 2));
+	assert_false(nno_op_code_of(&op)->book(&op, 2));
 }
 
 int main(void)

@@ -121,7 +121,7 @@ static void run_library(const config *c, data *x, const nno_kernels *kernels, nn
 		t.run.saved = NULL;
 		t.run.training = 0;
 		t.run.dst = data_of(&again);
-		t.op.cls->forward(&t.op, &t.run);
+		nno_op_code_of(&t.op)->forward(&t.op, &t.run);
 		assert_memory_equal(data_of(&again), data_of(&x->b[DST]), (size_t)again.n * sizeof(float));
 		free_buffer(&again);
 	}

@@ -84,7 +84,7 @@ typedef struct trial {
 
 static inline void start_trial(trial *t, const nno_kernels *kernels, nno_pool *pool)
 {
-	assert_true(t->op.cls->book(&t->op, nno_pool_slots(pool)));
+	assert_true(nno_op_code_of(&t->op)->book(&t->op, nno_pool_slots(pool)));
 	t->workspace_bytes =
 	    t->op.forward_workspace > t->op.backward_workspace ? t->op.forward_workspace : t->op.backward_workspace;
 	t->saved = malloc(t->op.saved_bytes + 1);
@@ -106,11 +106,11 @@ static inline void start_trial(trial *t, const nno_kernels *kernels, nno_pool *p
 static inline void run_trial(trial *t)
 {
 	memset(t->workspace, 0xff, t->workspace_bytes);
-	t->op.cls->forward(&t->op, &t->run);
+	nno_op_code_of(&t->op)->forward(&t->op, &t->run);
 	if (!t->op.training)
 		return;
 	memset(t->workspace, 0xff, t->workspace_bytes);
-	t->op.cls->backward(&t->op, &t->run);
+	nno_op_code_of(&t->op)->backward(&t->op, &t->run);
 }
 
 static inline void stop_trial(trial *t)
