@@ -1,6 +1,6 @@
 /* 02_train_cifar10.c - a plain CNN on CIFAR-10 with augmentation; saves its weights.
  *
- * usage: train_cifar10 --images DIR | --cifar10 DIR [--epochs N] [--seed N] [--threads N] [--precision f32] [--out FILE]
+ * usage: train_cifar10 --images DIR | --cifar10 DIR [--epochs N] [--seed N] [--threads N] [--precision f32|bf16|f16] [--out FILE]
  * --images DIR holds train/CLASS/ and test/CLASS/ with PNG, JPEG or BMP files; --cifar10 DIR holds the binary version. */
 #include "example.h"
 
@@ -10,6 +10,7 @@
 typedef struct settings {
 	const char *images, *cifar10, *out;
 	int64_t epochs, seed, threads;
+	int32_t precision;
 } settings;
 
 static settings read_arguments(int argc, char **argv)
@@ -28,12 +29,17 @@ static settings read_arguments(int argc, char **argv)
 		s.epochs = c == 'e' ? atoll(optarg) : s.epochs;
 		s.seed = c == 's' ? atoll(optarg) : s.seed;
 		s.threads = c == 't' ? atoll(optarg) : s.threads;
-		if (c == '?' || (c == 'p' && strcmp(optarg, "f32") != 0))
+		if (c == 'p')
+			s.precision = strcmp(optarg, "f32") == 0    ? NNOPT_PRECISION_F32
+				      : strcmp(optarg, "bf16") == 0 ? NNOPT_PRECISION_BF16
+				      : strcmp(optarg, "f16") == 0  ? NNOPT_PRECISION_F16
+								    : NNOPT_PRECISION_FORCE_32;
+		if (c == '?' || s.precision == NNOPT_PRECISION_FORCE_32)
 			exit(EXIT_FAILURE);
 	}
 	if ((s.images == NULL) != (s.cifar10 == NULL))
 		return s;
-	fprintf(stderr, "usage: %s --images DIR | --cifar10 DIR [--epochs N] [--seed N] [--threads N] [--precision f32] [--out FILE]\n", *argv);
+	fprintf(stderr, "usage: %s --images DIR | --cifar10 DIR [--epochs N] [--seed N] [--threads N] [--precision f32|bf16|f16] [--out FILE]\n", *argv);
 	exit(EXIT_FAILURE);
 }
 
@@ -104,6 +110,7 @@ int main(int argc, char **argv)
 	CHECK(nnopt_fit_options_init(&fit, sizeof fit));
 	fit.epochs = s.epochs;
 	fit.validation = test;
+	fit.precision = s.precision;
 	fit.on_batch = nnopt_progress_bar;
 	fit.on_epoch = nnopt_progress_line;
 	CHECK(nnopt_fit(net, train, loss, adam, &fit, NULL));

@@ -163,8 +163,8 @@ typedef enum nnopt_mode {
 } nnopt_mode;
 
 /** How a plan stores activations and their gradients. Parameters, their gradients, running statistics, sums, normalisation
- *  statistics, softmax and losses are f32 in each; a 16-bit value is rounded once, to nearest even, when it is stored. What the
- *  caller sees (input, output, their gradients) is f32. @since 0.1 */
+ *  statistics, softmax and losses are f32 in each; a 16-bit value is rounded to nearest even when it is stored: once, or at each
+ *  addition where an input has several readers or windows of a pooling overlap. What the caller sees (input, output, their gradients) is f32. @since 0.1 */
 typedef enum nnopt_precision {
 	NNOPT_PRECISION_F32 = 0,
 	NNOPT_PRECISION_BF16 = 1, /**< bfloat16: half the memory and its traffic; f32's range, 8 significant bits */
@@ -274,7 +274,7 @@ typedef struct nnopt_loss_scale {
 	int64_t clean;     /**< passes without overflow since the scale changed */
 	int64_t overflows; /**< passes with one, so far */
 	int32_t overflow;  /**< 1: the last pass, or one that it added to, overflowed: its gradients are no good */
-	int32_t reserved;  /**< 0 */
+	int32_t active;    /**< 1: the plan scales, for it trains in f16. Not read when the scale is set. */
 } nnopt_loss_scale;
 /** Tells the loss scale; set scale->struct_size first. @since 0.1 */
 NNOPT_API nnopt_status nnopt_plan_get_loss_scale(const nnopt_plan *plan, nnopt_loss_scale *scale);

@@ -78,7 +78,8 @@ typedef struct nnopt_fit_options {
 	int64_t checkpoint_steps;       /**< write every N updates; 0: off */
 	double checkpoint_seconds;      /**< write every so many seconds; 0: off. Both 0: at the end of each epoch. */
 	int32_t resume;                 /**< 1: go on from checkpoint_path when that file exists. Default 0. */
-	int32_t precision;              /**< nnopt_precision */
+	int32_t precision;              /**< nnopt_precision of training and validation. In f16 an update whose gradients overflowed
+	                                     is left out, see nnopt_loss_scale. */
 	nnopt_progress_fn on_batch, on_epoch; /**< NULL: none; after each */
 	void *progress_user;            /**< given to both */
 	nnopt_all_reduce_fn all_reduce; /**< NULL: none */
@@ -88,7 +89,8 @@ typedef struct nnopt_fit_options {
 /** Fills `options` with the defaults. @param size sizeof *options. @since 0.1 */
 NNOPT_API nnopt_status nnopt_fit_options_init(nnopt_fit_options *options, size_t size);
 
-/** Trains. Stops with NNOPT_ERROR_NONFINITE before a non-finite loss or gradient reaches the weights, with
+/** Trains. Stops with NNOPT_ERROR_NONFINITE before a non-finite loss or gradient reaches the weights (in f16 when the loss scale
+ *  has fallen below 1, and gradients overflow still), with
  *  NNOPT_ERROR_CANCELLED after a cancel request (a checkpoint is written first when there is a path). The same seed and
  *  settings give the same bits, interrupted and resumed or not. The optimizer's learning rate on entry is the base that the
  *  schedule multiplies, and is put back at the end. `history` may be NULL; it is given whenever training began, also when it
@@ -128,6 +130,7 @@ typedef struct nnopt_training_state {
 	nnopt_optimizer *optimizer;    /**< attached when it is not */
 	int64_t epoch, batch;          /**< the next one to run */
 	uint64_t loader_fingerprint;   /**< 0: not checked */
+	nnopt_plan *plan;              /**< the training plan, whose loss scale is kept too; may be NULL */
 } nnopt_training_state;
 /** Writes the state, atomically. Errors: INVALID_ARGUMENT, STATE (the model is not built), IO, OUT_OF_MEMORY. @since 0.1 */
 NNOPT_API nnopt_status nnopt_checkpoint_save(const nnopt_training_state *state, const char *path);

@@ -17,7 +17,7 @@ static bool scales(const nnopt_plan *plan) { return plan->training && plan->grap
 
 void nno_loss_scale_start(nnopt_plan *plan)
 {
-	plan->scaling = (nnopt_loss_scale){ .struct_size = sizeof plan->scaling, .scale = scales(plan) ? START : 1.0 };
+	plan->scaling = (nnopt_loss_scale){ .struct_size = sizeof plan->scaling, .scale = scales(plan) ? START : 1.0, .active = scales(plan) };
 }
 
 typedef struct scale_job {
@@ -107,6 +107,7 @@ nnopt_status nnopt_plan_set_loss_scale(nnopt_plan *plan, const nnopt_loss_scale 
 		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT,
 				"plan_set_loss_scale: clean %lld (0 to %d), overflows %lld, overflow %d (0 or 1)",
 				(long long)s.clean, CLEAN_PASSES - 1, (long long)s.overflows, s.overflow);
+	s.active = 1;
 	plan->scaling = s;
 	return NNOPT_OK;
 }

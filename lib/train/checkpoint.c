@@ -4,6 +4,7 @@
 #include "nnopt/file.h"
 #include "train/train.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -19,9 +20,11 @@ enum {
 	C_COUNT,
 	C_STALE,
 	C_BEST_EPOCH,
+	C_SCALE_CLEAN,
+	C_SCALE_OVERFLOWS,
 	COUNTERS
 };
-enum { R_LR, R_LOSS_SUM, R_WEIGHT_SUM, R_SECONDS, R_BEST, REALS };
+enum { R_LR, R_LOSS_SUM, R_WEIGHT_SUM, R_SECONDS, R_BEST, R_LOSS_SCALE, REALS };
 #define RECORD 7 /* reals of an epoch record, in the order of its struct */
 #define MAX_TENSORS 16
 
@@ -126,12 +129,22 @@ static nnopt_status add_model(bundle *b, const nnopt_training_state *s, const nn
 	return status;
 }
 
+/* Not active where there is no plan or it does not scale. */
+static nnopt_loss_scale loss_scale(const nnopt_plan *plan)
+{
+	nnopt_loss_scale scale = { .struct_size = sizeof scale };
+	if (plan != NULL)
+		(void)nnopt_plan_get_loss_scale(plan, &scale);
+	return scale;
+}
+
 nnopt_status nno_checkpoint_write(const nnopt_training_state *s, const nno_fit_state *fit, const char *path)
 {
 	static const nno_fit_state none = { 0 };
 	const nno_fit_state *f = fit != NULL ? fit : &none;
 	nnopt_context *context = nnopt_model_context(s->model);
 	nnopt_model_blocks blocks = { .struct_size = sizeof blocks };
+	nnopt_loss_scale scale = loss_scale(s->plan);
 	bundle b = { .count = 0 };
 	int64_t counters[COUNTERS] = { s->epoch,
 				       s->batch,
@@ -143,9 +156,11 @@ nnopt_status nno_checkpoint_write(const nnopt_training_state *s, const nno_fit_s
 				       f->correct,
 				       f->count,
 				       f->stale,
-				       f->history != NULL ? f->history->best_epoch : -1 };
+				       f->history != NULL ? f->history->best_epoch : -1,
+				       scale.clean,
+				       scale.overflows };
 	const double numbers[REALS] = { nnopt_optimizer_lr(s->optimizer), f->loss_sum, f->weight_sum, f->seconds,
-					f->best };
+					f->best, scale.active ? scale.scale : 0.0 };
 	int64_t reals[REALS], *records = NULL, epochs = f->history != NULL ? f->history->count : 0;
 	memcpy(reals, numbers, sizeof reals);
 	if (epochs > 0) {
@@ -168,7 +183,7 @@ nnopt_status nno_checkpoint_write(const nnopt_training_state *s, const nno_fit_s
 		status = add_best(&b, context, fit, &blocks);
 	if (status == NNOPT_OK) {
 		const char *keys[] = { "nnopt.checkpoint", "nnopt.optimizer" };
-		const char *values[] = { "1", nnopt_optimizer_kind(s->optimizer) };
+		const char *values[] = { "2", nnopt_optimizer_kind(s->optimizer) };
 		status = nnopt_safetensors_save(context, path, b.names, (const nnopt_tensor *const *)b.tensors, b.count,
 						keys, values, 2);
 	}
@@ -213,8 +228,8 @@ static nnopt_status check_file(nnopt_safetensors *file, const nnopt_training_sta
 	const char *kind = nnopt_safetensors_metadata(file, "nnopt.optimizer");
 	if (version == NULL || kind == NULL)
 		return nno_train_fail(NNOPT_ERROR_FORMAT, "checkpoint_load: %s is not a checkpoint", path);
-	if (strcmp(version, "1") != 0)
-		return nno_train_fail(NNOPT_ERROR_UNSUPPORTED, "checkpoint_load: %s: version \"%.16s\", 1 wanted", path,
+	if (strcmp(version, "2") != 0)
+		return nno_train_fail(NNOPT_ERROR_UNSUPPORTED, "checkpoint_load: %s: version \"%.16s\", 2 wanted", path,
 				      version);
 	if (strcmp(kind, nnopt_optimizer_kind(s->optimizer)) != 0)
 		return nno_train_fail(NNOPT_ERROR_INVALID_ARGUMENT,
@@ -306,6 +321,25 @@ static void take_fit(const bundle *b, nno_fit_state *fit, const nnopt_model_bloc
 	}
 }
 
+/* What is refused when it is not sensible: the last that can fail, and all of it or none. */
+static nnopt_status set_checked(const nnopt_training_state *s, const int64_t *counters, const double *reals)
+{
+	nnopt_loss_scale before = loss_scale(s->plan), scale = before;
+	bool scales = before.active && reals[R_LOSS_SCALE] != 0.0;
+	nnopt_status status = NNOPT_OK;
+	scale.scale = reals[R_LOSS_SCALE];
+	scale.clean = counters[C_SCALE_CLEAN];
+	scale.overflows = counters[C_SCALE_OVERFLOWS];
+	scale.overflow = 0;
+	if (scales)
+		status = nnopt_plan_set_loss_scale(s->plan, &scale);
+	if (status == NNOPT_OK)
+		status = nnopt_optimizer_set_lr(s->optimizer, reals[R_LR]);
+	if (status != NNOPT_OK && scales)
+		(void)nnopt_plan_set_loss_scale(s->plan, &before);
+	return status;
+}
+
 nnopt_status nno_checkpoint_read(nnopt_training_state *s, nno_fit_state *fit, const char *path)
 {
 	nnopt_model_blocks blocks = { .struct_size = sizeof blocks };
@@ -325,7 +359,7 @@ nnopt_status nno_checkpoint_read(nnopt_training_state *s, nno_fit_state *fit, co
 	if (status == NNOPT_OK) {
 		c = data_of(&b, "counters");
 		memcpy(reals, data_of(&b, "reals"), sizeof reals);
-		status = nnopt_optimizer_set_lr(s->optimizer, reals[R_LR]); /* the last thing that can fail */
+		status = set_checked(s, c, reals);
 	}
 	if (status == NNOPT_OK) {
 		take(&b, "parameters", blocks.parameters, blocks.parameter_elements);

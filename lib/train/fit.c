@@ -95,6 +95,20 @@ static void fill_progress(fit_run *r, double batch_loss, double batch_seconds)
 			  per_validation * (double)(epochs_left + 1);
 }
 
+/* Whether the gradients may have overflowed because of the loss scale, which is halved then and can be halved further. */
+static int loss_scale_falls(const fit_run *r)
+{
+	nnopt_loss_scale scale = { .struct_size = sizeof scale };
+	return nnopt_plan_get_loss_scale(r->plan, &scale) == NNOPT_OK && scale.active && scale.scale >= 1.0;
+}
+
+/* The gathered gradients are no good: the weights stay, and the next batches begin anew. */
+static nnopt_status leave_out(fit_run *r)
+{
+	r->since_update = 0;
+	return NNOPT_OK;
+}
+
 /* One optimizer update from the gradients gathered so far. */
 static nnopt_status update(fit_run *r)
 {
@@ -114,6 +128,8 @@ static nnopt_status update(fit_run *r)
 	(void)nnopt_optimizer_set_lr(r->optimizer, r->base_lr);
 	if (status != NNOPT_OK)
 		return status;
+	if (!result.finite && loss_scale_falls(r))
+		return leave_out(r);
 	if (!result.finite)
 		return nno_train_fail(
 		    NNOPT_ERROR_NONFINITE,
@@ -347,6 +363,7 @@ static nnopt_status prepare(fit_run *r)
 		status = make_plan(r, r->o.validation, NNOPT_INFERENCE, &r->validation_plan);
 	if (status == NNOPT_OK)
 		status = nnopt_optimizer_attach(r->optimizer, r->model);
+	r->at.plan = r->plan;
 	if (status == NNOPT_OK)
 		status = nnopt_model_get_blocks(r->model, &r->blocks);
 	if (status == NNOPT_OK)

@@ -124,8 +124,8 @@ static void read_arguments(int argc, char **argv, const char **child, int64_t *b
 	static const char *const isas[] = { "best", "scalar", "avx2", "avx512", "neon" };
 	static const int32_t isa_values[] = { NNOPT_ISA_BEST, NNOPT_ISA_SCALAR, NNOPT_ISA_AVX2, NNOPT_ISA_AVX512,
 					      NNOPT_ISA_NEON };
-	static const char *const precisions[] = { "f32" };
-	static const int32_t precision_values[] = { NNOPT_PRECISION_F32 };
+	static const char *const precisions[] = { "f32", "bf16", "f16" };
+	static const int32_t precision_values[] = { NNOPT_PRECISION_F32, NNOPT_PRECISION_BF16, NNOPT_PRECISION_F16 };
 	bench.program = argv[0];
 	for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
 		bench.json = bench.json || c == 'j';
@@ -138,7 +138,7 @@ static void read_arguments(int argc, char **argv, const char **child, int64_t *b
 		bench.isa_name = c == 'i' ? optarg : bench.isa_name;
 		bench.isa = c == 'i' ? choose("isa", optarg, isas, isa_values, 5) : bench.isa;
 		if (c == 'p') {
-			bench.precision = (nnopt_precision)choose("precision", optarg, precisions, precision_values, 1);
+			bench.precision = (nnopt_precision)choose("precision", optarg, precisions, precision_values, 3);
 			bench.precision_name = optarg;
 		}
 		*batch = c == 'b' ? atoll(optarg) : *batch;

@@ -235,7 +235,7 @@ static void wrong_states_are_refused(void **state)
 	assert_fails(NNOPT_ERROR_OUT_OF_MEMORY, "max_bytes is 64", nnopt_plan_create(&none, m, &o));
 	o.max_bytes = 0;
 	o.precision = 7;
-	assert_fails(NNOPT_ERROR_UNSUPPORTED, "precision 7", nnopt_plan_create(&none, m, &o));
+	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "precision 7", nnopt_plan_create(&none, m, &o));
 	nnopt_tensor_destroy(big);
 	nnopt_tensor_destroy(x);
 	nnopt_plan_destroy(inference);

@@ -1,4 +1,5 @@
 nnopt_test(model/fusion)
 nnopt_test(model/graph)
+nnopt_public_test(model/loss_scale)
 nnopt_test(model/plan)
 nnopt_test(model/profile)
