@@ -102,7 +102,9 @@ struct nnopt_plan {
 	char *packed; /* a constant plan's parameters, as its ops want them */
 	size_t packed_bytes;
 	float *staging; /* the input in NHWC, made at the first NCHW input */
-	/* Where values are no floats, what the caller sees and gives as such; else parts of the arena. */
+	/* Where values are no floats: the input as values, and what the caller sees as floats, in one block; else NULL. */
+	char *edges;
+	size_t edge_bytes;
 	void *input_values;
 	float *output_floats, *output_gradient_floats, *input_gradient_floats;
 	nnopt_tensor *output, *output_gradient, *input_gradient_tensor;

@@ -82,44 +82,59 @@ static nnopt_status wrap_value(const nnopt_plan *plan, const nno_value *value, v
 				 value->flat ? NNOPT_NCHW : NNOPT_NHWC);
 }
 
-/* Floats for a value at the plan's edge: the value itself, or an array of its own. */
-static nnopt_status edge_floats(const nnopt_plan *plan, nno_shape shape, void *values, float **own, float **floats)
+/* Room for `count` elements of the batch, behind what has been booked at the edges; false on overflow. */
+static bool book_edge(nnopt_plan *plan, int64_t count, size_t element, size_t *offset)
 {
-	if (plan->graph.type != NNO_F32) {
-		size_t bytes = (size_t)(plan->batch * nno_shape_count(shape)) * sizeof(float);
-		*own = nno_new_raw(&plan->context->alloc, bytes);
-		if (*own == NULL)
-			return nno_fail_memory("plan: input and output", bytes);
-		values = *own;
-	}
-	*floats = values;
-	return NNOPT_OK;
+	size_t bytes;
+	*offset = plan->edge_bytes;
+	return nno_size_mul((size_t)count * element, (size_t)plan->batch, &bytes) && bytes < SIZE_MAX / 4 &&
+	       nno_size_add(plan->edge_bytes, nno_size_round_up(bytes, NNO_ALIGNMENT), &plan->edge_bytes);
 }
 
-/* The tensors that the caller sees. */
+typedef struct edge_offsets {
+	size_t input, output, output_gradient, input_gradient;
+} edge_offsets;
+
+/* False on overflow. */
+static bool book_edges(nnopt_plan *plan, edge_offsets *at)
+{
+	const nno_graph *g = &plan->graph;
+	int64_t input = nno_shape_count(g->values[0].shape), output = nno_shape_count(g->values[g->output].shape);
+	plan->edge_bytes = 0;
+	if (g->type == NNO_F32)
+		return true;
+	return book_edge(plan, input, nno_type_bytes(g->type), &at->input) &&
+	       book_edge(plan, output, sizeof(float), &at->output) &&
+	       (!g->values[g->output].wants_gradient ||
+		book_edge(plan, output, sizeof(float), &at->output_gradient)) &&
+	       (!plan->input_gradient || book_edge(plan, input, sizeof(float), &at->input_gradient));
+}
+
+/* The tensors that the caller sees, of the arena where that holds floats. */
 static nnopt_status wrap_edges(nnopt_plan *plan)
 {
 	const nnopt_model *model = plan->model;
 	const nno_value *last = &model->nodes[model->n_nodes - 1].out;
 	int output = plan->graph.output;
-	float *floats = NULL;
-	NNO_TRY(edge_floats(plan, last->shape, value_data(plan, output), &plan->output_floats, &floats));
-	NNO_TRY(wrap_value(plan, last, floats, &plan->output));
-	if (plan->graph.values[output].wants_gradient) {
-		NNO_TRY(edge_floats(plan, last->shape, gradient_data(plan, output), &plan->output_gradient_floats,
-				    &floats));
-		NNO_TRY(wrap_value(plan, last, floats, &plan->output_gradient));
+	void *result = value_data(plan, output), *gradient = gradient_data(plan, output);
+	void *input_gradient = gradient_data(plan, 0);
+	if (plan->graph.type != NNO_F32) {
+		edge_offsets at = { 0 };
+		(void)book_edges(plan, &at);
+		plan->edges = nno_new_raw(&plan->context->alloc, plan->edge_bytes);
+		if (plan->edges == NULL)
+			return nno_fail_memory("plan: input and output", plan->edge_bytes);
+		plan->input_values = plan->edges + at.input;
+		result = plan->output_floats = (float *)(void *)(plan->edges + at.output);
+		gradient = plan->output_gradient_floats = (float *)(void *)(plan->edges + at.output_gradient);
+		input_gradient = plan->input_gradient_floats = (float *)(void *)(plan->edges + at.input_gradient);
 	}
-	if (plan->input_gradient) {
-		NNO_TRY(edge_floats(plan, model->input.shape, gradient_data(plan, 0), &plan->input_gradient_floats,
-				    &floats));
-		NNO_TRY(wrap_value(plan, &model->input, floats, &plan->input_gradient_tensor));
-	}
-	if (plan->graph.type == NNO_F32)
-		return NNOPT_OK;
-	size_t bytes = (size_t)(plan->batch * nno_shape_count(model->input.shape)) * nno_type_bytes(plan->graph.type);
-	plan->input_values = nno_new_raw(&plan->context->alloc, bytes);
-	return plan->input_values == NULL ? nno_fail_memory("plan: input", bytes) : NNOPT_OK;
+	NNO_TRY(wrap_value(plan, last, result, &plan->output));
+	if (plan->graph.values[output].wants_gradient)
+		NNO_TRY(wrap_value(plan, last, gradient, &plan->output_gradient));
+	if (plan->input_gradient)
+		NNO_TRY(wrap_value(plan, &model->input, input_gradient, &plan->input_gradient_tensor));
+	return NNOPT_OK;
 }
 
 static nnopt_status allocate(nnopt_plan *plan)
@@ -155,7 +170,7 @@ static nnopt_status allocate(nnopt_plan *plan)
 
 static nnopt_status check_budget(const nnopt_plan *plan, uint64_t max_bytes)
 {
-	uint64_t own = (uint64_t)plan->arena_bytes + plan->workspace_bytes + plan->packed_bytes;
+	uint64_t own = (uint64_t)plan->arena_bytes + plan->edge_bytes + plan->workspace_bytes + plan->packed_bytes;
 	if (max_bytes != 0 && own > max_bytes)
 		return nno_fail(NNOPT_ERROR_OUT_OF_MEMORY, "plan: %llu bytes needed, max_bytes is %llu",
 				(unsigned long long)own, (unsigned long long)max_bytes);
@@ -183,7 +198,8 @@ static nnopt_status prepare(nnopt_plan *plan, const nnopt_plan_options *o)
 	if (!book_ops(plan))
 		return nno_fail(NNOPT_ERROR_OUT_OF_MEMORY, "plan: the memory for batch %lld cannot be had",
 				(long long)plan->batch);
-	if (!nno_graph_place(g, plan->batch, plan->input_gradient, &plan->arena_bytes))
+	edge_offsets unused;
+	if (!nno_graph_place(g, plan->batch, plan->input_gradient, &plan->arena_bytes) || !book_edges(plan, &unused))
 		return nno_fail(NNOPT_ERROR_OUT_OF_MEMORY, "plan: the activations of batch %lld cannot be placed",
 				(long long)plan->batch);
 	NNO_TRY(check_budget(plan, o->max_bytes));
@@ -263,10 +279,7 @@ void nnopt_plan_destroy(nnopt_plan *plan)
 	nno_delete(&context->alloc, plan->workspace);
 	nno_delete(&context->alloc, plan->packed);
 	nno_delete(&context->alloc, plan->staging);
-	nno_delete(&context->alloc, plan->input_values);
-	nno_delete(&context->alloc, plan->output_floats);
-	nno_delete(&context->alloc, plan->output_gradient_floats);
-	nno_delete(&context->alloc, plan->input_gradient_floats);
+	nno_delete(&context->alloc, plan->edges);
 	nno_delete(&context->alloc, plan->times);
 	nnopt_model_destroy(plan->model);
 	nno_delete(&context->alloc, plan);
@@ -282,7 +295,7 @@ nnopt_status nnopt_plan_get_info(const nnopt_plan *plan, nnopt_plan_info *info)
 	const nno_value *last = &model->nodes[model->n_nodes - 1].out;
 	nnopt_plan_info full = {
 		.struct_size = sizeof full,
-		.activation_bytes = plan->arena_bytes,
+		.activation_bytes = plan->arena_bytes + plan->edge_bytes,
 		.workspace_bytes = plan->workspace_bytes + plan->packed_bytes,
 		.rewrites = plan->graph.rewrites,
 		.output_rank = last->flat ? 2 : 4,

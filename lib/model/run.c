@@ -73,7 +73,7 @@ nnopt_status nnopt_plan_forward(nnopt_plan *plan, const nnopt_tensor *input, con
 	plan->forward_done = false;
 	plan->n = input->shape[0];
 	const void *values = pixels;
-	if (plan->input_values != NULL) {
+	if (plan->edges != NULL) {
 		int64_t count = plan->n * nno_shape_count(plan->model->input.shape);
 		nno_values_from_floats(plan, plan->input_values, pixels, 1.0f, count);
 		values = plan->input_values;
@@ -96,7 +96,7 @@ nnopt_status nnopt_plan_forward(nnopt_plan *plan, const nnopt_tensor *input, con
 		if (plan->profiling)
 			nno_profile_note(plan, i, NNO_FORWARD, begun);
 	}
-	if (plan->output_floats != NULL)
+	if (plan->edges != NULL)
 		nno_values_to_floats(plan, plan->output_floats,
 				     plan->arena + plan->graph.values[plan->graph.values[plan->graph.output].storage].offset,
 				     output_count(plan));
@@ -130,7 +130,7 @@ static void add_scratch(const nnopt_plan *plan, const nno_graph_op *node, int in
 static void take_output_gradient(const nnopt_plan *plan)
 {
 	const nno_graph *g = &plan->graph;
-	if (plan->output_gradient_floats == NULL)
+	if (plan->edges == NULL)
 		return;
 	nno_values_from_floats(plan, plan->arena + g->values[g->values[g->output].gradient_storage].gradient_offset,
 			       plan->output_gradient_floats, (float)plan->scaling.scale, output_count(plan));
@@ -140,7 +140,7 @@ static void give_input_gradient(const nnopt_plan *plan, double scale)
 {
 	const nno_graph *g = &plan->graph;
 	int64_t count = plan->n * nno_shape_count(plan->model->input.shape);
-	if (plan->input_gradient_floats == NULL)
+	if (plan->edges == NULL || !plan->input_gradient)
 		return;
 	nno_values_to_floats(plan, plan->input_gradient_floats,
 			     plan->arena + g->values[g->values[0].gradient_storage].gradient_offset, count);
