@@ -63,7 +63,8 @@ void conv_cases(nnopt_context *context);
 void network_cases(nnopt_context *context);
 void loader_cases(nnopt_context *context);
 void process_cases(void);
-int process_child(const char *name, int64_t batch); /* what a fresh process does: one line on stdout */
+/* What a fresh process does: a network's first training steps, at least one, and one line on stdout. */
+int process_child(const char *name, int64_t batch, int64_t steps);
 
 /* A network ready for steps on made-up pictures. */
 typedef struct trial {

@@ -1,12 +1,13 @@
 /* nnopt_bench.c - how fast this library and this machine are, one line a case. docs/performance.md says how to read it.
  *
  * usage: nnopt-bench [--json] [--filter TEXT] [--threads N] [--seconds S] [--isa NAME] [--precision NAME] [--profile]
- *                    [--pictures DIR] [--cifar10 DIR]
+ *                    [--pictures DIR] [--cifar10 DIR] [--child NETWORK [--batch N] [--steps N]]
  * Cases: machine/ (arithmetic peak, memory), conv/ (3x3 convolutions by pass), NETWORK/train|infer/BATCH, loader/,
  * process/ (a fresh process: time to the first step, memory). --isa caps the instruction set. --profile adds a line an
  * op to the networks.
  * --pictures DIR is a folder of JPEG files (DIR/CLASS/...), --cifar10 DIR the binary version; without them the loader's
- * cases are those from memory. */
+ * cases are those from memory. --child NETWORK does nothing but N training steps of it: what process/ starts anew, and
+ * instructions.py counts. */
 #include "bench.h"
 
 #include <getopt.h>
@@ -111,7 +112,7 @@ static int32_t choose(const char *what, const char *name, const char *const *nam
 	exit(EXIT_FAILURE);
 }
 
-static void read_arguments(int argc, char **argv, const char **child, int64_t *batch)
+static void read_arguments(int argc, char **argv, const char **child, int64_t *batch, int64_t *steps)
 {
 	static const struct option options[] = {
 		{ "json", no_argument, NULL, 'j' },          { "filter", required_argument, NULL, 'f' },
@@ -119,7 +120,8 @@ static void read_arguments(int argc, char **argv, const char **child, int64_t *b
 		{ "isa", required_argument, NULL, 'i' },     { "precision", required_argument, NULL, 'p' },
 		{ "profile", no_argument, NULL, 'o' },       { "pictures", required_argument, NULL, 'd' },
 		{ "cifar10", required_argument, NULL, 'c' }, { "child", required_argument, NULL, 'C' },
-		{ "batch", required_argument, NULL, 'b' },   { NULL, 0, NULL, 0 }
+		{ "batch", required_argument, NULL, 'b' },   { "steps", required_argument, NULL, 'n' },
+		{ NULL, 0, NULL, 0 }
 	};
 	static const char *const isas[] = { "best", "scalar", "avx2", "avx512", "neon" };
 	static const int32_t isa_values[] = { NNOPT_ISA_BEST, NNOPT_ISA_SCALAR, NNOPT_ISA_AVX2, NNOPT_ISA_AVX512,
@@ -142,6 +144,7 @@ static void read_arguments(int argc, char **argv, const char **child, int64_t *b
 			bench.precision_name = optarg;
 		}
 		*batch = c == 'b' ? atoll(optarg) : *batch;
+		*steps = c == 'n' ? atoll(optarg) : *steps;
 		*child = c == 'C' ? optarg : *child;
 		if (c == '?')
 			exit(EXIT_FAILURE);
@@ -151,10 +154,10 @@ static void read_arguments(int argc, char **argv, const char **child, int64_t *b
 int main(int argc, char **argv)
 {
 	const char *child = NULL;
-	int64_t batch = 1;
-	read_arguments(argc, argv, &child, &batch);
+	int64_t batch = 1, steps = 10;
+	read_arguments(argc, argv, &child, &batch, &steps);
 	if (child != NULL)
-		return process_child(child, batch);
+		return process_child(child, batch, steps);
 	nnopt_context *context = open_context(0);
 	int threads = (int)nnopt_context_threads(context);
 	nnopt_isa isa = nnopt_context_isa(context);

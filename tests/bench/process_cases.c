@@ -32,7 +32,7 @@ static double peak_mib(void)
 	return kib / 1024.0;
 }
 
-int process_child(const char *name, int64_t batch)
+int process_child(const char *name, int64_t batch, int64_t steps)
 {
 	/* The clock is the machine's, so the parent can tell how long it took to get here. */
 	double begun = now();
@@ -44,7 +44,7 @@ int process_child(const char *name, int64_t batch)
 	double planned = now();
 	trial_step(&t);
 	double stepped = now();
-	for (int i = 0; i < 9; i++)
+	for (int64_t i = 1; i < steps; i++)
 		trial_step(&t);
 	printf("%.9f %.9f %.9f %.3f\n", begun, planned, stepped, peak_mib());
 	trial_end(&t);
