@@ -36,3 +36,14 @@ int nno_cpu_has(int isa)
 		return 0;
 	}
 }
+
+/* AVX512_BF16: leaf 7, sub-leaf 1. Asked for together with AVX-512 itself, whose registers the system then saves. */
+int nno_cpu_has_pairs(void)
+{
+#if defined(__x86_64__)
+	unsigned a = 0, b, c, d;
+	return __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a >> 5 & 1u) != 0;
+#else
+	return 0;
+#endif
+}

@@ -76,12 +76,24 @@ typedef struct nno_kernels_f16 {
 #undef elem
 } nno_kernels_f16;
 
+/* Products of bf16 values by dot products of pairs of them, body/pairs.c. */
+typedef struct nno_pairs {
+	/* c[i * ldc + 0..n) (+)= sum over pairs p of the two values at a + i * a_row + p * a_pair, each times its own of the
+	 * n pairs at b + p * b_pair; i < m; flags: NNO_GEMM_ADD. In f32; products may be rounded and denormals be zero. */
+	void (*gemm)(int64_t m, int64_t n, int64_t pairs, const nno_bf16 *a, int64_t a_row, int64_t a_pair,
+		     const nno_bf16 *b, int64_t b_pair, float *c, int64_t ldc, int flags);
+	/* Rows 2r and 2r + 1 of src, rounded, become row r of n pairs; an odd last row is paired with zeros. */
+	void (*zip)(nno_bf16 *dst, const float *src, int64_t ld, int64_t rows, int64_t n);
+	void (*zip_values)(nno_bf16 *dst, const nno_bf16 *src, int64_t ld, int64_t rows, int64_t n);
+} nno_pairs;
+
 typedef struct nno_kernels {
 	const char *isa; /* "scalar", "avx2", "avx512", "neon" */
 	int isa_id;      /* nnopt_isa */
 	const nno_kernels_f32 *f32;
 	const nno_kernels_bf16 *bf16;
 	const nno_kernels_f16 *f16;
+	const nno_pairs *pairs; /* NULL where the CPU has no instruction for them */
 #include "kernel/kernels.inc"
 } nno_kernels;
 #undef NNO_KERNEL
@@ -89,6 +101,8 @@ typedef struct nno_kernels {
 /* The best table that the CPU runs, at most `cap` (nnopt_isa; 0: no cap). Never NULL: scalar runs everywhere.
  * A cap of another architecture gives scalar. */
 const nno_kernels *nno_kernels_best(int cap);
+/* The scalar form of nno_pairs, which no table has. For tests. */
+extern const nno_pairs nno_pairs_scalar;
 /* The table of exactly this ISA, or NULL where CPU or build lacks it. For tests. */
 const nno_kernels *nno_kernels_of(int isa);
 

@@ -145,8 +145,8 @@ void nno_graph_rewrite(nno_graph *g);
 /* constant.c: gives a node of a constant plan parameters of its own, in `memory` of this size. */
 size_t nno_constant_bytes(const nnopt_model *model, const nno_graph_op *node);
 void nno_constant_parameters(const nnopt_model *model, nno_graph_op *node, void *memory);
-/* Gives each convolution the algorithm that is fastest for its shape and the batch. */
-void nno_graph_choose_convolutions(nno_graph *g, int64_t batch, bool winograd);
+/* Gives each convolution and linear layer the algorithm that is fastest for its shape, the batch and these kernels. */
+void nno_graph_choose_algorithms(nno_graph *g, const nno_kernels *kernels, int64_t batch, bool winograd);
 /* Gives every activation, gradient and saved block its place; false on overflow or out of memory. */
 bool nno_graph_place(nno_graph *g, int64_t batch, bool input_gradient, size_t *arena_bytes);
 

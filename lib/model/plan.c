@@ -194,7 +194,7 @@ static nnopt_status prepare(nnopt_plan *plan, const nnopt_plan_options *o)
 	g->constant = plan->constant;
 	if (o->fuse)
 		nno_graph_rewrite(g);
-	nno_graph_choose_convolutions(g, plan->batch, o->winograd != 0);
+	nno_graph_choose_algorithms(g, plan->context->kernels, plan->batch, o->winograd != 0);
 	if (!book_ops(plan))
 		return nno_fail(NNOPT_ERROR_OUT_OF_MEMORY, "plan: the memory for batch %lld cannot be had",
 				(long long)plan->batch);

@@ -173,19 +173,31 @@ void nno_graph_rewrite(nno_graph *g)
 				g->rewrites++;
 }
 
-void nno_graph_choose_convolutions(nno_graph *g, int64_t batch, bool winograd)
+/* Notes for the summary how the op is done. */
+static void note_algorithm(nno_graph_op *node, const char *how)
+{
+	size_t length = strlen(node->fused);
+	snprintf(node->fused + length, sizeof node->fused - length, " %s", how);
+}
+
+void nno_graph_choose_algorithms(nno_graph *g, const nno_kernels *kernels, int64_t batch, bool winograd)
 {
 	for (int i = 0; i < g->n_ops; i++) {
 		nno_graph_op *node = &g->ops[i];
-		if (node->removed || node->op.cls != &nno_op_conv)
+		if (node->removed)
 			continue;
-		if (winograd && nno_winograd_pays(&node->op, batch)) {
-			size_t length = strlen(node->fused);
+		if (node->op.cls == &nno_op_conv && winograd && nno_winograd_pays(&node->op, batch)) {
 			node->op.cls = &nno_op_conv_winograd;
-			snprintf(node->fused + length, sizeof node->fused - length, " winograd");
-		} else if (nno_conv_images_pays(&node->op, batch))
+			note_algorithm(node, "winograd");
+		} else if (node->op.cls == &nno_op_conv && nno_conv_images_pays(&node->op, batch)) {
 			node->op.cls = &nno_op_conv_images;
-		else if (nno_conv_pointwise_fits(&node->op))
+		} else if (node->op.cls == &nno_op_conv && nno_conv_pointwise_fits(&node->op)) {
 			node->op.cls = &nno_op_conv_pointwise;
+		}
+		if (nno_op_takes_pairs(&node->op, kernels, g->type)) {
+			node->op.cls = node->op.cls == &nno_op_linear ? &nno_op_linear_pairs
+								      : &nno_op_conv_pointwise_pairs;
+			note_algorithm(node, "pairs");
+		}
 	}
 }

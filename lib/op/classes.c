@@ -12,16 +12,19 @@
 /* --- convolution and linear --- */
 
 #define CONVOLUTION(op) \
-	.name = #op, .attr_size = sizeof(nno_conv_attr), .needs_src = true, .can_add = true, CODE(op)
+	.name = #op, .attr_size = sizeof(nno_conv_attr), .needs_src = true, .can_add = true
 
-const nno_op_class nno_op_conv = { CONVOLUTION(conv) };
-const nno_op_class nno_op_conv_depthwise = { CONVOLUTION(conv_depthwise) };
-const nno_op_class nno_op_conv_winograd = { CONVOLUTION(conv_winograd) };
-const nno_op_class nno_op_conv_pointwise = { CONVOLUTION(conv_pointwise) };
-const nno_op_class nno_op_conv_images = { CONVOLUTION(conv_images) };
-const nno_op_class nno_op_linear = {
-	.name = "linear", .attr_size = sizeof(nno_linear_attr), .needs_src = true, .can_add = true, CODE(linear)
+const nno_op_class nno_op_conv = { CONVOLUTION(conv), CODE(conv) };
+const nno_op_class nno_op_conv_depthwise = { CONVOLUTION(conv_depthwise), CODE(conv_depthwise) };
+const nno_op_class nno_op_conv_winograd = { CONVOLUTION(conv_winograd), CODE(conv_winograd) };
+const nno_op_class nno_op_conv_pointwise = { CONVOLUTION(conv_pointwise), CODE(conv_pointwise) };
+const nno_op_class nno_op_conv_images = { CONVOLUTION(conv_images), CODE(conv_images) };
+const nno_op_class nno_op_conv_pointwise_pairs = {
+	CONVOLUTION(conv_pointwise_pairs), .code = { [NNO_BF16] = &nno_code_conv_pointwise_pairs_bf16 }
 };
+#define LINEAR(op) .name = #op, .attr_size = sizeof(nno_linear_attr), .needs_src = true, .can_add = true
+const nno_op_class nno_op_linear = { LINEAR(linear), CODE(linear) };
+const nno_op_class nno_op_linear_pairs = { LINEAR(linear_pairs), .code = { [NNO_BF16] = &nno_code_linear_pairs_bf16 } };
 
 /* --- pooling, normalisation, dropout --- */
 

@@ -1,4 +1,4 @@
-/* conv_choice.c - which algorithm suits a convolution. */
+/* conv_choice.c - which algorithm suits a convolution, or a linear layer. */
 #include "op/op.h"
 
 #include "base/size.h"
@@ -30,4 +30,10 @@ bool nno_conv_pointwise_fits(const nno_op *op)
 	const nno_conv_attr *a = op->attr;
 	return a->kernel_h == 1 && a->kernel_w == 1 && a->stride_h == 1 && a->stride_w == 1 && a->pad_h == 0 &&
 	       a->pad_w == 0 && a->groups == 1;
+}
+
+bool nno_op_takes_pairs(const nno_op *op, const nno_kernels *kernels, nno_type type)
+{
+	bool either = op->cls == &nno_op_conv_pointwise || op->cls == &nno_op_linear;
+	return either && type == NNO_BF16 && kernels->pairs != NULL && op->in[0].c % 2 == 0 && op->out.c % 2 == 0;
 }

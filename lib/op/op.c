@@ -8,7 +8,8 @@
 bool nno_op_is_conv(const nno_op *op)
 {
 	return op->cls == &nno_op_conv || op->cls == &nno_op_conv_winograd || op->cls == &nno_op_conv_images ||
-	       op->cls == &nno_op_conv_pointwise || op->cls == &nno_op_conv_depthwise;
+	       op->cls == &nno_op_conv_pointwise || op->cls == &nno_op_conv_pointwise_pairs ||
+	       op->cls == &nno_op_conv_depthwise;
 }
 
 /* The activation whose gradient is read off the result. */
@@ -16,7 +17,7 @@ static nno_activation masked_activation(const nno_op *op)
 {
 	if (nno_op_is_conv(op))
 		return ((const nno_conv_attr *)op->attr)->activation;
-	if (op->cls == &nno_op_linear)
+	if (op->cls == &nno_op_linear || op->cls == &nno_op_linear_pairs)
 		return ((const nno_linear_attr *)op->attr)->activation;
 	/* Without a skip the mask is had from the source. */
 	if (op->cls == &nno_op_batch_norm && op->n_in == 2)
