@@ -45,6 +45,32 @@ static void streams_do_not_meet(void **state)
 	}
 }
 
+/* Any part of a stream, where the number of the block fills a word too, is what drawing one by one gives. */
+static void parts_of_a_stream(void **state)
+{
+	(void)state;
+	static const int64_t firsts[] = { 0, 1, 2, 3, 126, ((int64_t)1 << 34) - 66, (int64_t)1 << 34 };
+	static const int64_t lengths[] = { 0, 1, 2, 5, 127, 128, 129, 400 };
+	nno_rng start, r;
+	float got[402];
+	nno_rng_start(&start, 5, NNO_RNG_USER, 1, 2);
+	for (size_t f = 0; f < NNO_COUNT(firsts); f++)
+		for (size_t l = 0; l < NNO_COUNT(lengths); l++) {
+			int64_t n = lengths[l];
+			for (int i = 0; i < 402; i++)
+				got[i] = 9.0f;
+			nno_rng_fill_uniform(&start, firsts[f], got + 1, n, 0.3);
+			r = start;
+			r.counter[0] = (uint32_t)(firsts[f] / 4);
+			r.counter[1] = (uint32_t)(firsts[f] / 4 >> 32);
+			for (int64_t skipped = firsts[f] % 4; skipped > 0; skipped--)
+				(void)nno_rng_u32(&r);
+			for (int64_t i = 0; i < n; i++)
+				assert_true(got[i + 1] == (float)((2.0 * (double)nno_rng_uniform(&r) - 1.0) * 0.3));
+			assert_true(got[0] == 9.0f && got[n + 1] == 9.0f);
+		}
+}
+
 static void distributions(void **state)
 {
 	(void)state;
@@ -261,6 +287,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(philox_known_answers),
 		cmocka_unit_test(streams_do_not_meet),
+		cmocka_unit_test(parts_of_a_stream),
 		cmocka_unit_test(distributions),
 		cmocka_unit_test(numbers_do_not_follow_the_locale),
 		cmocka_unit_test(json_lists),
