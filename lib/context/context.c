@@ -127,7 +127,7 @@ nnopt_status nnopt_context_create(nnopt_context **out, const nnopt_context_optio
 	NNO_TRY(check_options(&o));
 	nno_alloc alloc = nno_alloc_default;
 	if (o.alloc != NULL)
-		alloc = (nno_alloc){ o.alloc, o.free, o.alloc_user };
+		alloc = (nno_alloc){ .alloc = o.alloc, .free = o.free, .user = o.alloc_user };
 	nnopt_context *context = nno_new(&alloc, sizeof *context);
 	if (context == NULL)
 		return nno_fail_memory("context_create", sizeof *context);

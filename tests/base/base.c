@@ -2,6 +2,7 @@
  * texts, the rule of sized structs. */
 #include "check.h"
 
+#include "base/alloc.h"
 #include "base/json.h"
 #include "base/rng.h"
 #include "base/size.h"
@@ -246,6 +247,35 @@ static void json_values(void **state)
 	nno_json_free(j);
 }
 
+/* Around the sizes from which on a block has huge pages: all of it can be written, it is zero where that was asked for
+ * even when it was used before, and growing keeps what it holds. */
+static void large_blocks(void **state)
+{
+	(void)state;
+	static const size_t tails[] = { 0, 1, NNO_HUGE_PAGE / 4 - NNO_ALIGNMENT, NNO_HUGE_PAGE / 4, NNO_HUGE_PAGE - 1 };
+	for (size_t pages = 1; pages <= 3; pages++)
+		for (size_t i = 0; i < NNO_COUNT(tails); i++) {
+			size_t size = pages * NNO_HUGE_PAGE + tails[i] - NNO_ALIGNMENT;
+			for (int round = 0; round < 2; round++) {
+				unsigned char *p = nno_new_raw(&nno_alloc_default, size);
+				assert_non_null(p);
+				assert_int_equal((uintptr_t)p % NNO_ALIGNMENT, 0);
+				memset(p, 0xa5, size);
+				nno_delete(&nno_alloc_default, p);
+			}
+			unsigned char *p = nno_new(&nno_alloc_default, size);
+			assert_non_null(p);
+			assert_true(p[0] == 0 && memcmp(p, p + 1, size - 1) == 0);
+			memset(p, 0x5a, size);
+			unsigned char *grown = nno_grow(&nno_alloc_default, p, size + NNO_HUGE_PAGE);
+			assert_non_null(grown);
+			assert_true(grown[0] == 0x5a && memcmp(grown, grown + 1, size - 1) == 0);
+			nno_delete(&nno_alloc_default, grown);
+		}
+	assert_null(nno_new_raw(&nno_alloc_default, SIZE_MAX - NNO_HUGE_PAGE));
+	assert_null(nno_new(&nno_alloc_default, SIZE_MAX - NNO_ALIGNMENT));
+}
+
 static void sizes(void **state)
 {
 	(void)state;
@@ -292,6 +322,7 @@ int main(void)
 		cmocka_unit_test(numbers_do_not_follow_the_locale),
 		cmocka_unit_test(json_lists),
 		cmocka_unit_test(json_values),
+		cmocka_unit_test(large_blocks),
 		cmocka_unit_test(sizes),
 		cmocka_unit_test(error_texts),
 	};
