@@ -57,7 +57,8 @@ typedef struct nnopt_context_options {
 	int32_t isa_cap;            /**< nnopt_isa, the highest one to use. Default NNOPT_ISA_BEST. Environment NNOPT_MAX_ISA
 	                                 (scalar, avx2, avx512, neon) lowers it further. */
 	int32_t deterministic;      /**< 1: same bits at any thread count (own kernels only). 0: OpenBLAS may serve large
-	                                 matrix products. Default 1. */
+	                                 matrix products; it is loaded when the first such context is created, and
+	                                 where it is not to be had, own kernels go on. Default 1. */
 	int32_t log_level;          /**< nnopt_log_level, the highest one that reaches `log`. Default NNOPT_LOG_WARNING. */
 	nnopt_log_fn log;           /**< NULL: no log. */
 	void *log_user;             /**< given to `log` */

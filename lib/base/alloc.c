@@ -3,44 +3,71 @@
 
 #include "base/size.h"
 
+#include <assert.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
 /* Blocks of several huge pages ask for them: 4 KiB pages cost a fault each at first use, and misses in the table of
- * addresses ever after. The advice may be refused; nothing depends on it. */
-#define HUGE_PAGE ((size_t)2 << 20)
+ * addresses ever after. The advice may be refused; nothing depends on it. Such a block begins at a huge page inside one
+ * of the C library's, whose address stands before it; its end takes a whole huge page too when it fills a quarter of
+ * one, because small pages would cost more by then. */
+static bool is_huge(size_t size) { return size >= 2 * NNO_HUGE_PAGE; }
+
+static void **outer(void *ptr) { return (void **)ptr - 1; }
+
+static void *huge_alloc(size_t size, bool zeroed)
+{
+	size_t whole = (size + NNO_HUGE_PAGE / 4 * 3) / NNO_HUGE_PAGE * NNO_HUGE_PAGE, total;
+	if (!nno_size_add(size > whole ? size : whole, NNO_HUGE_PAGE + sizeof(void *), &total))
+		return NULL;
+	char *block = zeroed ? calloc(1, total) : malloc(total);
+	if (block == NULL)
+		return NULL;
+	size_t begin = nno_size_round_up((size_t)(uintptr_t)block + sizeof(void *), NNO_HUGE_PAGE);
+	char *ptr = block + (begin - (size_t)(uintptr_t)block);
+	*outer(ptr) = block;
+	(void)madvise(ptr, whole, MADV_HUGEPAGE);
+	return ptr;
+}
 
 static void *default_alloc(size_t size, size_t alignment, void *user)
 {
 	(void)user;
+	assert(alignment <= NNO_HUGE_PAGE);
+	if (is_huge(size))
+		return huge_alloc(size, false);
 	void *ptr = NULL;
-	bool huge = size >= 2 * HUGE_PAGE;
-	if (posix_memalign(&ptr, huge && alignment < HUGE_PAGE ? HUGE_PAGE : alignment, size) != 0)
-		return NULL;
-	if (huge)
-		(void)madvise(ptr, size / HUGE_PAGE * HUGE_PAGE, MADV_HUGEPAGE);
-	return ptr;
+	return posix_memalign(&ptr, alignment, size) == 0 ? ptr : NULL;
+}
+
+/* Memory fresh from the system is zero already: calloc() knows, and nobody touches it before its first use. */
+static void *default_zeroed(size_t size, size_t alignment, void *user)
+{
+	if (is_huge(size))
+		return huge_alloc(size, true);
+	void *ptr = default_alloc(size, alignment, user);
+	return ptr != NULL ? memset(ptr, 0, size) : NULL;
 }
 
 static void default_free(void *ptr, size_t size, void *user)
 {
-	(void)size;
 	(void)user;
-	free(ptr);
+	free(is_huge(size) ? *outer(ptr) : ptr);
 }
 
-const nno_alloc nno_alloc_default = { default_alloc, default_free, NULL };
+const nno_alloc nno_alloc_default = { default_alloc, default_free, NULL, default_zeroed };
 
 static size_t *header(void *ptr) { return (size_t *)(void *)((char *)ptr - NNO_ALIGNMENT); }
 
-void *nno_new_raw(const nno_alloc *a, size_t size)
+static void *new_block(const nno_alloc *a, void *(*from)(size_t size, size_t alignment, void *user), size_t size)
 {
 	size_t total;
 	if (!nno_size_add(size, NNO_ALIGNMENT, &total))
 		return NULL;
-	char *block = a->alloc(total, NNO_ALIGNMENT, a->user);
+	char *block = from(total, NNO_ALIGNMENT, a->user);
 	if (block == NULL)
 		return NULL;
 	void *ptr = block + NNO_ALIGNMENT;
@@ -48,8 +75,12 @@ void *nno_new_raw(const nno_alloc *a, size_t size)
 	return ptr;
 }
 
+void *nno_new_raw(const nno_alloc *a, size_t size) { return new_block(a, a->alloc, size); }
+
 void *nno_new(const nno_alloc *a, size_t size)
 {
+	if (a->zeroed != NULL)
+		return new_block(a, a->zeroed, size);
 	void *ptr = nno_new_raw(a, size);
 	if (ptr != NULL)
 		memset(ptr, 0, size);

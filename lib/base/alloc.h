@@ -7,6 +7,7 @@
 #include <stddef.h>
 
 #define NNO_ALIGNMENT 64
+#define NNO_HUGE_PAGE ((size_t)2 << 20)
 
 typedef struct nno_alloc {
 	/* `size` bytes aligned to `alignment` (a power of two), or NULL. */
@@ -14,6 +15,8 @@ typedef struct nno_alloc {
 	/* Gives back what alloc returned for `size`; never called with NULL. */
 	void (*free)(void *ptr, size_t size, void *user);
 	void *user;
+	/* The same as alloc, zeroed. NULL: alloc's blocks are cleared. */
+	void *(*zeroed)(size_t size, size_t alignment, void *user);
 } nno_alloc;
 
 /* The malloc family. */

@@ -9,6 +9,7 @@
 #define NNO_UNLIKELY(x) __builtin_expect(!!(x), 0)
 #define NNO_INLINE static inline __attribute__((always_inline))
 #define NNO_RESTRICT __restrict__
+#define NNO_TYPEOF(x) __typeof__(x)
 
 #define NNO_COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define NNO_CACHE_LINE 64

@@ -2,6 +2,10 @@
 #include "base/rng.h"
 
 #include <math.h>
+#include <string.h>
+
+/* Blocks that are made side by side: so many that GCC makes vectors of the loops instead of unrolling them away. */
+#define LANES 32
 
 void nno_philox(const uint32_t key[2], const uint32_t counter[4], uint32_t out[4])
 {
@@ -85,6 +89,51 @@ uint64_t nno_rng_below(nno_rng *r, uint64_t n)
 		x = nno_rng_u64(r);
 	while (x >= limit);
 	return x % n;
+}
+
+/* The words of LANES blocks from number `first` on; nno_philox() on vectors. */
+static void philox_lanes(const nno_rng *start, uint64_t first, uint32_t words[4 * LANES])
+{
+	uint32_t c0[LANES], c1[LANES], c2[LANES], c3[LANES], k0 = start->key[0], k1 = start->key[1];
+	for (int i = 0; i < LANES; i++) {
+		c0[i] = (uint32_t)(first + (uint64_t)i);
+		c1[i] = (uint32_t)((first + (uint64_t)i) >> 32);
+		c2[i] = start->counter[2];
+		c3[i] = start->counter[3];
+	}
+	for (int round = 0; round < 10; round++) {
+		for (int i = 0; i < LANES; i++) {
+			uint64_t p0 = (uint64_t)0xD2511F53u * c0[i], p1 = (uint64_t)0xCD9E8D57u * c2[i];
+			c0[i] = (uint32_t)(p1 >> 32) ^ c1[i] ^ k0;
+			c2[i] = (uint32_t)(p0 >> 32) ^ c3[i] ^ k1;
+			c1[i] = (uint32_t)p1;
+			c3[i] = (uint32_t)p0;
+		}
+		k0 += 0x9E3779B9u;
+		k1 += 0xBB67AE85u;
+	}
+	for (int i = 0; i < LANES; i++) {
+		words[4 * i] = c0[i];
+		words[4 * i + 1] = c1[i];
+		words[4 * i + 2] = c2[i];
+		words[4 * i + 3] = c3[i];
+	}
+}
+
+void nno_rng_fill_uniform(const nno_rng *start, int64_t first, float *dst, int64_t n, double bound)
+{
+	for (int64_t done = 0; done < n;) {
+		uint32_t words[4 * LANES];
+		float values[4 * LANES];
+		int64_t skipped = (first + done) % 4, here = 4 * LANES - skipped;
+		here = here < n - done ? here : n - done;
+		philox_lanes(start, (uint64_t)(first + done) / 4, words);
+		/* 2 u - 1 has 24 bits and a float takes it whole: only the product is rounded. */
+		for (int i = 0; i < 4 * LANES; i++)
+			values[i] = (float)((double)((float)(int32_t)(words[i] >> 8) * 0x1p-23f - 1.0f) * bound);
+		memcpy(dst + done, values + skipped, (size_t)here * sizeof *dst);
+		done += here;
+	}
 }
 
 void nno_rng_shuffle(nno_rng *r, int64_t *items, int64_t n)

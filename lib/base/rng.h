@@ -38,6 +38,9 @@ float nno_rng_uniform(nno_rng *r);
 float nno_rng_normal(nno_rng *r);
 /* Uniform in [0, n), n > 0, without modulo bias. */
 uint64_t nno_rng_below(nno_rng *r, uint64_t n);
+/* What values first .. first + n - 1 of nno_rng_uniform() make of [-bound, bound), from a stream that nothing was drawn
+ * from yet: dst[i] = (2 u - 1) bound. Any part of a stream can be had so, without those before. */
+void nno_rng_fill_uniform(const nno_rng *start, int64_t first, float *dst, int64_t n, double bound);
 /* Fisher-Yates over `n` indices. */
 void nno_rng_shuffle(nno_rng *r, int64_t *items, int64_t n);
 

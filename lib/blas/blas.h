@@ -3,9 +3,14 @@
 #ifndef NNO_BLAS_H
 #define NNO_BLAS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
-/* Row-major c[m][n] = op(a) op(b) + beta c, op(x) = x or its transpose; leading dimensions of the stored matrices. */
+/* Whether OpenBLAS is there; the first call loads it, for the process's whole life. May be called from any thread. */
+bool nno_blas_available(void);
+
+/* Row-major c[m][n] = op(a) op(b) + beta c, op(x) = x or its transpose; leading dimensions of the stored matrices.
+ * Only where nno_blas_available(). */
 void nno_blas_sgemm(int trans_a, int trans_b, int64_t m, int64_t n, int64_t k, const float *a, int64_t lda,
 		    const float *b, int64_t ldb, float beta, float *c, int64_t ldc);
 

@@ -1,6 +1,8 @@
 /* context.c - the context: created once, referenced by everything made from it. */
 #include "context/context.h"
 
+#include "blas/blas.h"
+
 #include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -125,7 +127,7 @@ nnopt_status nnopt_context_create(nnopt_context **out, const nnopt_context_optio
 	NNO_TRY(check_options(&o));
 	nno_alloc alloc = nno_alloc_default;
 	if (o.alloc != NULL)
-		alloc = (nno_alloc){ o.alloc, o.free, o.alloc_user };
+		alloc = (nno_alloc){ .alloc = o.alloc, .free = o.free, .user = o.alloc_user };
 	nnopt_context *context = nno_new(&alloc, sizeof *context);
 	if (context == NULL)
 		return nno_fail_memory("context_create", sizeof *context);
@@ -135,10 +137,13 @@ nnopt_status nnopt_context_create(nnopt_context **out, const nnopt_context_optio
 	context->kernels = nno_kernels_best(isa_cap(o.isa_cap));
 	context->seed = o.seed;
 	context->threads = o.threads > 0 ? o.threads : usable_cpus();
-	context->deterministic = o.deterministic != 0;
 	context->log_level = o.log_level;
 	context->log = o.log;
 	context->log_user = o.log_user;
+	/* Loaded here, because nothing may be once a plan runs. */
+	context->deterministic = o.deterministic != 0 || !nno_blas_available();
+	if (context->deterministic && o.deterministic == 0)
+		nno_log(context, NNOPT_LOG_WARNING, "OpenBLAS is not to be had: own kernels do its work");
 	nnopt_status status =
 	    nno_pool_create(&context->pool, &context->alloc, context->threads, o.parallel, o.parallel_user);
 	if (status != NNOPT_OK) {

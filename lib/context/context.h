@@ -18,7 +18,7 @@ struct nnopt_context {
 	nno_pool *pool;
 	uint64_t seed;
 	int threads;
-	int deterministic;
+	int deterministic; /* 0: blas/ may be used, and is there */
 	int log_level;
 	nnopt_log_fn log;
 	void *log_user;

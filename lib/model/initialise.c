@@ -3,42 +3,101 @@
 #include "model/model.h"
 
 #include "base/rng.h"
+#include "base/size.h"
 
 #include <math.h>
-#include <string.h>
 
-/* Words of the stream that one task draws; a multiple of a block's four. */
-#define CHUNK ((int64_t)1 << 14)
+/* A tile of values is drawn in public order and turned into storage order while it is in cache. It has so many rows
+ * that where they lie side by side in storage, as the weights of most layers do, a cache line is written whole. */
+#define TILE ((int64_t)4096)
+#define TILE_COLUMNS ((int64_t)256)
+/* Elements of storage that a task's columns span. Tasks follow each other through memory that nobody has touched yet,
+ * and two threads in one huge page would both clear it. */
+#define SPAN ((int64_t)1 << 19)
+#define MOST_TILES ((int64_t)16) /* of a task, so that there are tasks for all threads */
 
+/* A parameter as a matrix in public order: its first axis by all others. */
 typedef struct uniform_job {
+	const nno_spec *spec;
 	const nno_rng *start;
-	float *dst;
-	int64_t n;
+	float *storage;
 	double bound;
+	int64_t stride[4]; /* in storage, of each public axis */
+	int64_t rows, columns;
+	int64_t tile_rows, tile_columns;
+	int64_t task_columns, across; /* of a task, and tasks beside each other */
 } uniform_job;
 
-/* Value i is word i of the stream, so any part of it can be drawn without those before. */
-static void uniform_chunk(void *user, int64_t index, int slot)
+/* A column of the matrix: its indices, and where in storage its first row is. */
+typedef struct column {
+	int64_t index[4], at;
+} column;
+
+static column find_column(const uniform_job *j, int64_t number)
 {
-	(void)slot;
-	const uniform_job *j = user;
-	int64_t end = j->n - index * CHUNK < CHUNK ? j->n : (index + 1) * CHUNK;
-	for (int64_t i = index * CHUNK; i < end; i += 4) {
-		uint64_t block = (uint64_t)(i / 4);
-		uint32_t counter[4] = { (uint32_t)block, (uint32_t)(block >> 32), j->start->counter[2],
-					j->start->counter[3] };
-		uint32_t word[4];
-		nno_philox(j->start->key, counter, word);
-		for (int64_t k = 0; k < 4 && i + k < end; k++)
-			j->dst[i + k] = (float)((2.0 * (double)((float)(word[k] >> 8) * 0x1p-24f) - 1.0) * j->bound);
+	column c = { { 0 }, 0 };
+	for (int axis = j->spec->rank - 1; axis > 0; axis--) {
+		c.index[axis] = number % j->spec->shape[axis];
+		number /= j->spec->shape[axis];
+		c.at += c.index[axis] * j->stride[axis];
+	}
+	return c;
+}
+
+static void next_column(const uniform_job *j, column *c)
+{
+	for (int axis = j->spec->rank - 1; axis > 0; axis--) {
+		c->at += j->stride[axis];
+		if (++c->index[axis] < j->spec->shape[axis])
+			return;
+		c->at -= c->index[axis] * j->stride[axis];
+		c->index[axis] = 0;
 	}
 }
 
-/* Millions of values are the longest part of starting to train: all threads draw them. */
-static void fill_uniform(const nnopt_model *model, const nno_rng *start, float *dst, int64_t n, double bound)
+static void uniform_tile(const uniform_job *j, int64_t row, int64_t rows, int64_t first, int64_t columns)
 {
-	uniform_job j = { .start = start, .dst = dst, .n = n, .bound = bound };
-	nno_parallel_for(model->context->pool, (n + CHUNK - 1) / CHUNK, uniform_chunk, &j);
+	float tile[TILE];
+	/* Value i is word i of the stream, so any part of it can be drawn without those before. */
+	if (columns == j->columns)
+		nno_rng_fill_uniform(j->start, row * columns, tile, rows * columns, j->bound);
+	for (int64_t r = 0; columns < j->columns && r < rows; r++)
+		nno_rng_fill_uniform(j->start, (row + r) * j->columns + first, tile + r * columns, columns, j->bound);
+	column c = find_column(j, first);
+	for (int64_t k = 0; k < columns; k++, next_column(j, &c)) {
+		float *dst = j->storage + c.at + row * j->stride[0];
+		for (int64_t r = 0; r < rows; r++)
+			dst[r * j->stride[0]] = tile[r * columns + k];
+	}
+}
+
+static void uniform_task(void *user, int64_t index, int slot)
+{
+	(void)slot;
+	const uniform_job *j = user;
+	int64_t row = index / j->across * j->tile_rows, rows = nno_i64_min(j->tile_rows, j->rows - row);
+	int64_t first = index % j->across * j->task_columns, end = nno_i64_min(first + j->task_columns, j->columns);
+	for (int64_t c = first; c < end; c += j->tile_columns)
+		uniform_tile(j, row, rows, c, nno_i64_min(j->tile_columns, end - c));
+}
+
+/* Millions of values are the longest part of starting to train: all threads draw them, straight to their places. */
+static void fill_uniform(const nnopt_model *model, const nno_param *p, const nno_rng *start, double bound)
+{
+	const nno_spec *spec = &p->spec;
+	uniform_job j = { .spec = spec, .start = start, .storage = nno_param_data(model, p), .bound = bound };
+	int64_t stride = 1;
+	for (int k = spec->rank - 1; k >= 0; k--) {
+		j.stride[spec->order[k]] = stride;
+		stride *= spec->shape[spec->order[k]];
+	}
+	j.rows = spec->shape[0];
+	j.columns = p->count / j.rows;
+	j.tile_columns = nno_i64_min(j.columns, TILE_COLUMNS);
+	j.tile_rows = TILE / j.tile_columns;
+	j.task_columns = nno_i64_min(nno_i64_ceil_div(SPAN, j.rows * j.tile_columns), MOST_TILES) * j.tile_columns;
+	j.across = nno_i64_ceil_div(j.columns, j.task_columns);
+	nno_parallel_for(model->context->pool, j.across * nno_i64_ceil_div(j.rows, j.tile_rows), uniform_task, &j);
 }
 
 static void fill_normal(nno_rng *r, float *dst, int64_t n, double deviation)
@@ -91,52 +150,63 @@ static nnopt_status fill_orthogonal(const nnopt_model *model, nno_rng *r, float 
 	return NNOPT_OK;
 }
 
-nnopt_status nno_param_initialise(nnopt_model *model, int index, uint64_t seed)
+/* Laws whose values depend on those drawn before: in public order first. */
+static nnopt_status fill_in_order(nnopt_model *model, const nno_param *p, nno_rng *r, double deviation)
 {
-	const nno_param *p = &model->params[index];
-	const nno_spec *spec = &p->spec;
 	float *values = nno_new_raw(&model->context->alloc, (size_t)p->count * sizeof *values);
 	if (values == NULL)
 		return nno_fail_memory(p->name, (size_t)p->count * sizeof *values);
-	nno_rng r;
-	nno_rng_start(&r, seed, NNO_RNG_INIT, (uint64_t)index, 0);
-	double in = (double)(spec->fan_in > 0 ? spec->fan_in : 1);
-	double both = in + (double)(spec->fan_out > 0 ? spec->fan_out : 1);
 	nnopt_status status = NNOPT_OK;
-	switch (spec->init) {
-	case NNOPT_INIT_HE_NORMAL:
-		fill_normal(&r, values, p->count, sqrt(2.0 / in));
-		break;
-	case NNOPT_INIT_HE_UNIFORM:
-		fill_uniform(model, &r, values, p->count, sqrt(6.0 / in));
-		break;
-	case NNOPT_INIT_XAVIER_NORMAL:
-		fill_normal(&r, values, p->count, sqrt(2.0 / both));
-		break;
-	case NNOPT_INIT_XAVIER_UNIFORM:
-		fill_uniform(model, &r, values, p->count, sqrt(6.0 / both));
-		break;
-	case NNOPT_INIT_LECUN_NORMAL:
-		fill_normal(&r, values, p->count, sqrt(1.0 / in));
-		break;
-	case NNOPT_INIT_LECUN_UNIFORM:
-		fill_uniform(model, &r, values, p->count, sqrt(3.0 / in));
-		break;
-	case NNOPT_INIT_ORTHOGONAL:
-		status = fill_orthogonal(model, &r, values, spec, p->count);
-		break;
-	case NNOPT_INIT_CONSTANT:
-		for (int64_t i = 0; i < p->count; i++)
-			values[i] = spec->value;
-		break;
-	default:
-		fill_uniform(model, &r, values, p->count, 1.0 / sqrt(in));
-		break;
-	}
+	if (p->spec.init == NNOPT_INIT_ORTHOGONAL)
+		status = fill_orthogonal(model, r, values, &p->spec, p->count);
+	else
+		fill_normal(r, values, p->count, deviation);
 	if (status == NNOPT_OK)
 		nno_param_to_storage(p, nno_param_data(model, p), values);
 	nno_delete(&model->context->alloc, values);
 	return status;
+}
+
+static void fill_constant(float *dst, int64_t n, float value)
+{
+	for (int64_t i = 0; i < n; i++)
+		dst[i] = value;
+}
+
+nnopt_status nno_param_initialise(nnopt_model *model, int index, uint64_t seed)
+{
+	const nno_param *p = &model->params[index];
+	const nno_spec *spec = &p->spec;
+	nno_rng r;
+	nno_rng_start(&r, seed, NNO_RNG_INIT, (uint64_t)index, 0);
+	double in = (double)(spec->fan_in > 0 ? spec->fan_in : 1);
+	double both = in + (double)(spec->fan_out > 0 ? spec->fan_out : 1);
+	switch (spec->init) {
+	case NNOPT_INIT_HE_NORMAL:
+		return fill_in_order(model, p, &r, sqrt(2.0 / in));
+	case NNOPT_INIT_XAVIER_NORMAL:
+		return fill_in_order(model, p, &r, sqrt(2.0 / both));
+	case NNOPT_INIT_LECUN_NORMAL:
+		return fill_in_order(model, p, &r, sqrt(1.0 / in));
+	case NNOPT_INIT_ORTHOGONAL:
+		return fill_in_order(model, p, &r, 1.0);
+	case NNOPT_INIT_HE_UNIFORM:
+		fill_uniform(model, p, &r, sqrt(6.0 / in));
+		break;
+	case NNOPT_INIT_XAVIER_UNIFORM:
+		fill_uniform(model, p, &r, sqrt(6.0 / both));
+		break;
+	case NNOPT_INIT_LECUN_UNIFORM:
+		fill_uniform(model, p, &r, sqrt(3.0 / in));
+		break;
+	case NNOPT_INIT_CONSTANT:
+		fill_constant(nno_param_data(model, p), p->count, spec->value);
+		break;
+	default:
+		fill_uniform(model, p, &r, 1.0 / sqrt(in));
+		break;
+	}
+	return NNOPT_OK;
 }
 
 nnopt_status nnopt_model_initialise(nnopt_model *model, uint64_t seed)

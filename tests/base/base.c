@@ -2,6 +2,7 @@
  * texts, the rule of sized structs. */
 #include "check.h"
 
+#include "base/alloc.h"
 #include "base/json.h"
 #include "base/rng.h"
 #include "base/size.h"
@@ -43,6 +44,32 @@ static void streams_do_not_meet(void **state)
 		for (int k = 0; k < i; k++)
 			assert_true(first[i] != first[k]);
 	}
+}
+
+/* Any part of a stream, where the number of the block fills a word too, is what drawing one by one gives. */
+static void parts_of_a_stream(void **state)
+{
+	(void)state;
+	static const int64_t firsts[] = { 0, 1, 2, 3, 126, ((int64_t)1 << 34) - 66, (int64_t)1 << 34 };
+	static const int64_t lengths[] = { 0, 1, 2, 5, 127, 128, 129, 400 };
+	nno_rng start, r;
+	float got[402];
+	nno_rng_start(&start, 5, NNO_RNG_USER, 1, 2);
+	for (size_t f = 0; f < NNO_COUNT(firsts); f++)
+		for (size_t l = 0; l < NNO_COUNT(lengths); l++) {
+			int64_t n = lengths[l];
+			for (int i = 0; i < 402; i++)
+				got[i] = 9.0f;
+			nno_rng_fill_uniform(&start, firsts[f], got + 1, n, 0.3);
+			r = start;
+			r.counter[0] = (uint32_t)(firsts[f] / 4);
+			r.counter[1] = (uint32_t)(firsts[f] / 4 >> 32);
+			for (int64_t skipped = firsts[f] % 4; skipped > 0; skipped--)
+				(void)nno_rng_u32(&r);
+			for (int64_t i = 0; i < n; i++)
+				assert_true(got[i + 1] == (float)((2.0 * (double)nno_rng_uniform(&r) - 1.0) * 0.3));
+			assert_true(got[0] == 9.0f && got[n + 1] == 9.0f);
+		}
 }
 
 static void distributions(void **state)
@@ -220,6 +247,35 @@ static void json_values(void **state)
 	nno_json_free(j);
 }
 
+/* Around the sizes from which on a block has huge pages: all of it can be written, it is zero where that was asked for
+ * even when it was used before, and growing keeps what it holds. */
+static void large_blocks(void **state)
+{
+	(void)state;
+	static const size_t tails[] = { 0, 1, NNO_HUGE_PAGE / 4 - NNO_ALIGNMENT, NNO_HUGE_PAGE / 4, NNO_HUGE_PAGE - 1 };
+	for (size_t pages = 1; pages <= 3; pages++)
+		for (size_t i = 0; i < NNO_COUNT(tails); i++) {
+			size_t size = pages * NNO_HUGE_PAGE + tails[i] - NNO_ALIGNMENT;
+			for (int round = 0; round < 2; round++) {
+				unsigned char *p = nno_new_raw(&nno_alloc_default, size);
+				assert_non_null(p);
+				assert_int_equal((uintptr_t)p % NNO_ALIGNMENT, 0);
+				memset(p, 0xa5, size);
+				nno_delete(&nno_alloc_default, p);
+			}
+			unsigned char *p = nno_new(&nno_alloc_default, size);
+			assert_non_null(p);
+			assert_true(p[0] == 0 && memcmp(p, p + 1, size - 1) == 0);
+			memset(p, 0x5a, size);
+			unsigned char *grown = nno_grow(&nno_alloc_default, p, size + NNO_HUGE_PAGE);
+			assert_non_null(grown);
+			assert_true(grown[0] == 0x5a && memcmp(grown, grown + 1, size - 1) == 0);
+			nno_delete(&nno_alloc_default, grown);
+		}
+	assert_null(nno_new_raw(&nno_alloc_default, SIZE_MAX - NNO_HUGE_PAGE));
+	assert_null(nno_new(&nno_alloc_default, SIZE_MAX - NNO_ALIGNMENT));
+}
+
 static void sizes(void **state)
 {
 	(void)state;
@@ -261,10 +317,12 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(philox_known_answers),
 		cmocka_unit_test(streams_do_not_meet),
+		cmocka_unit_test(parts_of_a_stream),
 		cmocka_unit_test(distributions),
 		cmocka_unit_test(numbers_do_not_follow_the_locale),
 		cmocka_unit_test(json_lists),
 		cmocka_unit_test(json_values),
+		cmocka_unit_test(large_blocks),
 		cmocka_unit_test(sizes),
 		cmocka_unit_test(error_texts),
 	};

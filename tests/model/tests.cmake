@@ -1,3 +1,4 @@
+nnopt_test(model/first_values)
 nnopt_test(model/fusion)
 nnopt_test(model/graph)
 nnopt_public_test(model/loss_scale)

@@ -1,0 +1,2 @@
+nnopt_test(blas/on_demand)
+nnopt_test(blas/absent)
