@@ -1,6 +1,6 @@
 /* kernel.h - the kernel table. A kernel knows raw pointers, lengths and strides; it handles its own tails, wants no
  * alignment, reads and writes nothing outside its arguments, and cannot fail.
- * To add one: a line in kernels.inc or typed.inc, a body in body/ written on simd/, a case in tests/kernel/check.c. */
+ * To add one: a line in kernels.inc or typed.inc, a body in body/ written on simd/, a case in tests/kernel/. */
 #ifndef NNO_KERNEL_H
 #define NNO_KERNEL_H
 

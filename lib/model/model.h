@@ -117,7 +117,8 @@ struct nnopt_plan {
 
 nnopt_model *nno_model_take(nnopt_model *model);
 
-/* initialise.c: first values of parameter `index` from its own stream; needs a scratch of count floats. */
+/* initialise.c: first values of parameter `index` from its own stream; normal and orthogonal ones need a scratch of count
+ * floats. */
 nnopt_status nno_param_initialise(nnopt_model *model, int index, uint64_t seed);
 /* parameter.c: between public row-major order and storage order; both `count` floats. */
 void nno_param_to_storage(const nno_param *p, float *storage, const float *public_order);

@@ -1,1 +1,12 @@
+# The cases of kernels for values are compiled once for each type, as the kernels are.
 nnopt_test(kernel/check)
+target_sources(test_kernel_check PRIVATE ${CMAKE_CURRENT_LIST_DIR}/frame.c ${CMAKE_CURRENT_LIST_DIR}/f32_cases.c ${CMAKE_CURRENT_LIST_DIR}/conversions.c)
+foreach(type f32 bf16 f16)
+  string(TOUPPER ${type} upper)
+  add_library(test_kernel_${type}_cases OBJECT ${CMAKE_CURRENT_LIST_DIR}/typed_cases.c)
+  target_link_libraries(test_kernel_${type}_cases PRIVATE nnopt_flags)
+  target_include_directories(test_kernel_${type}_cases PRIVATE ${PROJECT_SOURCE_DIR}/tests ${PROJECT_SOURCE_DIR}/lib ${PROJECT_SOURCE_DIR}/include)
+  target_include_directories(test_kernel_${type}_cases SYSTEM PRIVATE ${NNOPT_CMOCKA_INCLUDE})
+  target_compile_definitions(test_kernel_${type}_cases PRIVATE NNO_TYPE=${type} NNO_TYPE_${upper})
+  target_sources(test_kernel_check PRIVATE $<TARGET_OBJECTS:test_kernel_${type}_cases>)
+endforeach()
