@@ -39,6 +39,8 @@ static int64_t most_chunks(const nno_op *op)
 static int64_t count_bands(const nno_op *op, int64_t n)
 {
 	int64_t bytes = (nno_shape_count(op->in[0]) + nno_shape_count(op->out)) * (int64_t)sizeof(elem);
+	/* What is made on load is in the cache beside what it is made of. */
+	bytes *= op->src_lazy != NULL || op->dst_lazy != NULL ? 2 : 1;
 	int64_t bands = nno_i64_max(nno_i64_ceil_div(bytes, BAND_BYTES), nno_i64_ceil_div(MOST_CHUNKS, n));
 	return nno_i64_min(bands, op->out.h);
 }

@@ -26,7 +26,9 @@ static bool make_plan(const nno_op *op, pointwise_plan *p)
 	int64_t c = op->in[0].c, o = op->out.c, weights;
 	if (!nno_i64_mul(c, o, &weights) || weights > INT64_MAX / 1024)
 		return false;
-	int64_t fit = RUN_BYTES / ((c + o) * (int64_t)sizeof(float)) / 14 * 14;
+	/* What is made on load is in the cache beside what it is made of. */
+	bool loads = op->src_lazy != NULL || op->dst_lazy != NULL;
+	int64_t fit = RUN_BYTES / (loads ? 2 : 1) / ((c + o) * (int64_t)sizeof(float)) / 14 * 14;
 	/* A lone picture is shared by several threads. */
 	int64_t share = nno_i64_max(op->batch * op->out.h * op->out.w / 8 / 14 * 14, 14);
 	p->run = nno_i64_min(nno_i64_min(nno_i64_max(fit, 14), 448), share);
@@ -34,7 +36,6 @@ static bool make_plan(const nno_op *op, pointwise_plan *p)
 	p->transposed_bytes = nno_size_round_up((size_t)weights * sizeof(float), NNO_ALIGNMENT);
 	p->chunks = nno_i64_max(1, nno_i64_min(MOST_CHUNKS, PARTIALS / (int64_t)p->partial_bytes));
 	size_t values = (size_t)(p->run * (c + o));
-	bool loads = op->src_lazy != NULL || op->dst_lazy != NULL;
 	p->loaded_bytes = nno_size_round_up(loads ? values * sizeof(elem) : 0, NNO_ALIGNMENT);
 	p->float_bytes = nno_size_round_up(nno_room(values) * sizeof(float), NNO_ALIGNMENT);
 	return true;
