@@ -63,6 +63,8 @@ static bool value_bytes(const nno_graph *g, const nno_graph_value *v, int64_t ba
 static void share_value(nno_graph *g, const nno_graph_op *node)
 {
 	const nno_graph_value *src = &g->values[node->inputs[0]];
+	if (nno_lends(node->op.lazy, NNO_LAZY_VALUE))
+		g->values[node->output].storage = src->storage;
 	if (!node->op.cls->inplace || node->inputs[0] == 0 || src->consumers != 1)
 		return;
 	const nno_graph_op *producer = &g->ops[src->producer];
@@ -177,6 +179,41 @@ static void plan_adding(nno_graph *g, int64_t batch, blocks *b)
 	}
 }
 
+/* The op whose input 0 is this value. */
+static int reader_of(const nno_graph *g, int value)
+{
+	int i = 0;
+	while (g->ops[i].removed || g->ops[i].inputs[0] != value)
+		i++;
+	return i;
+}
+
+/* What the tasks of those who borrow a normalisation's work find, from then until the normalisation combines it. */
+static bool add_partials(const nno_graph *g, nno_graph_op *node, int index, blocks *b)
+{
+	size_t bytes;
+	int64_t c = node->op.out.c;
+	if (nno_lends(node->op.lazy, NNO_LAZY_MOMENTS)) {
+		if (!nno_partials_bytes(&node->lazy.moments, NNO_MOMENTS, c, &bytes))
+			return false;
+		add_block(b, bytes, &node->moments_offset, g->values[node->inputs[0]].producer, index);
+	}
+	if (nno_lends(node->op.lazy, NNO_LAZY_SUMS)) {
+		if (!nno_partials_bytes(&node->lazy.sums, NNO_SUMS, c, &bytes))
+			return false;
+		add_block(b, bytes, &node->sums_offset, 2 * g->n_ops - reader_of(g, node->output),
+			  2 * g->n_ops - index);
+	}
+	return true;
+}
+
+/* What is saved lives until the op's backward, or that of who borrows the slope. */
+static int saved_until(const nno_graph *g, const nno_graph_op *node, int index)
+{
+	int last = nno_lends(node->op.lazy, NNO_LAZY_SLOPE) ? g->values[node->inputs[0]].producer : index;
+	return node->in_backward ? 2 * g->n_ops - last : index;
+}
+
 static bool gather_blocks(nno_graph *g, int64_t batch, bool input_gradient, blocks *b, span *value, span *gradient)
 {
 	find_spans(g, value, gradient, input_gradient);
@@ -190,10 +227,15 @@ static bool gather_blocks(nno_graph *g, int64_t batch, bool input_gradient, bloc
 		if (x->gradient_storage == v && gradient[v].to >= 0)
 			add_block(b, bytes, &x->gradient_offset, gradient[v].from, gradient[v].to);
 	}
-	for (int i = 0; i < g->n_ops; i++)
-		if (!g->ops[i].removed && g->ops[i].op.saved_bytes > 0)
-			add_block(b, g->ops[i].op.saved_bytes, &g->ops[i].saved_offset, i,
-				  g->ops[i].in_backward ? 2 * g->n_ops - i : i);
+	for (int i = 0; i < g->n_ops; i++) {
+		nno_graph_op *node = &g->ops[i];
+		if (node->removed)
+			continue;
+		if (node->op.saved_bytes > 0)
+			add_block(b, node->op.saved_bytes, &node->saved_offset, i, saved_until(g, node, i));
+		if (!add_partials(g, node, i, b))
+			return false;
+	}
 	plan_adding(g, batch, b);
 	return true;
 }
@@ -201,7 +243,7 @@ static bool gather_blocks(nno_graph *g, int64_t batch, bool input_gradient, bloc
 bool nno_graph_place(nno_graph *g, int64_t batch, bool input_gradient, size_t *arena_bytes)
 {
 	bool done = false;
-	size_t most = (size_t)g->n_values * 2 + (size_t)g->n_ops * (1 + NNO_OP_MAX_INPUTS);
+	size_t most = (size_t)g->n_values * 2 + (size_t)g->n_ops * (3 + NNO_OP_MAX_INPUTS);
 	blocks b = { .items = nno_new_array(g->alloc, most, sizeof(block)) };
 	span *spans = nno_new_array(g->alloc, (size_t)g->n_values * 2, sizeof(span));
 	if (b.items == NULL || spans == NULL)

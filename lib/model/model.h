@@ -4,6 +4,7 @@
 
 #include "layer/layer.h"
 #include "nnopt/model.h"
+#include "op/lazy.h"
 #include "tensor/tensor.h"
 
 #include <stdatomic.h>
@@ -61,6 +62,8 @@ typedef struct nno_graph_op {
 	bool removed;
 	bool in_backward;
 	size_t saved_offset, packed_offset, constant_offset;
+	nno_lazy lazy; /* of a normalisation: what it lends */
+	size_t moments_offset, sums_offset;
 	size_t scratch_offset[NNO_OP_MAX_INPUTS]; /* of gradients added by the plan, for classes without can_add */
 	bool plan_adds[NNO_OP_MAX_INPUTS];
 	nno_norm_attr folded; /* of the normalisation that the parameters take in, */
@@ -148,6 +151,8 @@ size_t nno_constant_bytes(const nnopt_model *model, const nno_graph_op *node);
 void nno_constant_parameters(const nnopt_model *model, nno_graph_op *node, void *memory);
 /* Gives each convolution and linear layer the algorithm that is fastest for its shape, the batch and these kernels. */
 void nno_graph_choose_algorithms(nno_graph *g, const nno_kernels *kernels, int64_t batch, bool winograd);
+/* Rewrites that want to know the algorithms. */
+void nno_graph_lend(nno_graph *g);
 /* Gives every activation, gradient and saved block its place; false on overflow or out of memory. */
 bool nno_graph_place(nno_graph *g, int64_t batch, bool input_gradient, size_t *arena_bytes);
 

@@ -54,6 +54,8 @@ static void point_op(nnopt_plan *plan, nno_graph_op *node)
 	run->seed = plan->context->seed;
 	run->dst = value_data(plan, node->output);
 	run->saved = node->op.saved_bytes > 0 ? plan->arena + node->saved_offset : NULL;
+	nno_partials_place(&node->lazy.moments, plan->arena + node->moments_offset);
+	nno_partials_place(&node->lazy.sums, plan->arena + node->sums_offset);
 	run->workspace = plan->workspace;
 	run->packed = node->op.packed_bytes > 0 ? plan->packed + node->packed_offset : NULL;
 	for (int k = 0; k < node->op.n_in; k++)
@@ -195,6 +197,8 @@ static nnopt_status prepare(nnopt_plan *plan, const nnopt_plan_options *o)
 	if (o->fuse)
 		nno_graph_rewrite(g);
 	nno_graph_choose_algorithms(g, plan->context->kernels, plan->batch, o->winograd != 0);
+	if (o->fuse)
+		nno_graph_lend(g);
 	if (!book_ops(plan))
 		return nno_fail(NNOPT_ERROR_OUT_OF_MEMORY, "plan: the memory for batch %lld cannot be had",
 				(long long)plan->batch);

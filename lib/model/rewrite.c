@@ -161,17 +161,19 @@ static bool pool_before_relu(nno_graph *g, nno_graph_op *node)
 	return true;
 }
 
-static bool (*const rewrites[])(nno_graph *g, nno_graph_op *node) = {
-	drop_identity, fuse_sum, fold_norm, pool_before_relu, fuse_activation,
-};
+typedef bool (*rewrite)(nno_graph *g, nno_graph_op *node);
 
-void nno_graph_rewrite(nno_graph *g)
+static void rewrite_all(nno_graph *g, const rewrite *table, size_t count)
 {
-	for (size_t r = 0; r < NNO_COUNT(rewrites); r++)
+	for (size_t r = 0; r < count; r++)
 		for (int i = 0; i < g->n_ops; i++)
-			if (!g->ops[i].removed && rewrites[r](g, &g->ops[i]))
+			if (!g->ops[i].removed && table[r](g, &g->ops[i]))
 				g->rewrites++;
 }
+
+static const rewrite rewrites[] = { drop_identity, fuse_sum, fold_norm, pool_before_relu, fuse_activation };
+
+void nno_graph_rewrite(nno_graph *g) { rewrite_all(g, rewrites, NNO_COUNT(rewrites)); }
 
 /* Notes for the summary how the op is done. */
 static void note_algorithm(nno_graph_op *node, const char *how)
@@ -201,3 +203,56 @@ void nno_graph_choose_algorithms(nno_graph *g, const nno_kernels *kernels, int64
 		}
 	}
 }
+
+/* --- work of a normalisation that its neighbours do, op/lazy.h --- */
+
+/* Whether the statistics are the batch's own. */
+static bool of_batch(const nno_graph *g, const nno_op *op)
+{
+	return g->training && op->cls == &nno_op_batch_norm && !((const nno_norm_attr *)op->attr)->frozen;
+}
+
+static void lend(nno_graph_op *norm, unsigned parts, nno_lazy **to)
+{
+	norm->lazy.parts |= parts;
+	norm->op.lazy = *to = &norm->lazy;
+}
+
+/* The only reader of a result normalises what it loads and takes the sums of the gradient that it writes. */
+static bool normalise_on_load(nno_graph *g, nno_graph_op *node)
+{
+	nno_graph_op *norm = nno_op_borrows(&node->op) ? plain_norm(g, node, 0) : NULL;
+	if (norm == NULL || !of_batch(g, &norm->op) || norm->inputs[0] == 0 || norm->output == g->output)
+		return false;
+	lend(norm, NNO_LAZY_VALUE | (norm->in_backward ? NNO_LAZY_SUMS : 0), &node->op.src_lazy);
+	note_fused(norm, "lazy");
+	return true;
+}
+
+/* The op that makes a normalisation's source takes the moments of what it writes. */
+static bool moments_on_store(nno_graph *g, nno_graph_op *node)
+{
+	int producer = of_batch(g, &node->op) ? g->values[node->inputs[0]].producer : -1;
+	if (producer < 0 || !nno_op_borrows(&g->ops[producer].op) || g->ops[producer].op.dst_lazy != NULL)
+		return false;
+	lend(node, NNO_LAZY_MOMENTS, &g->ops[producer].op.dst_lazy);
+	note_fused(&g->ops[producer], "moments");
+	return true;
+}
+
+/* Where nobody else reads the source, its producer makes the source's gradient of the result's. */
+static bool gradient_on_load(nno_graph *g, nno_graph_op *node)
+{
+	nno_graph_op *source = of_batch(g, &node->op) && node->op.n_in == 1 && node->in_backward ? only_source(g, node, 0) : NULL;
+	if (source == NULL || !nno_op_borrows(&source->op) || !node->op.wants_dsrc[0] ||
+	    ((const nno_conv_attr *)source->op.attr)->activation != NNO_ACT_NONE ||
+	    (source->op.dst_lazy != NULL && source->op.dst_lazy != &node->lazy))
+		return false;
+	lend(node, NNO_LAZY_SLOPE, &source->op.dst_lazy);
+	note_fused(source, "slope");
+	return true;
+}
+
+static const rewrite lending[] = { normalise_on_load, moments_on_store, gradient_on_load };
+
+void nno_graph_lend(nno_graph *g) { rewrite_all(g, lending, NNO_COUNT(lending)); }

@@ -21,6 +21,9 @@ bool nno_conv_images_pays(const nno_op *op, int64_t batch)
 {
 	const nno_conv_attr *a = op->attr;
 	int64_t out_pixels = op->out.h * op->out.w;
+	/* Both gradients in one sweep are worth more. */
+	if (op->training && nno_conv_pointwise_fits(op))
+		return false;
 	return a->groups == 1 && batch >= 16 && out_pixels <= 16 && op->in[0].h * op->in[0].w <= 64 &&
 	       a->kernel_h * a->kernel_w <= 25 && op->in[0].c >= 128 && op->out.c >= 128;
 }

@@ -1,6 +1,9 @@
 /* conv_depthwise.c - convolution of each channel by itself: groups == channels in == channels out. It does so little
- * arithmetic that memory decides, so nothing is copied or padded, and backward takes both gradients of a band of rows
- * while that band is in cache. A task is a band of one image, or a chunk of bands when it sums a weight gradient. */
+ * arithmetic that memory decides, so nothing is copied or padded but what a normalisation lends, and backward takes both
+ * gradients of a band of rows while that band is in cache. A task is a band of one image, or a chunk of bands when it
+ * sums a weight gradient. */
+#include "op/lazy.h"
+
 #include "base/size.h"
 #include "op/parallel.h"
 
@@ -16,6 +19,8 @@ typedef struct depthwise_job {
 	/* gradient of the weights: chunks of `share` units each sum into a partial gradient of their own */
 	int64_t share, chunks, weight_count, partial_count;
 	float *partial;
+	int64_t source_rows, gradient_rows; /* of a slot's room for what is made on load */
+	size_t room_bytes;
 } depthwise_job;
 
 static int64_t count_weights(const nno_op *op)
@@ -30,30 +35,98 @@ static int64_t most_chunks(const nno_op *op)
 	return fit < 1 ? 1 : nno_i64_min(fit, MOST_CHUNKS);
 }
 
-static bool book(nno_op *op, int slots)
+/* Of an image: small enough for a cache, and enough of them for all threads of a small batch. */
+static int64_t count_bands(const nno_op *op, int64_t n)
 {
-	(void)slots;
-	int64_t partial;
-	return nno_i64_mul(nno_shape_count(op->out), count_weights(op) / op->out.c, &op->macs) &&
-	       nno_i64_mul(most_chunks(op), count_weights(op) + op->out.c, &partial) &&
-	       nno_size_mul((size_t)partial, sizeof(float), &op->backward_workspace);
+	int64_t bytes = (nno_shape_count(op->in[0]) + nno_shape_count(op->out)) * (int64_t)sizeof(elem);
+	/* What is made on load is in the cache beside what it is made of. */
+	bytes *= op->src_lazy != NULL || op->dst_lazy != NULL ? 2 : 1;
+	int64_t bands = nno_i64_max(nno_i64_ceil_div(bytes, BAND_BYTES), nno_i64_ceil_div(MOST_CHUNKS, n));
+	return nno_i64_min(bands, op->out.h);
 }
 
-/* Bands small enough for a cache, and enough of them for all threads of a small batch. */
+/* Rows [from, to) of a picture. */
+typedef struct span {
+	int64_t from, to;
+} span;
+
+static span band_of(int64_t rows, int64_t band, int64_t bands)
+{
+	return (span){ band * rows / bands, (band + 1) * rows / bands };
+}
+
+/* Rows of the input that a band of results reads. */
+static span source_span(const nno_op *op, span out)
+{
+	const nno_conv_attr *a = op->attr;
+	int64_t from = nno_i64_max(out.from * a->stride_h - a->pad_h, 0);
+	int64_t to = (out.to - 1) * a->stride_h - a->pad_h + (a->kernel_h - 1) * a->dilation_h + 1;
+	return (span){ from, nno_i64_max(nno_i64_min(to, op->in[0].h), from) };
+}
+
+/* Rows of the result that a band's gradients read: the band's own, and those that read the band of the input. */
+static span gradient_span(const nno_op *op, span out, span in)
+{
+	const nno_conv_attr *a = op->attr;
+	int64_t above = in.from + a->pad_h - (a->kernel_h - 1) * a->dilation_h;
+	int64_t first = above <= 0 ? 0 : above / a->stride_h, end = (in.to - 1 + a->pad_h) / a->stride_h + 1;
+	if (in.to <= in.from)
+		return out;
+	return (span){ nno_i64_min(out.from, first), nno_i64_min(nno_i64_max(out.to, end), op->out.h) };
+}
+
+/* Most rows that any band loads, of batches of n. */
+static void count_rows(const nno_op *op, int64_t n, int64_t *source, int64_t *gradient)
+{
+	for (int64_t i = 0, bands = count_bands(op, n); i < bands; i++) {
+		span out = band_of(op->out.h, i, bands), in = band_of(op->in[0].h, i, bands);
+		span src = source_span(op, out), ddst = gradient_span(op, out, in);
+		*source = nno_i64_max(*source, src.to - src.from);
+		*gradient = nno_i64_max(*gradient, ddst.to - ddst.from);
+	}
+}
+
+/* Of a slot's room for a band made on load; nothing where nothing is lent. */
+static size_t room_bytes(const nno_op *op, int64_t source_rows, int64_t gradient_rows)
+{
+	int64_t source = op->src_lazy != NULL ? source_rows * op->in[0].w * op->in[0].c : 0,
+		gradient = op->dst_lazy != NULL ? gradient_rows * op->out.w * op->out.c : 0;
+	return nno_size_round_up((size_t)(source + gradient) * sizeof(elem), NNO_ALIGNMENT);
+}
+
 static depthwise_job make_job(const nno_op *op, nno_run *run)
 {
 	depthwise_job j = { .op = op, .run = run, .weight_count = count_weights(op) };
-	int64_t bytes = (nno_shape_count(op->in[0]) + nno_shape_count(op->out)) * (int64_t)sizeof(elem);
-	int64_t bands = nno_i64_max(nno_i64_ceil_div(bytes, BAND_BYTES), nno_i64_ceil_div(MOST_CHUNKS, run->n));
-	j.bands = nno_i64_min(bands, op->out.h);
+	j.bands = count_bands(op, run->n);
 	j.units = run->n * j.bands;
 	j.share = nno_i64_ceil_div(j.units, most_chunks(op));
 	j.chunks = nno_i64_ceil_div(j.units, j.share);
 	j.partial_count = j.weight_count + op->out.c;
-	j.partial = run->workspace;
+	count_rows(op, run->n, &j.source_rows, &j.gradient_rows);
+	j.room_bytes = room_bytes(op, j.source_rows, j.gradient_rows);
+	j.partial = (float *)(void *)((char *)run->workspace + (size_t)nno_pool_slots(run->pool) * j.room_bytes);
 	return j;
 }
 
+static bool book(nno_op *op, int slots)
+{
+	int64_t partial, source = 0, gradient = 0, units = op->batch * count_bands(op, op->batch);
+	size_t bytes;
+	/* A smaller batch has more bands of an image. */
+	for (int64_t n = nno_i64_min(op->batch, MOST_CHUNKS); n > 0; n--) {
+		count_rows(op, n, &source, &gradient);
+		units = nno_i64_max(units, n * count_bands(op, n));
+	}
+	if (op->src_lazy != NULL)
+		op->src_lazy->sums.most = units;
+	if (op->dst_lazy != NULL)
+		op->dst_lazy->moments.most = units;
+	return nno_i64_mul(nno_shape_count(op->out), count_weights(op) / op->out.c, &op->macs) &&
+	       nno_i64_mul(most_chunks(op), count_weights(op) + op->out.c, &partial) &&
+	       nno_size_mul((size_t)partial, sizeof(float), &bytes) &&
+	       nno_size_mul(room_bytes(op, source, gradient), (size_t)slots, &op->forward_workspace) &&
+	       nno_size_add(op->forward_workspace, bytes, &op->backward_workspace);
+}
 /* --- which taps of one axis meet which positions --- */
 
 /* Tap k + t * k_step meets position at + t * step, t < count; step > 0. */
@@ -105,14 +178,57 @@ static taps trim(taps t, int64_t extent)
 	return t;
 }
 
-static nno_depthwise_row make_row(const depthwise_job *j, taps v, taps h, const elem *image, int64_t width)
+/* --- bands as they are loaded --- */
+
+typedef struct band {
+	int64_t image;
+	span in, out;
+	elem *room;
+} band;
+
+static band start_band(const depthwise_job *j, int64_t unit, int slot)
+{
+	int64_t index = unit % j->bands;
+	return (band){ .image = unit / j->bands,
+		       .in = band_of(j->op->in[0].h, index, j->bands),
+		       .out = band_of(j->op->out.h, index, j->bands),
+		       .room = (elem *)(void *)((char *)j->run->workspace + (size_t)slot * j->room_bytes) };
+}
+
+/* Rows of a picture from number `first` on. */
+typedef struct picture_rows {
+	const elem *at;
+	int64_t first, count, width;
+} picture_rows;
+
+static picture_rows load_source(const depthwise_job *j, const band *b)
+{
+	nno_shape in = j->op->in[0];
+	span s = source_span(j->op, b->out);
+	int64_t rows = s.to - s.from;
+	const elem *at =
+	    nno_load_source(j->op, j->run, b->room, (b->image * in.h + s.from) * in.w, rows * in.w);
+	return (picture_rows){ at, s.from, rows, in.w };
+}
+
+static picture_rows load_gradient(const depthwise_job *j, const band *b)
+{
+	nno_shape in = j->op->in[0], out = j->op->out;
+	span s = gradient_span(j->op, b->out, b->in);
+	int64_t rows = s.to - s.from;
+	elem *room = b->room + (j->op->src_lazy != NULL ? j->source_rows * in.w * in.c : 0);
+	const elem *at = nno_load_gradient(j->op, j->run, room, (b->image * out.h + s.from) * out.w, rows * out.w);
+	return (picture_rows){ at, s.from, rows, out.w };
+}
+
+static nno_depthwise_row make_row(const depthwise_job *j, taps v, taps h, const picture_rows *p)
 {
 	const nno_conv_attr *a = j->op->attr;
 	int64_t c = j->op->out.c;
-	return (nno_depthwise_row){ .src = v.count > 0 ? image + v.at * width * c : image,
+	return (nno_depthwise_row){ .src = v.count > 0 ? p->at + (v.at - p->first) * p->width * c : p->at,
 				    .rows = v.count,
-				    .row_step = v.step * width * c,
-				    .width = width,
+				    .row_step = v.step * p->width * c,
+				    .width = p->width,
 				    .from = h.at,
 				    .dilation = h.step,
 				    .taps = h.count,
@@ -122,55 +238,58 @@ static nno_depthwise_row make_row(const depthwise_job *j, taps v, taps h, const 
 				    .weight_tap = h.k_step * c };
 }
 
-/* Results that the last cache would not keep for their reader go past it, which saves reading what they overwrite. */
-static int stream_flag(const depthwise_job *j, nno_shape result)
+/* Results that the last cache would not keep for their reader go past it, which saves reading what they overwrite; not
+ * those that are read again at once. */
+static int stream_flag(const depthwise_job *j, nno_shape result, const nno_lazy *lazy, unsigned part)
 {
-	return nno_stream_flag(j->run->n * nno_shape_count(result));
+	return nno_lends(lazy, part) ? 0 : nno_stream_flag(j->run->n * nno_shape_count(result));
 }
 
 /* --- forward --- */
 
 static void forward_band(void *user, int64_t unit, int slot)
 {
-	(void)slot;
 	const depthwise_job *j = user;
 	const nno_conv_attr *a = j->op->attr;
 	nno_shape in = j->op->in[0], out = j->op->out;
-	int64_t image = unit / j->bands, band = unit % j->bands;
-	const elem *src = src_of(j->run, 0) + image * nno_shape_count(in);
-	int flags = (a->activation == NNO_ACT_RELU ? NNO_GEMM_RELU : 0) | stream_flag(j, out);
+	band b = start_band(j, unit, slot);
+	picture_rows src = load_source(j, &b);
+	int flags = (a->activation == NNO_ACT_RELU ? NNO_GEMM_RELU : 0) |
+		    stream_flag(j, out, j->op->dst_lazy, NNO_LAZY_MOMENTS);
 	taps h = forward_taps(0, a->kernel_w, a->stride_w, a->pad_w, a->dilation_w);
-	for (int64_t y = band * out.h / j->bands; y < (band + 1) * out.h / j->bands; y++) {
+	for (int64_t y = b.out.from; y < b.out.to; y++) {
 		taps v = trim(forward_taps(y, a->kernel_h, a->stride_h, a->pad_h, a->dilation_h), in.h);
-		nno_depthwise_row row = make_row(j, v, h, src, in.w);
+		nno_depthwise_row row = make_row(j, v, h, &src);
 		row.stride = a->stride_w;
-		row.dst = dst_of(j->run) + (image * out.h + y) * out.w * out.c;
+		row.dst = dst_of(j->run) + (b.image * out.h + y) * out.w * out.c;
 		row.dst_step = out.c;
 		row.count = out.w;
 		row.bias = a->bias ? j->run->param[1] : NULL;
 		kernels_of(j->run)->depthwise_row(&row, out.c, flags);
 	}
+	nno_lend_moments(j->op, j->run, unit, (b.image * out.h + b.out.from) * out.w, (b.out.to - b.out.from) * out.w);
 }
 
 static void forward(const nno_op *op, nno_run *run)
 {
 	depthwise_job j = make_job(op, run);
+	if (op->dst_lazy != NULL)
+		op->dst_lazy->moments.count = j.units;
 	nno_parallel_for(run->pool, j.units, forward_band, &j);
 }
 
 /* --- backward --- */
 
 /* A row of the input's gradient, in as many walks as there are phases of x + pad within the stride. */
-static void data_row(const depthwise_job *j, int64_t image, int64_t y)
+static void data_row(const depthwise_job *j, const picture_rows *ddst, int64_t image, int64_t y)
 {
 	const nno_conv_attr *a = j->op->attr;
 	nno_shape in = j->op->in[0], out = j->op->out;
-	const elem *ddst = ddst_of(j->run) + image * nno_shape_count(out);
-	int flags = j->run->dsrc_add[0] ? NNO_GEMM_ADD : stream_flag(j, in);
+	int flags = j->run->dsrc_add[0] ? NNO_GEMM_ADD : stream_flag(j, in, j->op->src_lazy, NNO_LAZY_SUMS);
 	taps v = trim(data_taps(y, a->kernel_h, a->stride_h, a->pad_h, a->dilation_h), out.h);
 	for (int64_t x = 0; x < a->stride_w && x < in.w; x++) {
 		taps h = data_taps(x, a->kernel_w, a->stride_w, a->pad_w, a->dilation_w);
-		nno_depthwise_row row = make_row(j, v, h, ddst, out.w);
+		nno_depthwise_row row = make_row(j, v, h, ddst);
 		row.stride = 1;
 		row.dst = dsrc_of(j->run, 0) + ((image * in.h + y) * in.w + x) * in.c;
 		row.dst_step = a->stride_w * in.c;
@@ -179,38 +298,43 @@ static void data_row(const depthwise_job *j, int64_t image, int64_t y)
 	}
 }
 
-static void data_band(void *user, int64_t unit, int slot)
+static void add_data(const depthwise_job *j, int64_t unit, const band *b, const picture_rows *ddst)
 {
-	(void)slot;
-	const depthwise_job *j = user;
-	int64_t rows = j->op->in[0].h, band = unit % j->bands;
-	for (int64_t y = band * rows / j->bands; y < (band + 1) * rows / j->bands; y++)
-		data_row(j, unit / j->bands, y);
+	nno_shape in = j->op->in[0];
+	for (int64_t y = b->in.from; y < b->in.to; y++)
+		data_row(j, ddst, b->image, y);
+	nno_lend_sums(j->op, j->run, unit, (b->image * in.h + b->in.from) * in.w, (b->in.to - b->in.from) * in.w);
 }
 
-static void weights_band(const depthwise_job *j, int64_t unit, float *partial, bool first)
+static void data_band(void *user, int64_t unit, int slot)
+{
+	const depthwise_job *j = user;
+	band b = start_band(j, unit, slot);
+	picture_rows ddst = load_gradient(j, &b);
+	add_data(j, unit, &b, &ddst);
+}
+
+static void add_weights(const depthwise_job *j, const band *b, const picture_rows *ddst, float *partial, bool first)
 {
 	const nno_conv_attr *a = j->op->attr;
-	nno_shape in = j->op->in[0], out = j->op->out;
-	nno_depthwise p = { .h = in.h,
-			    .w = in.w,
-			    .out_w = out.w,
+	picture_rows src = load_source(j, b);
+	/* The kernel counts rows from the first ones loaded. */
+	nno_depthwise p = { .h = src.count,
+			    .w = src.width,
+			    .out_w = ddst->width,
 			    .kernel_h = a->kernel_h,
 			    .kernel_w = a->kernel_w,
 			    .stride_h = a->stride_h,
 			    .stride_w = a->stride_w,
-			    .pad_h = a->pad_h,
+			    .pad_h = a->pad_h + src.first - ddst->first * a->stride_h,
 			    .pad_w = a->pad_w,
 			    .dilation_h = a->dilation_h,
 			    .dilation_w = a->dilation_w };
-	int64_t image = unit / j->bands, band = unit % j->bands;
-	int64_t from = band * out.h / j->bands, to = (band + 1) * out.h / j->bands;
-	const elem *x = src_of(j->run, 0) + image * nno_shape_count(in),
-		   *dy = ddst_of(j->run) + image * nno_shape_count(out);
-	kernels_of(j->run)->depthwise_weights(partial, x, dy, &p, from, to, in.c, first ? 0 : NNO_GEMM_ADD);
+	int64_t from = b->out.from - ddst->first, to = b->out.to - ddst->first, c = j->op->out.c;
+	kernels_of(j->run)->depthwise_weights(partial, src.at, ddst->at, &p, from, to, c, first ? 0 : NNO_GEMM_ADD);
 	if (a->bias)
-		kernels_of(j->run)->column_sums(partial + j->weight_count, dy + from * out.w * out.c,
-						 (to - from) * out.w, out.c);
+		kernels_of(j->run)->column_sums(partial + j->weight_count, ddst->at + from * ddst->width * c,
+						 (to - from) * ddst->width, c);
 }
 
 static void backward_chunk(void *user, int64_t index, int slot)
@@ -220,9 +344,11 @@ static void backward_chunk(void *user, int64_t index, int slot)
 	int64_t from = index * j->share, to = nno_i64_min(from + j->share, j->units);
 	memset(partial + j->weight_count, 0, (size_t)j->op->out.c * sizeof(float));
 	for (int64_t unit = from; unit < to; unit++) {
-		weights_band(j, unit, partial, unit == from);
+		band b = start_band(j, unit, slot);
+		picture_rows ddst = load_gradient(j, &b);
+		add_weights(j, &b, &ddst, partial, unit == from);
 		if (j->run->dsrc[0] != NULL)
-			data_band(user, unit, slot);
+			add_data(j, unit, &b, &ddst);
 	}
 }
 
@@ -232,6 +358,8 @@ static void backward(const nno_op *op, nno_run *run)
 	depthwise_job j = make_job(op, run);
 	if (a->activation == NNO_ACT_RELU)
 		NNO_OF(nno_mask_relu)(op, run);
+	if (op->src_lazy != NULL)
+		op->src_lazy->sums.count = j.units;
 	if (!op->wants_dparam) {
 		if (run->dsrc[0] != NULL)
 			nno_parallel_for(run->pool, j.units, data_band, &j);

@@ -3,7 +3,7 @@
  * are combined in double. The gradient's mask is computed anew from x, twice, which is cheaper than to read y; where
  * there is a skip it is read off y once, and the gradient masked in its place. A second pass over the same pixels goes
  * from the last to the first: it finds the last in a cache. */
-#include "op/element.h"
+#include "op/lazy.h"
 
 #include "base/size.h"
 
@@ -16,13 +16,13 @@
 typedef struct norm_job {
 	const nno_op *op;
 	nno_run *run;
+	nno_lazy *lazy;
 	int64_t pixels, chunk, chunks, c;
 	float *mean, *rest, *rstd; /* of this step; the mean is the sum of the first two, for means far from zero */
 	nno_norm norm;
 	nno_norm_slope slope;
-	float *factors; /* c each: scale, shift, and a, b, d of the slope */
-	float *partial; /* chunks x 3 x c: shift, sum, square; or chunks x 2 x c: sum, product */
-	int64_t summed; /* of the chunks: none where no gradient wants their sums */
+	float *factors;        /* c each: scale, shift, and a, b, d of the slope */
+	nno_partials partials; /* found here or by who borrowed the work; none where no gradient wants sums */
 	elem *dskip;
 } norm_job;
 
@@ -36,11 +36,13 @@ static bool book(nno_op *op, int slots)
 	size_t c = (size_t)op->out.c, pixels, bytes;
 	if (!nno_size_mul((size_t)(op->out.h * op->out.w), (size_t)op->batch, &pixels))
 		return false;
-	size_t chunks = pixels / (size_t)chunk_of(op->out.c) + 1;
-	if (!nno_size_mul(chunks, 3 * c * sizeof(float), &bytes) ||
+	nno_partials chunks = { .most = (int64_t)pixels / chunk_of(op->out.c) + 1 };
+	if (!nno_partials_bytes(&chunks, NNO_MOMENTS, op->out.c, &bytes) ||
 	    !nno_size_add(bytes, (FACTORS + SAVED) * c * sizeof(float), &bytes))
 		return false;
-	op->saved_bytes = op->training ? SAVED * c * sizeof(float) : 0;
+	/* Who borrows work reads the factors. */
+	size_t saved = op->lazy != NULL ? SAVED + FACTORS : SAVED;
+	op->saved_bytes = op->training ? saved * c * sizeof(float) : 0;
 	op->forward_workspace = op->backward_workspace = bytes;
 	op->macs = 0;
 	return true;
@@ -54,12 +56,16 @@ static int64_t chunk_pixels(const norm_job *j, int64_t index)
 static norm_job start_job(const nno_op *op, nno_run *run)
 {
 	const nno_norm_attr *a = op->attr;
-	norm_job j = { .op = op, .run = run, .pixels = run->n * op->out.h * op->out.w, .c = op->out.c };
+	norm_job j = {
+		.op = op, .run = run, .lazy = op->lazy, .pixels = run->n * op->out.h * op->out.w, .c = op->out.c
+	};
 	j.chunk = chunk_of(j.c);
 	j.chunks = nno_i64_ceil_div(j.pixels, j.chunk);
-	j.factors = run->workspace;
-	j.partial = j.factors + (FACTORS + SAVED) * j.c;
-	j.mean = run->saved != NULL ? run->saved : j.factors + FACTORS * j.c;
+	float *own = run->workspace;
+	j.mean = run->saved != NULL ? run->saved : own + FACTORS * j.c;
+	j.factors = op->lazy != NULL ? j.mean + SAVED * j.c : own;
+	j.partials.most = j.partials.count = j.chunks;
+	nno_partials_place(&j.partials, own + (FACTORS + SAVED) * j.c);
 	j.rest = j.mean + j.c;
 	j.rstd = j.rest + j.c;
 	j.norm = (nno_norm){ .mean = j.mean, .scale = j.factors, .shift = j.factors + j.c };
@@ -86,9 +92,8 @@ static void moments_chunk(void *user, int64_t index, int slot)
 {
 	(void)slot;
 	const norm_job *j = user;
-	float *shift = j->partial + index * 3 * j->c;
-	kernels_of(j->run)->norm_moments(shift, shift + j->c, shift + 2 * j->c,
-					  src_of(j->run, 0) + index * j->chunk * j->c, chunk_pixels(j, index), j->c);
+	nno_take_moments(j->run, &j->partials, index, src_of(j->run, 0) + index * j->chunk * j->c,
+			 chunk_pixels(j, index), j->c);
 }
 
 static void set_statistics(const norm_job *j, int64_t c, double mean, double squares)
@@ -105,24 +110,25 @@ static void set_statistics(const norm_job *j, int64_t c, double mean, double squ
 	running_var[c] = (float)((1.0 - f) * (double)running_var[c] + f * unbiased);
 }
 
-/* The mean of the chunks' means, then the squares about it: a chunk's own, and those of its mean. Chan et al. 1983. */
+/* The mean of the tasks' means, then the squares about it: a task's own, and those of its mean. Chan et al. 1983. */
 static void combine_moments(void *user, int64_t index, int slot)
 {
 	(void)slot;
 	const norm_job *j = user;
 	int64_t from = index * CHANNELS, n = nno_i64_min(CHANNELS, j->c - from);
 	double mean[CHANNELS] = { 0 }, squares[CHANNELS] = { 0 };
-	for (int64_t k = 0; k < j->chunks; k++) {
-		const float *shift = j->partial + k * 3 * j->c + from, *sum = shift + j->c;
-		double m = (double)chunk_pixels(j, k);
+	for (int64_t k = 0; k < j->partials.count; k++) {
+		const float *shift = j->partials.found + k * NNO_MOMENTS * j->c + from, *sum = shift + j->c;
+		double m = (double)j->partials.rows[k];
 		for (int64_t c = 0; c < n; c++)
 			mean[c] += m * (double)shift[c] + (double)sum[c];
 	}
 	for (int64_t c = 0; c < n; c++)
 		mean[c] /= (double)j->pixels;
-	for (int64_t k = 0; k < j->chunks; k++) {
-		const float *shift = j->partial + k * 3 * j->c + from, *sum = shift + j->c, *square = sum + j->c;
-		double m = (double)chunk_pixels(j, k), part = 1.0 / m;
+	for (int64_t k = 0; k < j->partials.count; k++) {
+		const float *shift = j->partials.found + k * NNO_MOMENTS * j->c + from, *sum = shift + j->c,
+			    *square = sum + j->c;
+		double m = (double)j->partials.rows[k], part = 1.0 / m;
 		for (int64_t c = 0; c < n; c++) {
 			double s = (double)sum[c], away = (double)shift[c] + s * part - mean[c];
 			squares[c] += (double)square[c] - s * s * part + m * away * away;
@@ -166,24 +172,29 @@ static void forward(const nno_op *op, nno_run *run)
 	const nno_norm_attr *a = op->attr;
 	norm_job j = start_job(op, run);
 	if (run->training && !a->frozen) {
-		nno_parallel_for(run->pool, j.chunks, moments_chunk, &j);
+		if (nno_lends(j.lazy, NNO_LAZY_MOMENTS))
+			j.partials = j.lazy->moments;
+		else
+			nno_parallel_for(run->pool, j.chunks, moments_chunk, &j);
 		nno_parallel_for(run->pool, nno_i64_ceil_div(j.c, CHANNELS), combine_moments, &j);
 	} else {
 		running_statistics(&j);
 	}
 	find_factors(&j);
-	nno_parallel_for(run->pool, j.chunks, value_chunk, &j);
+	if (j.lazy != NULL)
+		j.lazy->norm = j.norm;
+	if (!nno_lends(j.lazy, NNO_LAZY_VALUE))
+		nno_parallel_for(run->pool, j.chunks, value_chunk, &j);
 }
 
 static void sums_chunk(void *user, int64_t index, int slot)
 {
 	(void)slot;
 	const norm_job *j = user;
-	float *sum = j->partial + index * 2 * j->c;
 	int64_t at = index * j->chunk * j->c;
 	const elem *y = j->norm.clamped && j->op->n_in == 2 ? dst_of(j->run) + at : NULL;
-	kernels_of(j->run)->norm_sums(sum, sum + j->c, ddst_of(j->run) + at, src_of(j->run, 0) + at, y, &j->norm,
-				       chunk_pixels(j, index), j->c);
+	nno_take_sums(j->run, &j->partials, index, ddst_of(j->run) + at, src_of(j->run, 0) + at, y, &j->norm,
+		      chunk_pixels(j, index), j->c);
 }
 
 static void store(float *dst, int64_t c, double value, bool add)
@@ -214,8 +225,8 @@ static void combine_sums(void *user, int64_t index, int slot)
 	const norm_job *j = user;
 	int64_t from = index * CHANNELS, n = nno_i64_min(CHANNELS, j->c - from);
 	double sum[CHANNELS] = { 0 }, product[CHANNELS] = { 0 };
-	for (int64_t k = 0; k < j->summed; k++) {
-		const float *s = j->partial + k * 2 * j->c + from, *p = s + j->c;
+	for (int64_t k = 0; k < j->partials.count; k++) {
+		const float *s = j->partials.found + k * NNO_SUMS * j->c + from, *p = s + j->c;
 		for (int64_t c = 0; c < n; c++) {
 			sum[c] += (double)s[c];
 			product[c] += (double)p[c];
@@ -245,15 +256,22 @@ static void backward(const nno_op *op, nno_run *run)
 	norm_job j = start_job(op, run);
 	j.slope = (nno_norm_slope){ j.factors + 2 * j.c, j.factors + 3 * j.c, j.factors + 4 * j.c };
 	bool mask = j.norm.clamped && op->n_in == 2;
-	j.summed = mask || op->wants_dparam || (run->dsrc[0] != NULL && !a->frozen) ? j.chunks : 0;
+	bool summed = mask || op->wants_dparam || (run->dsrc[0] != NULL && !a->frozen);
 	find_factors(&j);
-	nno_parallel_for(run->pool, j.summed, sums_chunk, &j);
+	if (nno_lends(j.lazy, NNO_LAZY_SUMS))
+		j.partials = j.lazy->sums;
+	else {
+		j.partials.count = summed ? j.chunks : 0;
+		nno_parallel_for(run->pool, j.partials.count, sums_chunk, &j);
+	}
 	nno_parallel_for(run->pool, nno_i64_ceil_div(j.c, CHANNELS), combine_sums, &j);
 	if (mask)
 		j.norm.clamped = 0;
 	/* A skip's gradient that takes the place of the result's is there by now. */
 	j.dskip = op->n_in == 2 && run->dsrc[1] != run->ddst ? run->dsrc[1] : NULL;
-	if (run->dsrc[0] != NULL || j.dskip != NULL)
+	if (nno_lends(j.lazy, NNO_LAZY_SLOPE))
+		j.lazy->slope = j.slope;
+	else if (run->dsrc[0] != NULL || j.dskip != NULL)
 		nno_parallel_for(run->pool, j.chunks, gradient_chunk, &j);
 }
 

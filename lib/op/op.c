@@ -1,6 +1,7 @@
 /* op.c - what all ops share. */
 #include "op/op.h"
 
+#include "op/lazy.h"
 #include "op/parallel.h"
 
 #include <string.h>
@@ -30,7 +31,10 @@ bool nno_op_needs_src(const nno_op *op, int input)
 	return op->cls->needs_src && !(op->cls == &nno_op_batch_norm && input == 1);
 }
 
-bool nno_op_needs_dst(const nno_op *op) { return op->cls->needs_dst || masked_activation(op) != NNO_ACT_NONE; }
+bool nno_op_needs_dst(const nno_op *op)
+{
+	return op->cls->needs_dst || masked_activation(op) != NNO_ACT_NONE || nno_lends(op->dst_lazy, NNO_LAZY_SLOPE);
+}
 
 int nno_norm_param(const nno_norm_attr *a, int which)
 {

@@ -24,6 +24,7 @@ typedef struct nno_shape {
 static inline int64_t nno_shape_count(nno_shape s) { return s.h * s.w * s.c; }
 
 typedef struct nno_op nno_op;
+typedef struct nno_lazy nno_lazy; /* op/lazy.h */
 
 /* Everything one execution needs. Activations are dense: sample i of src[k] starts at src[k] + i * count(in[k]). */
 typedef struct nno_run {
@@ -88,6 +89,9 @@ struct nno_op {
 	bool wants_dsrc[NNO_OP_MAX_INPUTS]; /* backward will be asked for it: what book() sizes for */
 	bool wants_dparam;
 	bool constant; /* inference alone, and the parameters will not change */
+	/* What is lent of a batch normalisation's work: of this op's own; of the one whose result src[0] would be; of the
+	 * one that reads dst. NULL: nothing. */
+	nno_lazy *lazy, *src_lazy, *dst_lazy;
 	size_t saved_bytes;
 	size_t packed_bytes; /* not 0 only for code with pack() */
 	size_t forward_workspace, backward_workspace;
@@ -160,6 +164,8 @@ int64_t nno_pool_window_pixels(const nno_op *op);
 bool nno_pool_takes_relu(const nno_op *op);
 /* Where the k-th of scale, bias, running mean and variance lies among a normalisation's parameters; -1 when absent. */
 int nno_norm_param(const nno_norm_attr *a, int which);
+/* Whether an op of this class takes on a neighbouring normalisation's work. */
+bool nno_op_borrows(const nno_op *op);
 /* Convolution by any of its classes. */
 bool nno_op_is_conv(const nno_op *op);
 

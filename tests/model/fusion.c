@@ -2,6 +2,7 @@
  * statistics are those of the plan without rewrites, in residual networks of several forms. */
 #include "check.h"
 #include "golden.h"
+#include "isas.h"
 
 #include "model/model.h"
 
@@ -12,6 +13,10 @@
 enum { BATCH = 3, CHANNELS = 6, SIDE = 5 };
 
 static nnopt_context *ctx;
+
+/* Of the plans made and run next. */
+static int64_t samples = BATCH;
+static nnopt_precision precision = NNOPT_PRECISION_F32;
 
 typedef nnopt_status (*plain_create)(nnopt_layer **out, nnopt_context *context);
 
@@ -129,6 +134,67 @@ static void pooled(nnopt_model *m)
 	plain(m, nnopt_relu_create, pool(m, 2, conv(m, a)));
 }
 
+static int32_t shaped_conv(nnopt_model *m, int32_t from, int64_t channels, int64_t kernel, int64_t stride, int64_t groups)
+{
+	nnopt_conv2d_options o;
+	nnopt_layer *l = NULL;
+	assert_ok(nnopt_conv2d_options_init(&o, sizeof o));
+	o.padding_h = o.padding_w = kernel / 2;
+	o.stride_h = o.stride_w = stride;
+	o.groups = groups;
+	o.use_bias = groups == 1;
+	assert_ok(nnopt_conv2d_create(&l, ctx, channels, kernel, &o));
+	return connect(m, l, 1, &from);
+}
+
+static int32_t bare_norm(nnopt_model *m, int32_t from, int32_t scale, int32_t bias)
+{
+	nnopt_batch_norm_options o;
+	nnopt_layer *l = NULL;
+	assert_ok(nnopt_batch_norm_options_init(&o, sizeof o));
+	o.use_scale = scale;
+	o.use_bias = bias;
+	assert_ok(nnopt_batch_norm2d_create(&l, ctx, &o));
+	return connect(m, l, 1, &from);
+}
+
+/* A block of a mobile network: wide inside, by channel there. */
+static int32_t mobile_block(nnopt_model *m, int32_t from, int64_t kernel, int64_t stride, int32_t scale, int32_t bias)
+{
+	enum { WIDE = 20 };
+	int32_t a = plain(m, nnopt_relu6_create, bare_norm(m, shaped_conv(m, from, WIDE, 1, 1, 1), scale, bias));
+	int32_t b = bare_norm(m, shaped_conv(m, a, WIDE, kernel, stride, WIDE), bias, scale);
+	return norm(m, shaped_conv(m, plain(m, nnopt_relu6_create, b), CHANNELS, 1, 1, 1));
+}
+
+static void mobile(nnopt_model *m)
+{
+	int32_t a = plain(m, nnopt_relu6_create, norm(m, conv(m, NNOPT_INPUT_NODE)));
+	int32_t b = sum(m, mobile_block(m, a, 3, 1, 1, 1), a);
+	mobile_block(m, mobile_block(m, b, 3, 2, 1, 1), 3, 1, 1, 1);
+}
+
+/* Normalisations without a scale or bias, other windows and strides, and the network's input as a source. */
+static void mobile_bare(nnopt_model *m)
+{
+	int32_t a = mobile_block(m, NNOPT_INPUT_NODE, 5, 2, 0, 1);
+	int32_t b = mobile_block(m, a, 3, 1, 0, 0);
+	int32_t c = mobile_block(m, sum(m, a, b), 1, 1, 1, 0);
+	mobile_block(m, c, 3, 2, 0, 1);
+}
+
+/* Without activations or with ReLU; a normalised value that two read, and an activation before a normalisation. */
+static void mobile_awkward(nnopt_model *m)
+{
+	int32_t a = norm(m, shaped_conv(m, NNOPT_INPUT_NODE, CHANNELS, 1, 1, 1));
+	int32_t b = norm(m, shaped_conv(m, a, CHANNELS, 3, 1, CHANNELS));
+	int32_t c = plain(m, nnopt_relu_create, shaped_conv(m, b, CHANNELS, 1, 1, 1));
+	int32_t d = plain(m, nnopt_relu_create, norm(m, c));
+	int32_t e = shaped_conv(m, d, CHANNELS, 3, 1, CHANNELS);
+	int32_t f = norm(m, e), g = norm(m, e);
+	sum(m, shaped_conv(m, f, CHANNELS, 1, 1, 1), sum(m, g, c));
+}
+
 typedef struct subject {
 	const char *name;
 	void (*build)(nnopt_model *m);
@@ -145,6 +211,9 @@ static const subject subjects[] = {
 	{ "awkward", awkward, "batch_norm2d+add+relu", 2, 4 },
 	{ "pooled", pooled, "max_pool2d+relu ", 2, 3 },
 	{ "at the input", at_the_input, "batch_norm2d+add+relu ", 1, 2 },
+	{ "mobile", mobile, "batch_norm2d+relu6+lazy ", 6, 32 },
+	{ "mobile, bare", mobile_bare, "conv2d+moments+slope ", 11, 41 },
+	{ "mobile, awkward", mobile_awkward, "batch_norm2d+lazy ", 3, 13 },
 };
 
 /* --- comparing --- */
@@ -177,6 +246,7 @@ static nnopt_plan *make_plan(nnopt_model *m, int32_t mode, int32_t fuse, int32_t
 	o.mode = mode;
 	o.fuse = fuse;
 	o.input_gradient = input_gradient;
+	o.precision = (int32_t)precision;
 	assert_ok(nnopt_plan_create(&plan, m, &o));
 	return plan;
 }
@@ -198,8 +268,8 @@ static result run(nnopt_model *m, nnopt_plan *plan, bool training)
 {
 	nnopt_tensor *x = NULL;
 	const nnopt_tensor *y = NULL;
-	result r = { .inputs = BATCH * CHANNELS * SIDE * SIDE };
-	assert_ok(nnopt_tensor_create(&x, ctx, NNOPT_F32, 4, (int64_t[]){ BATCH, CHANNELS, SIDE, SIDE }, NNOPT_NHWC));
+	result r = { .inputs = samples * CHANNELS * SIDE * SIDE };
+	assert_ok(nnopt_tensor_create(&x, ctx, NNOPT_F32, 4, (int64_t[]){ samples, CHANNELS, SIDE, SIDE }, NNOPT_NHWC));
 	set_parameters(m);
 	for (int32_t step = 0; step < 2; step++) {
 		fill(nnopt_tensor_data(x), r.inputs, 5 + (uint32_t)step);
@@ -283,6 +353,94 @@ static void fused_and_unfused_agree(void **state)
 		compare_plans(subjects[i].name, m, true, 0);
 		nnopt_model_destroy(m);
 	}
+}
+
+static void every_isa_and_smaller_batches(void **state)
+{
+	(void)state;
+	nnopt_context *first = ctx;
+	for (int isa = 1; isa <= ISAS; isa++) {
+		ctx = isa_context(isa, 2);
+		for (size_t i = 0; i < NNO_COUNT(subjects) && ctx != NULL; i++) {
+			nnopt_model *m = make_model(&subjects[i]);
+			for (samples = BATCH; samples > 1; samples--)
+				compare_plans(subjects[i].name, m, true, 1);
+			nnopt_model_destroy(m);
+		}
+		samples = BATCH;
+		nnopt_context_destroy(ctx);
+	}
+	ctx = first;
+}
+
+/* How far a is from b, in parts of b's size. */
+static double distance(const float *a, const float *b, int64_t n)
+{
+	double squares = 0.0, away = 0.0;
+	for (int64_t i = 0; i < n; i++) {
+		squares += (double)b[i] * (double)b[i];
+		away += ((double)a[i] - (double)b[i]) * ((double)a[i] - (double)b[i]);
+	}
+	return sqrt(away / (squares + 1e-30));
+}
+
+/* What is lent costs no accuracy: as far from the result in floats as without rewrites, or nearly. */
+static void narrow_values(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < NNO_COUNT(subjects); i++) {
+		nnopt_model *m = make_model(&subjects[i]);
+		result r[3];
+		for (int k = 0; k < 3; k++) {
+			precision = k == 0 ? NNOPT_PRECISION_F32 : NNOPT_PRECISION_BF16;
+			nnopt_plan *plan = make_plan(m, NNOPT_TRAINING, k == 2, 1);
+			r[k] = run(m, plan, true);
+			nnopt_plan_destroy(plan);
+		}
+		precision = NNOPT_PRECISION_F32;
+		const double unit = 1.0 / 256;
+		double output[2], gradient[2];
+		for (int k = 0; k < 2; k++) {
+			output[k] = distance(r[k + 1].output, r[0].output, r[0].outputs);
+			gradient[k] = distance(r[k + 1].gradients, r[0].gradients, m->parameter_elements);
+		}
+		if (!(output[1] <= 1.5 * output[0] + unit && gradient[1] <= 1.5 * gradient[0] + unit &&
+		      output[1] <= 16.0 * unit && distance(r[2].state, r[0].state, m->state_elements) <= 2.0 * unit))
+			fail_msg("%s: output off by %g fused, %g otherwise, gradients %g and %g", subjects[i].name,
+				 output[1], output[0], gradient[1], gradient[0]);
+		for (int k = 0; k < 3; k++)
+			free_result(&r[k]);
+		nnopt_model_destroy(m);
+	}
+}
+
+static void the_same_bits_from_any_threads(void **state)
+{
+	(void)state;
+	nnopt_context *first = ctx;
+	for (size_t i = 0; i < NNO_COUNT(subjects); i++) {
+		result r[3];
+		for (int threads = 1; threads <= 3; threads++) {
+			nnopt_context_options o;
+			assert_ok(nnopt_context_options_init(&o, sizeof o));
+			o.threads = threads;
+			assert_ok(nnopt_context_create(&ctx, &o));
+			nnopt_model *m = make_model(&subjects[i]);
+			nnopt_plan *plan = make_plan(m, NNOPT_TRAINING, 1, 1);
+			result *now = &r[threads - 1];
+			*now = run(m, plan, true);
+			assert_memory_equal(now->output, r->output, (size_t)r->outputs * sizeof(float));
+			assert_memory_equal(now->input_gradient, r->input_gradient, (size_t)r->inputs * sizeof(float));
+			assert_memory_equal(now->gradients, r->gradients, (size_t)m->parameter_elements * sizeof(float));
+			assert_memory_equal(now->state, r->state, (size_t)m->state_elements * sizeof(float));
+			nnopt_plan_destroy(plan);
+			nnopt_model_destroy(m);
+			nnopt_context_destroy(ctx);
+		}
+		for (int k = 0; k < 3; k++)
+			free_result(&r[k]);
+	}
+	ctx = first;
 }
 
 /* The parameters go into a constant plan when it is made: normalisations into the layers before them. */
@@ -386,6 +544,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(fused_and_unfused_agree),
+		cmocka_unit_test(every_isa_and_smaller_batches),
+		cmocka_unit_test(narrow_values),
+		cmocka_unit_test(the_same_bits_from_any_threads),
 		cmocka_unit_test(constant_plans_keep_the_parameters),
 		cmocka_unit_test(summaries_name_what_is_fused),
 		cmocka_unit_test(gradients_share_memory),

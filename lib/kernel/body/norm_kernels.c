@@ -8,6 +8,7 @@
 #else
 #define NV 4
 #endif
+#define FEW 4 /* rows swept at a time where no sum goes over all */
 #define NR 4 /* rows at a time where one vector is a row: that many sums go on at once */
 
 /* Vectors v < nv of a row: VL channels each, the last of them `last`. nv is a constant at every use. */
@@ -66,6 +67,13 @@ NNO_INLINE void sweep(int64_t n, const void *job, sweep_fn f)
 	default:
 		break;
 	}
+}
+
+/* Of `rows` that are left: of rows longer than a sweep is wide a few at a time, so that memory is read nearly in order. */
+NNO_INLINE int64_t few_rows(int64_t n, int64_t rows)
+{
+	int64_t few = n <= NV * VL ? rows : FEW;
+	return few < rows ? few : rows;
 }
 
 NNO_INLINE int rows_at_once(const int nv) { return nv == 1 ? NR : nv == 2 ? NR / 2 : 1; }
@@ -180,8 +188,14 @@ NNO_INLINE void value_sweep(const void *job, int64_t column, const int nv, int64
 void NNO_OF(norm)(elem *dst, const elem *x, const elem *skip, const nno_norm *p, int64_t rows, int64_t n,
 		      int flags)
 {
-	const value_job job = { dst, x, skip, p, rows, n, flags & NNO_NORM_STREAM && fills_lines(dst, n, n) };
-	sweep(n, &job, value_sweep);
+	value_job job = { dst, x, skip, p, 0, n, flags & NNO_NORM_STREAM && fills_lines(dst, n, n) };
+	for (int64_t r = 0, at = 0; r < rows; r += job.rows, at += job.rows * n) {
+		job.rows = few_rows(n, rows - r);
+		job.dst = dst + at;
+		job.x = x + at;
+		job.skip = skip != NULL ? skip + at : NULL;
+		sweep(n, &job, value_sweep);
+	}
 	v_stream_end();
 }
 
@@ -311,7 +325,14 @@ void NNO_OF(norm_gradient)(elem *dx, elem *dskip, const elem *dy, const elem *x,
 			       const nno_norm_slope *s, int64_t rows, int64_t n, int flags)
 {
 	int stream = flags & NNO_NORM_STREAM && !(flags & NNO_NORM_ADD_DX) && fills_lines(dx, n, n);
-	const gradient_job job = { dx, dskip, dy, x, p, s, rows, n, flags, stream };
-	sweep(n, &job, gradient_sweep);
+	gradient_job job = { dx, dskip, dy, x, p, s, 0, n, flags, stream };
+	for (int64_t r = 0, at = 0; r < rows; r += job.rows, at += job.rows * n) {
+		job.rows = few_rows(n, rows - r);
+		job.dx = dx != NULL ? dx + at : NULL;
+		job.dskip = dskip != NULL ? dskip + at : NULL;
+		job.dy = dy + at;
+		job.x = x + at;
+		sweep(n, &job, gradient_sweep);
+	}
 	v_stream_end();
 }
