@@ -59,12 +59,15 @@ static bool value_bytes(const nno_graph *g, const nno_graph_value *v, int64_t ba
 	       *bytes < SIZE_MAX / 4;
 }
 
-/* Forward in place: nobody else reads what is overwritten, and backward wants neither. */
+/* Forward in place: nobody else reads what is overwritten, and backward wants neither. A result that is made on load is
+ * its source. */
 static void share_value(nno_graph *g, const nno_graph_op *node)
 {
 	const nno_graph_value *src = &g->values[node->inputs[0]];
-	if (nno_lends(node->op.lazy, NNO_LAZY_VALUE))
+	if (nno_lends(node->op.lazy, NNO_LAZY_VALUE)) {
 		g->values[node->output].storage = src->storage;
+		return;
+	}
 	if (!node->op.cls->inplace || node->inputs[0] == 0 || src->consumers != 1)
 		return;
 	const nno_graph_op *producer = &g->ops[src->producer];

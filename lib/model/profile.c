@@ -31,10 +31,17 @@ static uint64_t parameter_bytes(const nnopt_plan *plan, const nno_graph_op *node
 	return bytes;
 }
 
+/* Whether these parts of its work are all done by others. */
+static bool lends_all(const nno_op *op, unsigned parts)
+{
+	return op->lazy != NULL && (op->lazy->parts & parts) == parts;
+}
+
 static uint64_t forward_bytes(const nnopt_plan *plan, const nno_graph_op *node)
 {
-	uint64_t bytes = value_bytes(plan, node->op.out) + node->op.saved_bytes + parameter_bytes(plan, node, false);
-	for (int k = 0; k < node->op.n_in; k++)
+	uint64_t bytes = node->op.saved_bytes + parameter_bytes(plan, node, false);
+	bytes += lends_all(&node->op, NNO_LAZY_VALUE) ? 0 : value_bytes(plan, node->op.out);
+	for (int k = 0; k < node->op.n_in && !lends_all(&node->op, NNO_LAZY_VALUE | NNO_LAZY_MOMENTS); k++)
 		bytes += value_bytes(plan, node->op.in[k]);
 	return bytes;
 }
@@ -42,11 +49,12 @@ static uint64_t forward_bytes(const nnopt_plan *plan, const nno_graph_op *node)
 /* The result's gradient and what was kept are read, the wanted gradients written. */
 static uint64_t backward_bytes(const nnopt_plan *plan, const nno_graph_op *node)
 {
-	uint64_t bytes = value_bytes(plan, node->op.out) + node->op.saved_bytes + parameter_bytes(plan, node, true);
-	bool any = false;
+	uint64_t bytes = node->op.saved_bytes + parameter_bytes(plan, node, true);
+	bool any = false, writes = !lends_all(&node->op, NNO_LAZY_SLOPE);
+	bytes += lends_all(&node->op, NNO_LAZY_SUMS | NNO_LAZY_SLOPE) ? 0 : value_bytes(plan, node->op.out);
 	for (int k = 0; k < node->op.n_in; k++) {
 		bytes += nno_op_needs_src(&node->op, k) ? value_bytes(plan, node->op.in[k]) : 0;
-		bytes += node->op.wants_dsrc[k] ? value_bytes(plan, node->op.in[k]) : 0;
+		bytes += node->op.wants_dsrc[k] && writes ? value_bytes(plan, node->op.in[k]) : 0;
 		any = any || node->op.wants_dsrc[k];
 	}
 	bytes += nno_op_needs_dst(&node->op) ? value_bytes(plan, node->op.out) : 0;

@@ -243,8 +243,9 @@ static bool moments_on_store(nno_graph *g, nno_graph_op *node)
 /* Where nobody else reads the source, its producer makes the source's gradient of the result's. */
 static bool gradient_on_load(nno_graph *g, nno_graph_op *node)
 {
-	nno_graph_op *source = of_batch(g, &node->op) && node->op.n_in == 1 && node->in_backward ? only_source(g, node, 0) : NULL;
-	if (source == NULL || !nno_op_borrows(&source->op) || !node->op.wants_dsrc[0] ||
+	bool wanted = of_batch(g, &node->op) && node->op.n_in == 1 && node->in_backward && node->op.wants_dsrc[0];
+	nno_graph_op *source = wanted ? only_source(g, node, 0) : NULL;
+	if (source == NULL || !nno_op_borrows(&source->op) ||
 	    ((const nno_conv_attr *)source->op.attr)->activation != NNO_ACT_NONE ||
 	    (source->op.dst_lazy != NULL && source->op.dst_lazy != &node->lazy))
 		return false;

@@ -3,10 +3,7 @@
 
 #include "base/size.h"
 
-bool nno_op_borrows(const nno_op *op)
-{
-	return op->cls == &nno_op_conv_pointwise || op->cls == &nno_op_conv_depthwise;
-}
+bool nno_op_borrows(const nno_op *op) { return op->cls == &nno_op_conv_pointwise || op->cls == &nno_op_conv_depthwise; }
 
 bool nno_partials_bytes(const nno_partials *p, int floats, int64_t channels, size_t *bytes)
 {

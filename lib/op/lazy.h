@@ -1,5 +1,5 @@
-/* lazy.h - parts of a batch normalisation's work that the ops around it do, while they have its values in a cache. The plan
- * lends them, each on its own; what is not lent the normalisation does in passes of its own. Borrowed work has the
+/* lazy.h - parts of a batch normalisation's work that the ops around it do, while they have its values in a cache. The
+ * plan lends them, each on its own; what is not lent the normalisation does in passes of its own. Borrowed work has the
  * borrower's tasks: partial results are numbered by them, and combined in this order. */
 #ifndef NNO_OP_LAZY_H
 #define NNO_OP_LAZY_H
@@ -44,8 +44,8 @@ bool nno_partials_bytes(const nno_partials *p, int floats, int64_t channels, siz
 void nno_partials_place(nno_partials *p, void *memory);
 
 #ifdef NNO_TYPE
-static inline void nno_take_moments(const nno_run *run, const nno_partials *p, int64_t task, const elem *x, int64_t rows,
-				    int64_t c)
+static inline void nno_take_moments(const nno_run *run, const nno_partials *p, int64_t task, const elem *x,
+				    int64_t rows, int64_t c)
 {
 	float *shift = p->found + task * NNO_MOMENTS * c;
 	p->rows[task] = rows;
@@ -72,7 +72,8 @@ static inline const elem *nno_load_source(const nno_op *op, const nno_run *run, 
 }
 
 /* And of the result's gradient. */
-static inline const elem *nno_load_gradient(const nno_op *op, const nno_run *run, elem *room, int64_t from, int64_t rows)
+static inline const elem *nno_load_gradient(const nno_op *op, const nno_run *run, elem *room, int64_t from,
+					    int64_t rows)
 {
 	int64_t c = op->out.c, at = from * c;
 	if (!nno_lends(op->dst_lazy, NNO_LAZY_SLOPE))

@@ -28,7 +28,8 @@ static nno_activation masked_activation(const nno_op *op)
 
 bool nno_op_needs_src(const nno_op *op, int input)
 {
-	return op->cls->needs_src && !(op->cls == &nno_op_batch_norm && input == 1);
+	bool lent = nno_lends(op->lazy, NNO_LAZY_SUMS) && nno_lends(op->lazy, NNO_LAZY_SLOPE);
+	return op->cls->needs_src && !(op->cls == &nno_op_batch_norm && (input == 1 || lent));
 }
 
 bool nno_op_needs_dst(const nno_op *op)
