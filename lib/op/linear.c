@@ -1,6 +1,5 @@
-/* linear.c - y = x W + b with W stored (in, out). Tasks are blocks of W: of its rows backward, and of its columns forward, so
- * that each reads its part of W once and writes a part of the result that no other does. Where reading W is much of the work
- * forward they are slices of its rows too, read as they lie in memory, and their sums are added in order. */
+/* linear.c - y = x W + b with W stored (in, out). Tasks are blocks of W: of its columns forward, of its rows backward,
+ * so that each reads its part of W once and writes a part of the result that no other does. */
 #include "base/size.h"
 #include "blas/blas.h"
 #include "op/parallel.h"
@@ -9,10 +8,9 @@
 
 #define BLOCK 64     /* rows or columns of W of a task */
 #define STRETCH 128  /* of the reduction forward: its part of W stays in cache while the batch passes over it */
-#define SLICES 16    /* of W's rows, */
-#define FEW 4        /* and of them, for so few samples that reading W is all the work, */
-#define SLICE_ROWS 8 /* so many at a time */
-#define NEAR_BYTES ((int64_t)1 << 20) /* of a W whose blocks of columns are found in a cache */
+#define FEW 4        /* samples for which reading W is all the work */
+#define SLICES 16    /* W is then cut along its rows, */
+#define SLICE_ROWS 8 /* and read so many whole rows at a time, as it lies in memory */
 #define BLAS_MACS ((int64_t)1 << 22)
 
 typedef struct linear_job {
@@ -20,37 +18,25 @@ typedef struct linear_job {
 	nno_run *run;
 	const float *x;    /* forward: the source */
 	const float *dy;   /* backward: the result's gradient */
-	float *scratch;    /* two batch x BLOCK a slot; forward, where values are widened, one; or the slices' sums */
-	int64_t slices;
+	float *scratch;    /* two batch x BLOCK a slot; forward, where values are widened, one */
 	float *transposed; /* backward: the result's gradient, (out, batch) */
 } linear_job;
 
-/* Whether forward cuts W along its rows: not where the slices' sums are more than W. */
-static bool takes_slices(const nno_op *op, int64_t n)
-{
-	int64_t in = op->in[0].c;
-	if (in < SLICES * SLICE_ROWS)
-		return false;
-	return n <= FEW || (op->macs * (int64_t)sizeof(float) > NEAR_BYTES && n * SLICES <= in / 2);
-}
-
-/* Forward: the source as floats, then the slices' sums or a block of results a slot. Backward: blocks, the gradient turned,
- * and it itself as floats. */
+/* Forward: sums of slices, or the source as floats and a block of results a slot. Backward: blocks, the gradient turned, and
+ * it itself as floats. */
 static bool book(nno_op *op, int slots)
 {
 	size_t batch = (size_t)op->batch, in = (size_t)op->in[0].c, out = (size_t)op->out.c;
 	size_t slices, blocks, source, gradient;
-	if (!nno_i64_mul(op->in[0].c, op->out.c, &op->macs))
-		return false;
-	size_t sliced = takes_slices(op, op->batch) ? batch : FEW;
-	if (!nno_size_mul(out, SLICES * sizeof(float), &slices) || !nno_size_mul(slices, sliced, &slices) ||
+	if (!nno_size_mul(out, SLICES * FEW * sizeof(float), &slices) ||
 	    !nno_size_mul(batch, BLOCK * sizeof(float) * 2, &blocks) || !nno_size_mul(blocks, (size_t)slots, &blocks) ||
 	    !nno_size_mul(batch, in * sizeof(float), &source) || !nno_size_mul(batch, out * sizeof(float), &gradient))
 		return false;
 	source = nno_size_round_up(nno_room(source), NNO_ALIGNMENT);
 	return nno_size_add(source, nno_room(blocks) > slices ? blocks : slices, &op->forward_workspace) &&
 	       nno_size_add(blocks, gradient, &op->backward_workspace) &&
-	       nno_size_add(op->backward_workspace, nno_room(gradient), &op->backward_workspace);
+	       nno_size_add(op->backward_workspace, nno_room(gradient), &op->backward_workspace) &&
+	       nno_i64_mul(op->in[0].c, op->out.c, &op->macs);
 }
 
 static void forward_block(void *user, int64_t index, int slot)
@@ -81,38 +67,30 @@ static void slice_task(void *user, int64_t index, int slot)
 	const nno_run *run = j->run;
 	int64_t in = j->op->in[0].c, out = j->op->out.c, rows = nno_i64_ceil_div(in, SLICES);
 	int64_t first = index * rows, end = nno_i64_min(first + rows, in);
-	int64_t step = run->n <= FEW ? SLICE_ROWS : STRETCH;
-	float *sum = j->scratch + index * run->n * out;
-	for (int64_t k = first; k < end; k += step)
-		run->kernels->f32->gemm(run->n, out, nno_i64_min(step, end - k), j->x + k, in, run->param[0] + k * out,
-					out, sum, out, NULL, k > first ? NNO_GEMM_ADD : 0);
+	float *sum = j->scratch + index * FEW * out;
+	for (int64_t k = first; k < end; k += SLICE_ROWS)
+		run->kernels->f32->gemm(run->n, out, nno_i64_min(SLICE_ROWS, end - k), j->x + k, in,
+					run->param[0] + k * out, out, sum, out, NULL, k > first ? NNO_GEMM_ADD : 0);
 }
 
-/* One sample's result from the slices' sums. */
-static void finish_sample(void *user, int64_t index, int slot)
+static void forward_few(linear_job *j)
 {
-	(void)slot;
-	const linear_job *j = user;
 	const nno_linear_attr *attr = j->op->attr;
 	const nno_run *run = j->run;
-	const nno_kernels_f32 *f32 = run->kernels->f32;
 	int64_t out = j->op->out.c;
-	float *y = j->scratch + index * out;
-	for (int64_t s = 1; s < j->slices; s++)
-		f32->add(y, y, j->scratch + (s * run->n + index) * out, out);
-	if (attr->bias)
-		f32->add(y, y, run->param[1], out);
-	if (attr->activation == NNO_ACT_RELU)
-		f32->relu(y, y, 0.0f, out);
-	kernels_of(run)->narrow(dst_of(run) + index * out, y, 1.0f, out, 0);
-}
-
-static void forward_slices(linear_job *j)
-{
-	int64_t in = j->op->in[0].c;
-	j->slices = nno_i64_ceil_div(in, nno_i64_ceil_div(in, SLICES));
-	nno_parallel_for(j->run->pool, j->slices, slice_task, j);
-	nno_parallel_for(j->run->pool, j->run->n, finish_sample, j);
+	int64_t slices = nno_i64_ceil_div(j->op->in[0].c, nno_i64_ceil_div(j->op->in[0].c, SLICES));
+	nno_parallel_for(run->pool, slices, slice_task, j);
+	const nno_kernels_f32 *f32 = run->kernels->f32;
+	for (int64_t i = 0; i < run->n; i++) {
+		float *y = j->scratch + i * out;
+		for (int64_t s = 1; s < slices; s++)
+			f32->add(y, y, j->scratch + (s * FEW + i) * out, out);
+		if (attr->bias)
+			f32->add(y, y, run->param[1], out);
+		if (attr->activation == NNO_ACT_RELU)
+			f32->relu(y, y, 0.0f, out);
+		kernels_of(run)->narrow(dst_of(run) + i * out, y, 1.0f, out, 0);
+	}
 }
 
 /* Where equal bits at any thread count are not asked for, BLAS serves products that are worth waking its threads. */
@@ -144,8 +122,8 @@ static void forward(const nno_op *op, nno_run *run)
 	size_t source = nno_size_round_up(nno_room((size_t)(op->batch * op->in[0].c)) * sizeof(float), NNO_ALIGNMENT);
 	j.scratch = (float *)(void *)((char *)run->workspace + source);
 	j.x = NNO_OF(nno_widen_all)(run, run->workspace, src_of(run, 0), run->n * op->in[0].c);
-	if (takes_slices(op, run->n))
-		forward_slices(&j);
+	if (run->n <= FEW && op->in[0].c >= SLICES * SLICE_ROWS)
+		forward_few(&j);
 	else
 		nno_parallel_for(run->pool, nno_i64_ceil_div(op->out.c, BLOCK), forward_block, &j);
 }
