@@ -11,6 +11,9 @@
 #define NNO_RESTRICT __restrict__
 #define NNO_TYPEOF(x) __typeof__(x)
 
+#define NNO_JOIN2(a, b) a##_##b
+#define NNO_JOIN(a, b) NNO_JOIN2(a, b) /* a_b, both expanded */
+
 #define NNO_COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define NNO_CACHE_LINE 64
 

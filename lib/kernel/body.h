@@ -1,14 +1,12 @@
 /* body.h - included first by every file of body/: names by ISA and type of values, and that ISA's vector vocabulary.
- * CMake compiles each body once per ISA with -DNNO_ISA=<name> and that ISA's flags; those of typed.inc once more for each
- * type of values, with -DNNO_TYPE=<name>. */
+ * CMake compiles each body once per ISA with -DNNO_ISA=<name> and that ISA's flags; those of typed.inc once more for
+ * each type of values, with -DNNO_TYPE=<name>. */
 #ifndef NNO_KERNEL_BODY_H
 #define NNO_KERNEL_BODY_H
 
 #include "kernel/kernel.h"
 
-#define NNO_JOIN2(a, b) a##_##b
-#define NNO_JOIN(a, b) NNO_JOIN2(a, b)
-#define NNO_FN(name) NNO_JOIN(nno_##name, NNO_ISA)               /* of a kernel for f32 alone */
+#define NNO_FN(name) NNO_JOIN(nno_##name, NNO_ISA)                     /* of a kernel for f32 alone */
 #define NNO_OF(name) NNO_JOIN(NNO_JOIN(nno_##name, NNO_TYPE), NNO_ISA) /* of a kernel for values */
 
 #define NNO_KERNEL(name, args) void NNO_FN(name) args;

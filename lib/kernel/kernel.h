@@ -78,8 +78,9 @@ typedef struct nno_kernels_f16 {
 
 /* Products of bf16 values by dot products of pairs of them, body/pairs.c. */
 typedef struct nno_pairs {
-	/* c[i * ldc + 0..n) (+)= sum over pairs p of the two values at a + i * a_row + p * a_pair, each times its own of the
-	 * n pairs at b + p * b_pair; i < m; flags: NNO_GEMM_ADD. In f32; products may be rounded and denormals be zero. */
+	/* c[i * ldc + 0..n) (+)= sum over pairs p of the two values at a + i * a_row + p * a_pair, each times its own
+	 * of the n pairs at b + p * b_pair; i < m; flags: NNO_GEMM_ADD. In f32; products may be rounded and denormals
+	 * be zero. */
 	void (*gemm)(int64_t m, int64_t n, int64_t pairs, const nno_bf16 *a, int64_t a_row, int64_t a_pair,
 		     const nno_bf16 *b, int64_t b_pair, float *c, int64_t ldc, int flags);
 	/* Rows 2r and 2r + 1 of src, rounded, become row r of n pairs; an odd last row is paired with zeros. */

@@ -1,8 +1,10 @@
-/* loss_scale.c - dynamic loss scaling of f16 plans (Micikevicius et al., "Mixed Precision Training", 2018). Small gradients
- * vanish in f16, so the output's gradient is multiplied by a scale on its way in, and the parameters' gradients, which are
- * f32, are divided by it when they are done. A scale so large that something overflowed is halved; one that held for
- * long enough is doubled. It is a power of two: it rounds nothing. */
+/* loss_scale.c - dynamic loss scaling of f16 plans (Micikevicius et al., "Mixed Precision Training", 2018). Small
+ * gradients vanish in f16, so the output's gradient is multiplied by a scale on its way in, and the parameters'
+ * gradients, which are f32, are divided by it when they are done. A scale so large that something overflowed is halved;
+ * one that held for long enough is doubled. It is a power of two: it rounds nothing. */
 #include "model/model.h"
+
+#include "op/parallel.h"
 
 #include <math.h>
 
@@ -11,13 +13,13 @@
 #define SMALLEST 0x1p-60
 #define CLEAN_PASSES 2000
 
-enum { CHUNK = 16384 };
-
 static bool scales(const nnopt_plan *plan) { return plan->training && plan->graph.type == NNO_F16; }
 
 void nno_loss_scale_start(nnopt_plan *plan)
 {
-	plan->scaling = (nnopt_loss_scale){ .struct_size = sizeof plan->scaling, .scale = scales(plan) ? START : 1.0, .active = scales(plan) };
+	plan->scaling = (nnopt_loss_scale){ .struct_size = sizeof plan->scaling,
+					    .scale = scales(plan) ? START : 1.0,
+					    .active = scales(plan) };
 }
 
 typedef struct scale_job {
@@ -32,7 +34,7 @@ static void scale_chunk(void *user, int64_t index, int slot)
 {
 	(void)slot;
 	scale_job *j = user;
-	int64_t at = index * CHUNK, n = j->count - at < CHUNK ? j->count - at : CHUNK;
+	int64_t at = index * NNO_CHUNK, n = nno_chunk_length(j->count, index);
 	double squares;
 	j->plan->context->kernels->sum_squares_f32(j->gradients + at, n, &squares);
 	if (!isfinite(squares))
@@ -48,7 +50,7 @@ static bool scale_gradients(const nnopt_plan *plan, double factor)
 			.count = plan->model->parameter_elements,
 			.factor = (float)factor,
 			.finite = 1 };
-	nno_parallel_for(plan->context->pool, (j.count + CHUNK - 1) / CHUNK, scale_chunk, &j);
+	nno_parallel_for(plan->context->pool, nno_chunks(j.count), scale_chunk, &j);
 	return atomic_load(&j.finite) != 0;
 }
 

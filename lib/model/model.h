@@ -105,7 +105,8 @@ struct nnopt_plan {
 	char *packed; /* a constant plan's parameters, as its ops want them */
 	size_t packed_bytes;
 	float *staging; /* the input in NHWC, made at the first NCHW input */
-	/* Where values are no floats: the input as values, and what the caller sees as floats, in one block; else NULL. */
+	/* Where values are no floats: the input as values, and what the caller sees as floats, in one block; else NULL.
+	 */
 	char *edges;
 	size_t edge_bytes;
 	void *input_values;
@@ -120,19 +121,14 @@ struct nnopt_plan {
 
 nnopt_model *nno_model_take(nnopt_model *model);
 
-/* initialise.c: first values of parameter `index` from its own stream; normal and orthogonal ones need a scratch of count
- * floats. */
+/* initialise.c: first values of parameter `index` from its own stream; normal and orthogonal ones need a scratch of
+ * count floats. */
 nnopt_status nno_param_initialise(nnopt_model *model, int index, uint64_t seed);
 /* parameter.c: between public row-major order and storage order; both `count` floats. */
 void nno_param_to_storage(const nno_param *p, float *storage, const float *public_order);
 void nno_param_to_public(const nno_param *p, float *public_order, const float *storage);
 float *nno_param_data(const nnopt_model *model, const nno_param *p);
 nnopt_status nno_param_tensor(const nnopt_model *model, int index, nnopt_tensor **out); /* new, f32, public order */
-
-/* values.c: arrays of the plan's values. */
-void nno_values_from_floats(const nnopt_plan *plan, void *dst, const float *src, float factor, int64_t count);
-void nno_values_to_floats(const nnopt_plan *plan, float *dst, const void *src, int64_t count);
-void nno_values_add(const nnopt_plan *plan, void *dst, const void *src, int64_t count);
 
 /* loss_scale.c: around a backward pass; they do nothing but in f16. */
 void nno_loss_scale_start(nnopt_plan *plan);

@@ -107,8 +107,7 @@ static bool book_edges(nnopt_plan *plan, edge_offsets *at)
 		return true;
 	return book_edge(plan, input, nno_type_bytes(g->type), &at->input) &&
 	       book_edge(plan, output, sizeof(float), &at->output) &&
-	       (!g->values[g->output].wants_gradient ||
-		book_edge(plan, output, sizeof(float), &at->output_gradient)) &&
+	       (!g->values[g->output].wants_gradient || book_edge(plan, output, sizeof(float), &at->output_gradient)) &&
 	       (!plan->input_gradient || book_edge(plan, input, sizeof(float), &at->input_gradient));
 }
 

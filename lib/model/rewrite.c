@@ -36,12 +36,15 @@ static bool drop_identity(nno_graph *g, nno_graph_op *node)
 	return true;
 }
 
-/* Notes for the summary that `what` is done by this op too. */
-static void note_fused(nno_graph_op *node, const char *what)
+static void note(nno_graph_op *node, char before, const char *what)
 {
 	size_t length = strlen(node->fused);
-	snprintf(node->fused + length, sizeof node->fused - length, "+%s", what);
+	snprintf(node->fused + length, sizeof node->fused - length, "%c%s", before, what);
 }
+
+/* For the summary: `what` is done by this op too; and how the op is done. */
+static void note_fused(nno_graph_op *node, const char *what) { note(node, '+', what); }
+static void note_algorithm(nno_graph_op *node, const char *how) { note(node, ' ', how); }
 
 /* The op whose result only input k of `node` reads; NULL for the network's input and for results that others read. */
 static nno_graph_op *only_source(const nno_graph *g, const nno_graph_op *node, int k)
@@ -175,13 +178,6 @@ static const rewrite rewrites[] = { drop_identity, fuse_sum, fold_norm, pool_bef
 
 void nno_graph_rewrite(nno_graph *g) { rewrite_all(g, rewrites, NNO_COUNT(rewrites)); }
 
-/* Notes for the summary how the op is done. */
-static void note_algorithm(nno_graph_op *node, const char *how)
-{
-	size_t length = strlen(node->fused);
-	snprintf(node->fused + length, sizeof node->fused - length, " %s", how);
-}
-
 void nno_graph_choose_algorithms(nno_graph *g, const nno_kernels *kernels, int64_t batch, bool winograd)
 {
 	for (int i = 0; i < g->n_ops; i++) {
@@ -197,8 +193,8 @@ void nno_graph_choose_algorithms(nno_graph *g, const nno_kernels *kernels, int64
 			node->op.cls = &nno_op_conv_pointwise;
 		}
 		if (nno_op_takes_pairs(&node->op, kernels, g->type)) {
-			node->op.cls = node->op.cls == &nno_op_linear ? &nno_op_linear_pairs
-								      : &nno_op_conv_pointwise_pairs;
+			node->op.cls =
+			    node->op.cls == &nno_op_linear ? &nno_op_linear_pairs : &nno_op_conv_pointwise_pairs;
 			note_algorithm(node, "pairs");
 		}
 	}

@@ -3,6 +3,21 @@
 
 #include "base/clock.h"
 
+static void narrow_values(const nnopt_plan *plan, void *dst, const float *src, float factor, int64_t count)
+{
+	nno_values_of(plan->graph.type)->narrow(plan->context->kernels, plan->context->pool, dst, src, factor, count);
+}
+
+static void widen_values(const nnopt_plan *plan, float *dst, const void *src, int64_t count)
+{
+	nno_values_of(plan->graph.type)->widen(plan->context->kernels, plan->context->pool, dst, src, count);
+}
+
+static void add_values(const nnopt_plan *plan, void *dst, const void *src, int64_t count)
+{
+	nno_values_of(plan->graph.type)->add(plan->context->kernels, plan->context->pool, dst, src, count);
+}
+
 static nnopt_status check_input(const nnopt_plan *plan, const nnopt_tensor *input)
 {
 	const nno_value *v = &plan->model->input;
@@ -75,7 +90,7 @@ nnopt_status nnopt_plan_forward(nnopt_plan *plan, const nnopt_tensor *input, con
 	const void *values = pixels;
 	if (plan->edges != NULL) {
 		int64_t count = plan->n * nno_shape_count(plan->model->input.shape);
-		nno_values_from_floats(plan, plan->input_values, pixels, 1.0f, count);
+		narrow_values(plan, plan->input_values, pixels, 1.0f, count);
 		values = plan->input_values;
 	}
 	uint64_t step = plan->training ? atomic_fetch_add(&plan->model->step, 1) : 0;
@@ -97,9 +112,9 @@ nnopt_status nnopt_plan_forward(nnopt_plan *plan, const nnopt_tensor *input, con
 			nno_profile_note(plan, i, NNO_FORWARD, begun);
 	}
 	if (plan->edges != NULL)
-		nno_values_to_floats(plan, plan->output_floats,
-				     plan->arena + plan->graph.values[plan->graph.values[plan->graph.output].storage].offset,
-				     output_count(plan));
+		widen_values(plan, plan->output_floats,
+			     plan->arena + plan->graph.values[plan->graph.values[plan->graph.output].storage].offset,
+			     output_count(plan));
 	nno_tensor_set_batch(plan->output, plan->n);
 	if (plan->output_gradient != NULL)
 		nno_tensor_set_batch(plan->output_gradient, plan->n);
@@ -122,8 +137,8 @@ static void add_scratch(const nnopt_plan *plan, const nno_graph_op *node, int in
 {
 	const nno_graph *g = &plan->graph;
 	const nno_graph_value *v = &g->values[g->values[node->inputs[input]].gradient_storage];
-	nno_values_add(plan, plan->arena + v->gradient_offset, node->run.dsrc[input],
-		       plan->n * nno_shape_count(node->op.in[input]));
+	add_values(plan, plan->arena + v->gradient_offset, node->run.dsrc[input],
+		   plan->n * nno_shape_count(node->op.in[input]));
 }
 
 /* The output's gradient as the plan's values, where these are no floats. */
@@ -132,8 +147,8 @@ static void take_output_gradient(const nnopt_plan *plan)
 	const nno_graph *g = &plan->graph;
 	if (plan->edges == NULL)
 		return;
-	nno_values_from_floats(plan, plan->arena + g->values[g->values[g->output].gradient_storage].gradient_offset,
-			       plan->output_gradient_floats, (float)plan->scaling.scale, output_count(plan));
+	narrow_values(plan, plan->arena + g->values[g->values[g->output].gradient_storage].gradient_offset,
+		      plan->output_gradient_floats, (float)plan->scaling.scale, output_count(plan));
 }
 
 static void give_input_gradient(const nnopt_plan *plan, double scale)
@@ -142,8 +157,8 @@ static void give_input_gradient(const nnopt_plan *plan, double scale)
 	int64_t count = plan->n * nno_shape_count(plan->model->input.shape);
 	if (plan->edges == NULL || !plan->input_gradient)
 		return;
-	nno_values_to_floats(plan, plan->input_gradient_floats,
-			     plan->arena + g->values[g->values[0].gradient_storage].gradient_offset, count);
+	widen_values(plan, plan->input_gradient_floats,
+		     plan->arena + g->values[g->values[0].gradient_storage].gradient_offset, count);
 	if (scale != 1.0)
 		plan->context->kernels->scale_f32(plan->input_gradient_floats, plan->input_gradient_floats,
 						  (float)(1.0 / scale), count);

@@ -41,9 +41,8 @@ nnopt_status nnopt_plan_summary(const nnopt_plan *plan, char *text, size_t size,
 			add_line(&t, plan, &plan->graph.ops[i]);
 	nno_text_addf(&t, "%s, batch %lld, %s, %s: %lld parameters (%lld trainable), %lld MACs/sample, %d rewrites\n",
 		      plan->training ? "training" : "inference", (long long)plan->batch,
-		      precision_names[plan->graph.type], plan->context->kernels->isa,
-		      (long long)info.parameters, (long long)info.trainable_parameters, (long long)info.macs,
-		      info.rewrites);
+		      precision_names[plan->graph.type], plan->context->kernels->isa, (long long)info.parameters,
+		      (long long)info.trainable_parameters, (long long)info.macs, info.rewrites);
 	nno_text_addf(&t, "memory: %llu bytes of activations, %llu of workspace, %llu of parameters and gradients\n",
 		      (unsigned long long)info.activation_bytes, (unsigned long long)info.workspace_bytes,
 		      (unsigned long long)info.parameter_bytes);

@@ -14,8 +14,10 @@ static const struct {
 	bool tanh_form;
 	size_t value, gradient;
 } functions[] = {
-#define FUNCTION(op, form, kernel) \
-	{ &nno_op_##op, form, offsetof(value_kernels, kernel), offsetof(value_kernels, kernel##_gradient) }
+#define FUNCTION(op, form, kernel)                                                                              \
+	{                                                                                                       \
+		&nno_op_##op, form, offsetof(value_kernels, kernel), offsetof(value_kernels, kernel##_gradient) \
+	}
 	FUNCTION(relu, false, relu),   FUNCTION(leaky_relu, false, leaky_relu),
 	FUNCTION(relu6, false, relu6), FUNCTION(sigmoid, false, sigmoid),
 	FUNCTION(tanh, false, tanh),   FUNCTION(silu, false, silu),

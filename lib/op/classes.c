@@ -1,4 +1,5 @@
-/* classes.c - every op class: which of its values backward reads, what it may overwrite, and its code for each type. */
+/* classes.c - every op class: which of its values backward reads, what it may overwrite, and its code for each type;
+ * and what there is for values by themselves. */
 #include "op/op.h"
 
 #include "op/own.h"
@@ -9,19 +10,25 @@
 
 #define CODE(name) .code = { &nno_code_##name##_f32, &nno_code_##name##_bf16, &nno_code_##name##_f16 }
 
+extern const nno_values nno_values_f32, nno_values_bf16, nno_values_f16;
+
+const nno_values *nno_values_of(nno_type type)
+{
+	static const nno_values *const values[NNO_TYPES] = { &nno_values_f32, &nno_values_bf16, &nno_values_f16 };
+	return values[type];
+}
+
 /* --- convolution and linear --- */
 
-#define CONVOLUTION(op) \
-	.name = #op, .attr_size = sizeof(nno_conv_attr), .needs_src = true, .can_add = true
+#define CONVOLUTION(op) .name = #op, .attr_size = sizeof(nno_conv_attr), .needs_src = true, .can_add = true
 
 const nno_op_class nno_op_conv = { CONVOLUTION(conv), CODE(conv) };
 const nno_op_class nno_op_conv_depthwise = { CONVOLUTION(conv_depthwise), CODE(conv_depthwise) };
 const nno_op_class nno_op_conv_winograd = { CONVOLUTION(conv_winograd), CODE(conv_winograd) };
 const nno_op_class nno_op_conv_pointwise = { CONVOLUTION(conv_pointwise), CODE(conv_pointwise) };
 const nno_op_class nno_op_conv_images = { CONVOLUTION(conv_images), CODE(conv_images) };
-const nno_op_class nno_op_conv_pointwise_pairs = {
-	CONVOLUTION(conv_pointwise_pairs), .code = { [NNO_BF16] = &nno_code_conv_pointwise_pairs_bf16 }
-};
+const nno_op_class nno_op_conv_pointwise_pairs = { CONVOLUTION(conv_pointwise_pairs),
+						   .code = { [NNO_BF16] = &nno_code_conv_pointwise_pairs_bf16 } };
 #define LINEAR(op) .name = #op, .attr_size = sizeof(nno_linear_attr), .needs_src = true, .can_add = true
 const nno_op_class nno_op_linear = { LINEAR(linear), CODE(linear) };
 const nno_op_class nno_op_linear_pairs = { LINEAR(linear_pairs), .code = { [NNO_BF16] = &nno_code_linear_pairs_bf16 } };
@@ -62,11 +69,9 @@ const nno_op_class nno_op_softmax = { ACTIVATION(softmax), .needs_dst = true };
 /* --- values moved, and the caller's functions --- */
 
 const nno_op_class nno_op_flatten = { .name = "flatten", CODE(flatten) };
-const nno_op_class nno_op_add = { .name = "add",
-				  .inplace = true,
-				  .gradient_inplace = (1u << NNO_OP_MAX_INPUTS) - 1,
-				  .can_add = true,
-				  CODE(add) };
+const nno_op_class nno_op_add = {
+	.name = "add", .inplace = true, .gradient_inplace = (1u << NNO_OP_MAX_INPUTS) - 1, .can_add = true, CODE(add)
+};
 const nno_op_class nno_op_concat = { .name = "concat", .can_add = true, CODE(concat) };
 const nno_op_class nno_op_own = { .name = "own",
 				  .attr_size = sizeof(nno_own_attr),

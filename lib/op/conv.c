@@ -105,8 +105,9 @@ static void forward_band(void *user, int64_t index, int slot)
 	int64_t *b_off = (int64_t *)(void *)((char *)a_off + j->p.tap_bytes);
 	int64_t *b_at = (int64_t *)(void *)((char *)b_off + j->p.tap_bytes);
 	int64_t band_h = (rows - 1) * a->stride_h + a->dilation_h * (a->kernel_h - 1) + 1;
-	NNO_OF(nno_conv_copy_band)(run, band, band_h, j->p.band_w, src_of(run, 0) + image * nno_shape_count(in), in.h, in.w, in.c,
-			   from * a->stride_h - a->pad_h, -a->pad_w);
+	NNO_OF(nno_conv_copy_band)
+	(run, band, band_h, j->p.band_w, src_of(run, 0) + image * nno_shape_count(in), in.h, in.w, in.c,
+	 from * a->stride_h - a->pad_h, -a->pad_w);
 	elem *dst = dst_of(run) + (image * out.h + from) * out.w * out.c;
 	for (int64_t y = 0; y < rows; y++)
 		for (int64_t x = 0; x < out.w; x++) {
@@ -126,8 +127,8 @@ static void forward_band(void *user, int64_t index, int slot)
 		for (int64_t t = 0; t < taps; t++)
 			b_at[t] = b_off[t] * ldb;
 		kernels_of(run)->gemm_rows(rows * out.w, n, k, taps, pixel, a_off, weights, b_at, ldb, result, column,
-					    a->bias ? run->param[1] + column : NULL,
-					    a->activation == NNO_ACT_RELU ? NNO_GEMM_RELU : 0);
+					   a->bias ? run->param[1] + column : NULL,
+					   a->activation == NNO_ACT_RELU ? NNO_GEMM_RELU : 0);
 		column += n;
 		for (int64_t t = 0; a->groups > 1 && t < taps; t++)
 			a_off[t] += group_in;

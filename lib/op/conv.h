@@ -15,15 +15,15 @@ typedef struct nno_conv_plan {
 	/* gradient of the weights */
 	int64_t chunks, weight_count, bias_count;
 	size_t band_bytes, pointer_bytes, tap_bytes, gradient_bytes, slot_bytes; /* scratch of one slot */
-	size_t shared_bytes;                                     /* transposed weights, or partial gradients */
+	size_t shared_bytes; /* transposed weights, or partial gradients */
 } nno_conv_plan;
 
 /* False when a size overflows. */
 bool nno_conv_layout(const nno_op *op, nno_conv_plan *p);
 
 #ifdef NNO_TYPE
-/* Copies rows [from, from + h) and columns [left, left + w) of an image (rows x columns x channels) as floats, zero outside
- * it. */
+/* Copies rows [from, from + h) and columns [left, left + w) of an image (rows x columns x channels) as floats, zero
+ * outside it. */
 void NNO_OF(nno_conv_copy_band)(const nno_run *run, float *dst, int64_t h, int64_t w, const elem *image, int64_t rows,
 				int64_t columns, int64_t channels, int64_t from, int64_t left);
 

@@ -21,7 +21,7 @@ static void transpose_tap(void *user, int64_t tap, int slot)
 	const nno_conv_attr *a = j->op->attr;
 	int64_t depth = j->op->in[0].c / a->groups, o = j->op->out.c;
 	j->run->kernels->f32->transpose(j->transposed + tap * depth * o, depth, j->run->param[0] + tap * depth * o, o,
-				       depth, o);
+					depth, o);
 }
 
 /* One task: a band of input rows of one image, all its phases. */
@@ -85,8 +85,8 @@ static void run_phase(const band *b, int64_t phase_y, int64_t phase_x)
 	for (int64_t g = 0; g < a->groups && pixels > 0; g++) {
 		/* Without taps this writes the zeros that the phase has for a gradient. */
 		kernels_of(run)->gemm_rows(pixels, depth, group_out, taps, b->pixel, b->a_off,
-					    b->j->transposed + g * group_out * depth, b->b_off, depth, b->result,
-					    g * depth, NULL, run->dsrc_add[0] ? NNO_GEMM_ADD : 0);
+					   b->j->transposed + g * group_out * depth, b->b_off, depth, b->result,
+					   g * depth, NULL, run->dsrc_add[0] ? NNO_GEMM_ADD : 0);
 		for (int64_t t = 0; t < taps; t++)
 			b->a_off[t] += group_out;
 	}
@@ -110,9 +110,9 @@ static void data_band(void *user, int64_t index, int slot)
 	b.rows = nno_i64_min(j->p.data_rows, op->in[0].h - b.from);
 	b.grad_from = (b.from + a->pad_h) / a->stride_h - a->dilation_h * (a->kernel_h - 1) / a->stride_h;
 	int64_t grad_to = (b.from + b.rows - 1 + a->pad_h) / a->stride_h;
-	NNO_OF(nno_conv_copy_band)(j->run, b.grad, grad_to - b.grad_from + 1, j->p.grad_w,
-			   ddst_of(j->run) + b.image * nno_shape_count(out), out.h, out.w, out.c, b.grad_from,
-			   j->p.grad_left);
+	NNO_OF(nno_conv_copy_band)
+	(j->run, b.grad, grad_to - b.grad_from + 1, j->p.grad_w, ddst_of(j->run) + b.image * nno_shape_count(out),
+	 out.h, out.w, out.c, b.grad_from, j->p.grad_left);
 	for (int64_t y = 0; y < a->stride_h; y++)
 		for (int64_t x = 0; x < a->stride_w; x++)
 			run_phase(&b, y, x);

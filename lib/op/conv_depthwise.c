@@ -1,7 +1,7 @@
 /* conv_depthwise.c - convolution of each channel by itself: groups == channels in == channels out. It does so little
- * arithmetic that memory decides, so nothing is copied or padded but what a normalisation lends, and backward takes both
- * gradients of a band of rows while that band is in cache. A task is a band of one image, or a chunk of bands when it
- * sums a weight gradient. */
+ * arithmetic that memory decides, so nothing is copied or padded but what a normalisation lends, and backward takes
+ * both gradients of a band of rows while that band is in cache. A task is a band of one image, or a chunk of bands when
+ * it sums a weight gradient. */
 #include "op/lazy.h"
 
 #include "base/size.h"
@@ -206,8 +206,7 @@ static picture_rows load_source(const depthwise_job *j, const band *b)
 	nno_shape in = j->op->in[0];
 	span s = source_span(j->op, b->out);
 	int64_t rows = s.to - s.from;
-	const elem *at =
-	    nno_load_source(j->op, j->run, b->room, (b->image * in.h + s.from) * in.w, rows * in.w);
+	const elem *at = nno_load_source(j->op, j->run, b->room, (b->image * in.h + s.from) * in.w, rows * in.w);
 	return (picture_rows){ at, s.from, rows, in.w };
 }
 
@@ -334,7 +333,7 @@ static void add_weights(const depthwise_job *j, const band *b, const picture_row
 	kernels_of(j->run)->depthwise_weights(partial, src.at, ddst->at, &p, from, to, c, first ? 0 : NNO_GEMM_ADD);
 	if (a->bias)
 		kernels_of(j->run)->column_sums(partial + j->weight_count, ddst->at + from * ddst->width * c,
-						 (to - from) * ddst->width, c);
+						(to - from) * ddst->width, c);
 }
 
 static void backward_chunk(void *user, int64_t index, int slot)

@@ -87,8 +87,7 @@ static int64_t input_pixel(const nno_op *op, int64_t pixel, int64_t tap)
 	return y >= 0 && y < op->in[0].h && x >= 0 && x < op->in[0].w ? y * op->in[0].w + x : -1;
 }
 
-static void point_images(const images_job *j, const scratch *s, int64_t from_count, elem *to,
-			 int64_t to_count)
+static void point_images(const images_job *j, const scratch *s, int64_t from_count, elem *to, int64_t to_count)
 {
 	for (int64_t i = 0; i < j->run->n; i++) {
 		s->from[i] = j->from + i * from_count;
@@ -118,8 +117,8 @@ static void forward_panel(void *user, int64_t index, int slot)
 			s.b_off[taps++] = t * c * n;
 		}
 		kernels_of(run)->gemm_rows(run->n, n, c, taps, s.from, s.a_off, s.panel, s.b_off, n, s.to,
-					    pixel * o + column, a->bias ? run->param[1] + column : NULL,
-					    a->activation == NNO_ACT_RELU ? NNO_GEMM_RELU : 0);
+					   pixel * o + column, a->bias ? run->param[1] + column : NULL,
+					   a->activation == NNO_ACT_RELU ? NNO_GEMM_RELU : 0);
 	}
 }
 
@@ -144,7 +143,7 @@ static void data_panel(void *user, int64_t index, int slot)
 				}
 		/* Without taps this writes the zeros that the pixel has for a gradient. */
 		kernels_of(run)->gemm_rows(run->n, n, o, taps, s.from, s.a_off, s.panel, s.b_off, n, s.to,
-					    q * c + column, NULL, run->dsrc_add[0] ? NNO_GEMM_ADD : 0);
+					   q * c + column, NULL, run->dsrc_add[0] ? NNO_GEMM_ADD : 0);
 	}
 }
 

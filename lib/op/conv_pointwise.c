@@ -71,17 +71,16 @@ typedef struct pointwise_job {
 
 static pointwise_job start_job(const nno_op *op, nno_run *run)
 {
-	pointwise_job j = { .op = op,
-			    .run = run,
-			    .pixels = run->n * op->out.h * op->out.w,
-			    .c = op->in[0].c,
-			    .o = op->out.c };
+	pointwise_job j = {
+		.op = op, .run = run, .pixels = run->n * op->out.h * op->out.w, .c = op->in[0].c, .o = op->out.c
+	};
 	(void)make_plan(op, &j.p);
 	j.runs = nno_i64_ceil_div(j.pixels, j.p.run);
 	j.share = nno_i64_ceil_div(j.runs, j.p.chunks);
 	j.chunks = nno_i64_ceil_div(j.runs, j.share);
 	j.blocks = j.chunks < 8 ? nno_i64_ceil_div(j.c, ROW_BLOCK) : 1;
-	char *shared = (char *)run->workspace + (size_t)nno_pool_slots(run->pool) * (j.p.loaded_bytes + j.p.float_bytes);
+	char *shared =
+	    (char *)run->workspace + (size_t)nno_pool_slots(run->pool) * (j.p.loaded_bytes + j.p.float_bytes);
 	j.transposed = (float *)(void *)shared;
 	j.partial = (float *)(void *)(shared + j.p.transposed_bytes);
 	return j;
@@ -149,7 +148,7 @@ static void transpose_block(void *user, int64_t index, int slot)
 	const pointwise_job *j = user;
 	int64_t row = index * ROW_BLOCK;
 	j->run->kernels->f32->transpose(j->transposed + row, j->c, j->run->param[0] + row * j->o, j->o,
-				       nno_i64_min(ROW_BLOCK, j->c - row), j->o);
+					nno_i64_min(ROW_BLOCK, j->c - row), j->o);
 }
 
 static void add_data(const pointwise_job *j, const pixel_run *r, const float *gradient)

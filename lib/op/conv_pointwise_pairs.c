@@ -1,6 +1,6 @@
 /* conv_pointwise_pairs.c - 1x1 convolution of stride 1 on bf16 values, for CPUs with dot products of their pairs: as
- * conv_pointwise.c, but values are multiplied as they lie, pairs of channels at a time, by weights rounded to bf16 once a
- * pass. The weights' gradient pairs pixels. */
+ * conv_pointwise.c, but values are multiplied as they lie, pairs of channels at a time, by weights rounded to bf16 once
+ * a pass. The weights' gradient pairs pixels. */
 #define NNO_TYPE bf16
 #define NNO_TYPE_BF16
 #include "op/parallel.h"
@@ -14,7 +14,7 @@
 #define MOST_CHUNKS 16
 
 typedef struct pairs_plan {
-	int64_t run, chunks;                             /* pixels of a task; of the batch's pixels, for the weights' gradient */
+	int64_t run, chunks; /* pixels of a task; of the batch's pixels, for the weights' gradient */
 	size_t sum_bytes, source_bytes, gradient_bytes; /* of a slot: a run's results, and both sides as pairs */
 	size_t slot_bytes, weight_bytes, turned_bytes, partial_bytes; /* shared: weights as pairs, turned, partials */
 } pairs_plan;

@@ -76,8 +76,8 @@ static void transform_tiles(const pass_job *j, int64_t from, int64_t to, float *
 	for (int64_t t = from; t < to;) {
 		nno_tile_run r = nno_tile_run_at(t, to, j->p.tiles);
 		kernels_of(j->run)->winograd_input(v + (t - from) * j->p.src.c, step,
-						    j->src + r.image * j->p.src.h * j->p.src.w * j->p.src.c, &j->p.src,
-						    r.from, r.count);
+						   j->src + r.image * j->p.src.h * j->p.src.w * j->p.src.c, &j->p.src,
+						   r.from, r.count);
 		t += r.count;
 	}
 }
@@ -95,7 +95,7 @@ static void multiply(const pass_job *j, int64_t from, int64_t to, const float *v
 		nno_tile_run r = nno_tile_run_at(t, to, j->p.tiles);
 		elem *image = j->dst + r.image * j->p.dst.h * j->p.dst.w * j->p.dst.c;
 		kernels_of(j->run)->winograd_output(image + column, &j->p.dst, m + (t - from) * n, step, r.from,
-						     r.count, n, j->bias != NULL ? j->bias + column : NULL, j->flags);
+						    r.count, n, j->bias != NULL ? j->bias + column : NULL, j->flags);
 		t += r.count;
 	}
 }

@@ -45,7 +45,7 @@ static void transform_both(const gradient_job *j, int64_t from, int64_t to, floa
 		const elem *gradient = ddst_of(j->run) + r.image * j->dst.h * j->dst.w * j->dst.c;
 		kernels_of(j->run)->winograd_input(v + (t - from) * j->src.c, v_step, image, &j->src, r.from, r.count);
 		kernels_of(j->run)->winograd_gradient(z + (t - from) * j->dst.c, z_step, gradient, &j->dst, r.from,
-						       r.count);
+						      r.count);
 		t += r.count;
 	}
 }
@@ -74,7 +74,7 @@ static void chunk_task(void *user, int64_t chunk, int slot)
 		for (int64_t i = 0; i < PRODUCTS && j->run->dparam[0] != NULL; i++)
 			multiply(j, i, 0, j->src.c, tiles, v, z, u, t > first);
 		j->run->kernels->f32->column_sums(bias, z + SUMS * nno_winograd_step(j->g.block, j->dst.c), tiles,
-						 j->dst.c);
+						  j->dst.c);
 	}
 }
 
@@ -89,7 +89,8 @@ static void finish_row(void *user, int64_t row, int slot)
 		for (int64_t i = 0; i < PRODUCTS; i++) {
 			memcpy(sum + i * o, u + i * step, (size_t)o * sizeof(float));
 			for (int64_t k = 1; k < j->chunks; k++)
-				j->run->kernels->f32->add(sum + i * o, sum + i * o, partial_at(j, k) + i * step + row * o, o);
+				j->run->kernels->f32->add(sum + i * o, sum + i * o,
+							  partial_at(j, k) + i * step + row * o, o);
 		}
 		u = sum;
 		step = o;
@@ -132,7 +133,7 @@ static void stream(gradient_job *j)
 		nno_parallel_for(j->run->pool, nno_i64_ceil_div(j->until - j->from, GATHER_TILES), gather_task, j);
 		const float *z = (const float *)(const void *)(j->shared + j->g.input_bytes);
 		j->run->kernels->f32->column_sums(bias_at(j, 0), z + SUMS * nno_winograd_step(j->g.block, j->dst.c),
-						 j->until - j->from, j->dst.c);
+						  j->until - j->from, j->dst.c);
 		if (j->run->dparam[0] != NULL)
 			nno_parallel_for(j->run->pool, nno_i64_ceil_div(j->src.c, j->g.row_block), rows_task, j);
 	}

@@ -29,7 +29,7 @@ static void drop_chunk(void *user, int64_t index, int slot)
 	int64_t at = index * NNO_CHUNK;
 	uint32_t upper[3] = { (uint32_t)((uint64_t)(at / 4) >> 32), j->stream.counter[2], j->stream.counter[3] };
 	j->kernels->dropout(j->dst + at, j->src + at, nno_chunk_length(j->count, index), j->stream.key,
-				(uint32_t)(at / 4), upper, j->threshold, j->scale);
+			    (uint32_t)(at / 4), upper, j->threshold, j->scale);
 }
 
 static void drop(const nno_op *op, nno_run *run, elem *dst, const elem *src)

@@ -1,5 +1,5 @@
-/* element.h - included by the op files that are compiled once for each type of values, with -DNNO_TYPE=<name>: the type,
- * its kernels, and a run's values as pointers to it. Parameters, their gradients and all scratch are f32. */
+/* element.h - included by the op files that are compiled once for each type of values, with -DNNO_TYPE=<name>: the
+ * type, its kernels, and a run's values as pointers to it. Parameters, their gradients and all scratch are f32. */
 #ifndef NNO_OP_ELEMENT_H
 #define NNO_OP_ELEMENT_H
 
@@ -13,8 +13,6 @@ typedef nno_f16 elem;
 typedef float elem;
 #endif
 
-#define NNO_JOIN2(a, b) a##_##b
-#define NNO_JOIN(a, b) NNO_JOIN2(a, b)
 /* Of what is not static: the name for this type. */
 #define NNO_OF(name) NNO_JOIN(name, NNO_TYPE)
 /* An op's code for this type; op/classes.c lists it. */

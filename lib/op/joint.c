@@ -21,7 +21,8 @@ static void flatten_image(void *user, int64_t i, int slot)
 	const joint_job *j = user;
 	nno_shape s = j->op->in[0];
 	int64_t n = nno_shape_count(s);
-	kernels_of(j->run)->transpose(dst_of(j->run) + i * n, s.h * s.w, src_of(j->run, 0) + i * n, s.c, s.h * s.w, s.c);
+	kernels_of(j->run)->transpose(dst_of(j->run) + i * n, s.h * s.w, src_of(j->run, 0) + i * n, s.c, s.h * s.w,
+				      s.c);
 }
 
 static void flatten_back_image(void *user, int64_t i, int slot)
@@ -30,7 +31,8 @@ static void flatten_back_image(void *user, int64_t i, int slot)
 	const joint_job *j = user;
 	nno_shape s = j->op->in[0];
 	int64_t n = nno_shape_count(s);
-	kernels_of(j->run)->transpose(dsrc_of(j->run, 0) + i * n, s.c, ddst_of(j->run) + i * n, s.h * s.w, s.c, s.h * s.w);
+	kernels_of(j->run)->transpose(dsrc_of(j->run, 0) + i * n, s.c, ddst_of(j->run) + i * n, s.h * s.w, s.c,
+				      s.h * s.w);
 }
 
 static void flatten_forward(const nno_op *op, nno_run *run)

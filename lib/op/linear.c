@@ -22,8 +22,8 @@ typedef struct linear_job {
 	float *transposed; /* backward: the result's gradient, (out, batch) */
 } linear_job;
 
-/* Forward: sums of slices, or the source as floats and a block of results a slot. Backward: blocks, the gradient turned, and
- * it itself as floats. */
+/* Forward: sums of slices, or the source as floats and a block of results a slot. Backward: blocks, the gradient
+ * turned, and it itself as floats. */
 static bool book(nno_op *op, int slots)
 {
 	size_t batch = (size_t)op->batch, in = (size_t)op->in[0].c, out = (size_t)op->out.c;
@@ -51,10 +51,9 @@ static void forward_block(void *user, int64_t index, int slot)
 	int64_t step = NNO_WIDENS ? n : out;
 	for (int64_t k = 0; k < in; k += STRETCH) {
 		int relu = attr->activation == NNO_ACT_RELU && k + STRETCH >= in ? NNO_GEMM_RELU : 0;
-		run->kernels->f32->gemm(run->n, n, nno_i64_min(STRETCH, in - k), j->x + k, in,
-					run->param[0] + k * out + column, out, sum, step,
-					k == 0 && attr->bias ? run->param[1] + column : NULL,
-					relu | (k > 0 ? NNO_GEMM_ADD : 0));
+		run->kernels->f32->gemm(
+		    run->n, n, nno_i64_min(STRETCH, in - k), j->x + k, in, run->param[0] + k * out + column, out, sum,
+		    step, k == 0 && attr->bias ? run->param[1] + column : NULL, relu | (k > 0 ? NNO_GEMM_ADD : 0));
 	}
 	for (int64_t i = 0; NNO_WIDENS && i < run->n; i++)
 		kernels_of(run)->narrow(dst_of(run) + i * out + column, sum + i * n, 1.0f, n, 0);
@@ -134,7 +133,7 @@ static void transpose_block(void *user, int64_t index, int slot)
 	const linear_job *j = user;
 	int64_t out = j->op->out.c, n = j->run->n, column = index * BLOCK;
 	j->run->kernels->f32->transpose(j->transposed + column * n, n, j->dy + column, out, n,
-				       nno_i64_min(BLOCK, out - column));
+					nno_i64_min(BLOCK, out - column));
 }
 
 /* dx' = W dy': W's rows are read as they lie, and only the block of the result is turned. */
@@ -166,8 +165,8 @@ static void weight_block(void *user, int64_t index, int slot)
 	float *x = j->scratch + (int64_t)slot * 2 * BLOCK * j->op->batch;
 	for (int64_t i = 0; i < run->n; i++)
 		kernels_of(run)->widen(x + i * m, src_of(run, 0) + i * in + row, m);
-	run->kernels->gemm_columns_f32(m, out, run->n, 1, x, &zero, m, j->dy, &zero, out,
-				       run->dparam[0] + row * out, out, run->dparam_add ? NNO_GEMM_ADD : 0);
+	run->kernels->gemm_columns_f32(m, out, run->n, 1, x, &zero, m, j->dy, &zero, out, run->dparam[0] + row * out,
+				       out, run->dparam_add ? NNO_GEMM_ADD : 0);
 }
 
 static void backward(const nno_op *op, nno_run *run)

@@ -1,5 +1,5 @@
-/* linear_pairs.c - y = x W + b on bf16 values, for CPUs with dot products of their pairs: as linear.c, with the parts of W
- * rounded to bf16 in cache by the task that reads them. */
+/* linear_pairs.c - y = x W + b on bf16 values, for CPUs with dot products of their pairs: as linear.c, with the parts
+ * of W rounded to bf16 in cache by the task that reads them. */
 #define NNO_TYPE bf16
 #define NNO_TYPE_BF16
 #include "op/parallel.h"

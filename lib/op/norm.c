@@ -9,8 +9,8 @@
 
 #include <math.h>
 
-#define CHUNK 32768        /* elements of a chunk of pixels: its pieces of all arrays stay in the second cache */
-#define CHANNELS 128       /* whose chunks one task combines */
+#define CHUNK 32768         /* elements of a chunk of pixels: its pieces of all arrays stay in the second cache */
+#define CHANNELS 128        /* whose chunks one task combines */
 #define STREAMED (32 << 20) /* bytes of a result too large to be found in a cache by who reads it */
 
 typedef struct norm_job {
@@ -163,8 +163,8 @@ static void value_chunk(void *user, int64_t number, int slot)
 	int64_t index = j->chunks - 1 - number;
 	int64_t at = index * j->chunk * j->c;
 	const elem *skip = j->op->n_in == 2 ? src_of(j->run, 1) + at : NULL;
-	kernels_of(j->run)->norm(dst_of(j->run) + at, src_of(j->run, 0) + at, skip, &j->norm, chunk_pixels(j, index), j->c,
-				  stream_flag(j, j->run->dst, j->run->src[0]));
+	kernels_of(j->run)->norm(dst_of(j->run) + at, src_of(j->run, 0) + at, skip, &j->norm, chunk_pixels(j, index),
+				 j->c, stream_flag(j, j->run->dst, j->run->src[0]));
 }
 
 static void forward(const nno_op *op, nno_run *run)
@@ -246,8 +246,8 @@ static void gradient_chunk(void *user, int64_t number, int slot)
 	int flags = stream_flag(j, run->dsrc[0], run->ddst) | (run->dsrc_add[0] ? NNO_NORM_ADD_DX : 0) |
 		    (run->dsrc_add[1] ? NNO_NORM_ADD_DSKIP : 0);
 	kernels_of(run)->norm_gradient(run->dsrc[0] == NULL ? NULL : dsrc_of(run, 0) + at,
-					j->dskip == NULL ? NULL : j->dskip + at, ddst_of(run) + at, src_of(run, 0) + at,
-					&j->norm, &j->slope, chunk_pixels(j, index), j->c, flags);
+				       j->dskip == NULL ? NULL : j->dskip + at, ddst_of(run) + at, src_of(run, 0) + at,
+				       &j->norm, &j->slope, chunk_pixels(j, index), j->c, flags);
 }
 
 static void backward(const nno_op *op, nno_run *run)

@@ -1,6 +1,6 @@
-/* op.h - op nodes: what layers lower to and plans run. An op is an algorithm on activations in NHWC memory, stored as one
- * of nno_type; a rank-2 value (N, F) is the activation (n, 1, 1, F). Ops know shapes and pointers, never parameters' names, layers or
- * models.
+/* op.h - op nodes: what layers lower to and plans run. An op is an algorithm on activations in NHWC memory, stored as
+ * one of nno_type; a rank-2 value (N, F) is the activation (n, 1, 1, F). Ops know shapes and pointers, never
+ * parameters' names, layers or models.
  *
  * Life of an op: a layer fills kind, shapes and attributes (describe); the plan rewrites, then calls book() once for
  * each node to learn its memory (plan); then forward() and backward() run any number of times and can neither fail nor
@@ -89,8 +89,8 @@ struct nno_op {
 	bool wants_dsrc[NNO_OP_MAX_INPUTS]; /* backward will be asked for it: what book() sizes for */
 	bool wants_dparam;
 	bool constant; /* inference alone, and the parameters will not change */
-	/* What is lent of a batch normalisation's work: of this op's own; of the one whose result src[0] would be; of the
-	 * one that reads dst. NULL: nothing. */
+	/* What is lent of a batch normalisation's work: of this op's own; of the one whose result src[0] would be; of
+	 * the one that reads dst. NULL: nothing. */
 	nno_lazy *lazy, *src_lazy, *dst_lazy;
 	size_t saved_bytes;
 	size_t packed_bytes; /* not 0 only for code with pack() */
@@ -145,6 +145,17 @@ typedef struct nno_dropout_attr {
 static inline const nno_op_code *nno_op_code_of(const nno_op *op) { return op->cls->code[op->type]; }
 
 static inline size_t nno_type_bytes(nno_type type) { return type == NNO_F32 ? sizeof(float) : sizeof(uint16_t); }
+
+/* Whole arrays of values of one type, by all threads. */
+typedef struct nno_values {
+	void (*widen)(const nno_kernels *kernels, nno_pool *pool, float *dst, const void *src, int64_t count);
+	void (*narrow)(const nno_kernels *kernels, nno_pool *pool, void *dst, const float *src, float factor,
+		       int64_t count); /* dst = src * factor */
+	void (*add)(const nno_kernels *kernels, nno_pool *pool, void *dst, const void *src,
+		    int64_t count); /* dst += src */
+} nno_values;
+
+const nno_values *nno_values_of(nno_type type);
 
 /* Whether each output channel is made from the input channel of its own number alone. */
 static inline bool nno_conv_is_depthwise(const nno_conv_attr *a, int64_t in_channels, int64_t out_channels)

@@ -1,5 +1,5 @@
-/* own.c - runs the caller's functions. They see f32 tensors: where a plan's values are not floats, copies in the workspace
- * stand in for them. */
+/* own.c - runs the caller's functions. They see f32 tensors: where a plan's values are not floats, copies in the
+ * workspace stand in for them. */
 #include "op/own.h"
 
 #include "base/size.h"
@@ -53,10 +53,9 @@ static nnopt_own_call begin_call(const nno_op *op, const nno_run *run, const cop
 {
 	const nno_own_attr *a = op->attr;
 	for (int i = 0; i < op->n_in; i++)
-		point_activation(a->in[i],
-				 NNO_OF(nno_widen_all)(run, c->in[i], src_of(run, i),
-						       run->n * nno_shape_count(op->in[i])),
-				 run->n);
+		point_activation(
+		    a->in[i], NNO_OF(nno_widen_all)(run, c->in[i], src_of(run, i), run->n * nno_shape_count(op->in[i])),
+		    run->n);
 	int64_t count = run->n * nno_shape_count(op->out);
 	if (has_result || !NNO_WIDENS)
 		point_activation(a->out, NNO_OF(nno_widen_all)(run, c->out, dst_of(run), count), run->n);
@@ -117,8 +116,8 @@ static void backward(const nno_op *op, nno_run *run)
 	run->status = a->backward_fn(&call, a->user);
 	for (int i = 0; NNO_WIDENS && i < op->n_in; i++)
 		if (run->dsrc[i] != NULL)
-			kernels_of(run)->narrow(dsrc_of(run, i), c.din[i], 1.0f,
-						run->n * nno_shape_count(op->in[i]), 0);
+			kernels_of(run)->narrow(dsrc_of(run, i), c.din[i], 1.0f, run->n * nno_shape_count(op->in[i]),
+						0);
 }
 
 NNO_OP_CODE(own) = { book, forward, backward, NULL };

@@ -104,7 +104,7 @@ static void max_row(const pool_job *j, const elem *src, elem *dst, uint8_t *plac
 	int flags = ((const nno_pool_attr *)op->attr)->activation == NNO_ACT_RELU ? NNO_GEMM_RELU : 0;
 	if (is_pool2(op)) {
 		kernels_of(j->run)->max_pool2(dst, place, src + 2 * y * row, src + (2 * y + 1) * row, op->out.w, c,
-					       flags);
+					      flags);
 		return;
 	}
 	window v = window_h(op, y);
@@ -112,7 +112,7 @@ static void max_row(const pool_job *j, const elem *src, elem *dst, uint8_t *plac
 		window h = window_w(op, x);
 		nno_window w = kernel_window(op, v, h);
 		kernels_of(j->run)->max_window(dst + x * c, place != NULL ? place + x * c : NULL,
-						src + pixel_at(op, v, h), &w, c, flags);
+					       src + pixel_at(op, v, h), &w, c, flags);
 	}
 }
 
@@ -128,7 +128,7 @@ static void max_row_wide(const pool_job *j, const elem *src, elem *dst, int32_t 
 			for (int64_t sx = h.from; sx < h.to; sx++) {
 				int64_t at = sy * op->in[0].w + sx;
 				kernels_of(j->run)->max_update(dst + x * c, place + x * c, src + at * c, (int32_t)at,
-								sy == v.from && sx == h.from, c);
+							       sy == v.from && sx == h.from, c);
 			}
 	}
 }
@@ -251,7 +251,7 @@ static void avg_band(void *user, int64_t unit, int slot)
 			window v = window_h(op, y), h = window_w(op, x);
 			nno_window w = kernel_window(op, v, h);
 			kernels_of(j->run)->sum_window(dst + (y * op->out.w + x) * c, src + pixel_at(op, v, h), &w,
-							average_factor(op, v, h), c);
+						       average_factor(op, v, h), c);
 		}
 }
 
@@ -273,8 +273,8 @@ static void avg_back_image(void *user, int64_t image, int slot)
 		for (int64_t x = 0; x < op->out.w; x++, ddst += op->in[0].c) {
 			window v = window_h(op, y), h = window_w(op, x);
 			nno_window w = kernel_window(op, v, h);
-			kernels_of(j->run)->spread_window(dsrc + pixel_at(op, v, h), ddst, &w,
-							   average_factor(op, v, h), op->in[0].c, flags);
+			kernels_of(j->run)->spread_window(dsrc + pixel_at(op, v, h), ddst, &w, average_factor(op, v, h),
+							  op->in[0].c, flags);
 		}
 }
 

@@ -1,5 +1,5 @@
-/* winograd_layout.c - how the passes of a convolution by Winograd's F(4x4, 3x3) are cut into tasks, and the scratch they
- * want: transformed tiles, weights and products, all f32 whatever the values are. */
+/* winograd_layout.c - how the passes of a convolution by Winograd's F(4x4, 3x3) are cut into tasks, and the scratch
+ * they want: transformed tiles, weights and products, all f32 whatever the values are. */
 #include "op/conv_winograd.h"
 
 #include "base/size.h"

@@ -159,8 +159,10 @@ nnopt_status nno_checkpoint_write(const nnopt_training_state *s, const nno_fit_s
 				       f->history != NULL ? f->history->best_epoch : -1,
 				       scale.clean,
 				       scale.overflows };
-	const double numbers[REALS] = { nnopt_optimizer_lr(s->optimizer), f->loss_sum, f->weight_sum, f->seconds,
-					f->best, scale.active ? scale.scale : 0.0 };
+	const double numbers[REALS] = {
+		nnopt_optimizer_lr(s->optimizer), f->loss_sum, f->weight_sum, f->seconds, f->best,
+		scale.active ? scale.scale : 0.0
+	};
 	int64_t reals[REALS], *records = NULL, epochs = f->history != NULL ? f->history->count : 0;
 	memcpy(reals, numbers, sizeof reals);
 	if (epochs > 0) {

@@ -95,7 +95,8 @@ static void fill_progress(fit_run *r, double batch_loss, double batch_seconds)
 			  per_validation * (double)(epochs_left + 1);
 }
 
-/* Whether the gradients may have overflowed because of the loss scale, which is halved then and can be halved further. */
+/* Whether the gradients may have overflowed because of the loss scale, which is halved then and can be halved further.
+ */
 static int loss_scale_falls(const fit_run *r)
 {
 	nnopt_loss_scale scale = { .struct_size = sizeof scale };

@@ -114,15 +114,19 @@ static int32_t choose(const char *what, const char *name, const char *const *nam
 
 static void read_arguments(int argc, char **argv, const char **child, int64_t *batch, int64_t *steps)
 {
-	static const struct option options[] = {
-		{ "json", no_argument, NULL, 'j' },          { "filter", required_argument, NULL, 'f' },
-		{ "threads", required_argument, NULL, 't' }, { "seconds", required_argument, NULL, 's' },
-		{ "isa", required_argument, NULL, 'i' },     { "precision", required_argument, NULL, 'p' },
-		{ "profile", no_argument, NULL, 'o' },       { "pictures", required_argument, NULL, 'd' },
-		{ "cifar10", required_argument, NULL, 'c' }, { "child", required_argument, NULL, 'C' },
-		{ "batch", required_argument, NULL, 'b' },   { "steps", required_argument, NULL, 'n' },
-		{ NULL, 0, NULL, 0 }
-	};
+	static const struct option options[] = { { "json", no_argument, NULL, 'j' },
+						 { "filter", required_argument, NULL, 'f' },
+						 { "threads", required_argument, NULL, 't' },
+						 { "seconds", required_argument, NULL, 's' },
+						 { "isa", required_argument, NULL, 'i' },
+						 { "precision", required_argument, NULL, 'p' },
+						 { "profile", no_argument, NULL, 'o' },
+						 { "pictures", required_argument, NULL, 'd' },
+						 { "cifar10", required_argument, NULL, 'c' },
+						 { "child", required_argument, NULL, 'C' },
+						 { "batch", required_argument, NULL, 'b' },
+						 { "steps", required_argument, NULL, 'n' },
+						 { NULL, 0, NULL, 0 } };
 	static const char *const isas[] = { "best", "scalar", "avx2", "avx512", "neon" };
 	static const int32_t isa_values[] = { NNOPT_ISA_BEST, NNOPT_ISA_SCALAR, NNOPT_ISA_AVX2, NNOPT_ISA_AVX512,
 					      NNOPT_ISA_NEON };

@@ -2,23 +2,13 @@
  * rewrites, in both layouts, and in plans for more samples than run. */
 #include "golden.h"
 #include "isas.h"
+#include "layer_rows.h"
 
 #include <math.h>
 #include <stdbool.h>
 #include <stdio.h>
 
-typedef struct row {
-	const char *name, *model;
-	int batch, training, steps;
-	double scale, offset;
-	int ties, given, frozen;
-	int64_t numbers;
-} row;
-
-static const row rows[] = {
-#include "golden/layers.inc"
-};
-enum { ROWS = sizeof rows / sizeof *rows, LARGEST = 8192 };
+enum { LARGEST = 8192 };
 
 static float *golden;
 static int failures;

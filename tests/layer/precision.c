@@ -1,23 +1,14 @@
-/* precision.c - every layer kind in bf16 and f16 plans against f32 ones, which layer_golden.c holds against PyTorch: on every
- * ISA, with and without rewrites, forward, all gradients and running statistics; and the same bits at any thread count. */
+/* precision.c - every layer kind in bf16 and f16 plans against f32 ones, which layer_golden.c holds against PyTorch: on
+ * every ISA, with and without rewrites, forward, all gradients and running statistics; and the same bits at any thread
+ * count. */
 #include "golden.h"
 #include "isas.h"
+#include "layer_rows.h"
 
 #include <math.h>
 #include <stdbool.h>
 
-typedef struct row {
-	const char *name, *model;
-	int batch, training, steps;
-	double scale, offset;
-	int ties, given, frozen;
-	int64_t numbers;
-} row;
-
-static const row rows[] = {
-#include "golden/layers.inc"
-};
-enum { ROWS = sizeof rows / sizeof *rows, LARGEST = 1 << 16 };
+enum { LARGEST = 1 << 16 };
 
 /* What a run came to: output, input gradient, parameters' gradients, state, one after the other. */
 typedef struct numbers {
@@ -200,7 +191,8 @@ static void threads_give_equal_bits(void **state)
 			}
 }
 
-/* Half the values' bytes, but for the input's copy and the floats of the output and its gradient; the parameters stay. */
+/* Half the values' bytes, but for the input's copy and the floats of the output and its gradient; the parameters stay.
+ */
 static void values_take_half_the_memory(void **state)
 {
 	(void)state;

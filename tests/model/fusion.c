@@ -134,7 +134,8 @@ static void pooled(nnopt_model *m)
 	plain(m, nnopt_relu_create, pool(m, 2, conv(m, a)));
 }
 
-static int32_t shaped_conv(nnopt_model *m, int32_t from, int64_t channels, int64_t kernel, int64_t stride, int64_t groups)
+static int32_t shaped_conv(nnopt_model *m, int32_t from, int64_t channels, int64_t kernel, int64_t stride,
+			   int64_t groups)
 {
 	nnopt_conv2d_options o;
 	nnopt_layer *l = NULL;
@@ -431,7 +432,8 @@ static void the_same_bits_from_any_threads(void **state)
 			*now = run(m, plan, true);
 			assert_memory_equal(now->output, r->output, (size_t)r->outputs * sizeof(float));
 			assert_memory_equal(now->input_gradient, r->input_gradient, (size_t)r->inputs * sizeof(float));
-			assert_memory_equal(now->gradients, r->gradients, (size_t)m->parameter_elements * sizeof(float));
+			assert_memory_equal(now->gradients, r->gradients,
+					    (size_t)m->parameter_elements * sizeof(float));
 			assert_memory_equal(now->state, r->state, (size_t)m->state_elements * sizeof(float));
 			nnopt_plan_destroy(plan);
 			nnopt_model_destroy(m);

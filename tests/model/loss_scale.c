@@ -1,5 +1,5 @@
-/* loss_scale.c - dynamic loss scaling of f16 plans: what callers see are true gradients, an overflow is told and halves the
- * scale, and long runs without one double it. */
+/* loss_scale.c - dynamic loss scaling of f16 plans: what callers see are true gradients, an overflow is told and halves
+ * the scale, and long runs without one double it. */
 #include "check.h"
 
 #include <math.h>

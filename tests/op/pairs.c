@@ -1,5 +1,6 @@
-/* pairs.c - the ops that multiply pairs of bf16 values against those that widen them: with the scalar form of the pairs'
- * kernels, so on every machine, and with the machine's own where it has them. Shapes are ragged, threads do not matter. */
+/* pairs.c - the ops that multiply pairs of bf16 values against those that widen them: with the scalar form of the
+ * pairs' kernels, so on every machine, and with the machine's own where it has them. Shapes are ragged, threads do not
+ * matter. */
 #include "trial.h"
 
 #include "base/size.h"
@@ -33,8 +34,14 @@ static float from_bf16(uint16_t bits)
 static void make_all(const setting *s, dice *d)
 {
 	int64_t pixels = s->in.h * s->in.w, weights = s->in.c * s->out;
-	int64_t counts[BUFFERS] = { s->n * pixels * s->in.c, s->n * pixels * s->out, s->n * pixels * s->out,
-				    s->n * pixels * s->in.c, weights, s->out, weights, s->out };
+	int64_t counts[BUFFERS] = { s->n * pixels * s->in.c,
+				    s->n * pixels * s->out,
+				    s->n * pixels * s->out,
+				    s->n * pixels * s->in.c,
+				    weights,
+				    s->out,
+				    weights,
+				    s->out };
 	for (int b = 0; b < BUFFERS; b++) {
 		whole[b] = make_buffer(counts[b]);
 		fill_integers(d, &whole[b]);
@@ -112,9 +119,9 @@ static void compare(const setting *s, const nno_op_class *plain, const nno_op_cl
 		assert_int_equal(run_once(s, paired, kernels, pools[p], got), n);
 		for (int64_t i = 0; i < n; i++)
 			if (wanted[i] != got[i])
-				fail_msg("%s: %dx%d of %d to %d, n %d, pool %d: number %d is %g, %g wanted", paired->name,
-					 (int)s->in.h, (int)s->in.w, (int)s->in.c, (int)s->out, (int)s->n, p, (int)i,
-					 (double)got[i], (double)wanted[i]);
+				fail_msg("%s: %dx%d of %d to %d, n %d, pool %d: number %d is %g, %g wanted",
+					 paired->name, (int)s->in.h, (int)s->in.w, (int)s->in.c, (int)s->out, (int)s->n,
+					 p, (int)i, (double)got[i], (double)wanted[i]);
 	}
 }
 

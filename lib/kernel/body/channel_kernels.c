@@ -52,8 +52,8 @@ NNO_INLINE void philox(const uint32_t *key, uint32_t first, const uint32_t *stre
 			words[4 * i + k] = c[k][i];
 }
 
-void NNO_OF(dropout)(elem *dst, const elem *src, int64_t n, const uint32_t *key, uint32_t first,
-		     const uint32_t *stream, uint32_t threshold, float scale)
+void NNO_OF(dropout)(elem *dst, const elem *src, int64_t n, const uint32_t *key, uint32_t first, const uint32_t *stream,
+		     uint32_t threshold, float scale)
 {
 	for (int64_t i = 0; i < n; i += 4 * LANES, first += LANES) {
 		uint32_t words[4 * LANES];

@@ -280,7 +280,7 @@ static void sum_5(float *dw, const sums_job *job, int flags) { sum_channels(dw, 
 static void sum_5_by_2(float *dw, const sums_job *job, int flags) { sum_channels(dw, job, flags, 1, 5, 2); }
 
 void NNO_OF(depthwise_weights)(float *dw, const elem *x, const elem *dy, const nno_depthwise *p, int64_t from,
-				   int64_t to, int64_t n, int flags)
+			       int64_t to, int64_t n, int flags)
 {
 	sums_job job = { p, x, dy, from, to, n };
 	bool dense = p->dilation_h == 1 && p->dilation_w == 1 && p->stride_w <= 2;

@@ -103,9 +103,9 @@ static void rows_part(int64_t last, const rows_job *job, const float *const *a, 
 	rows_all(NARROW_ROWS, 1, last, job, a, b, c, column);
 }
 
-void NNO_OF(gemm_rows)(int64_t rows, int64_t n, int64_t k, int64_t taps, const float *const *a,
-			   const int64_t *a_off, const float *b, const int64_t *b_off, int64_t ldb, elem *const *c,
-			   int64_t c_off, const float *bias, int flags)
+void NNO_OF(gemm_rows)(int64_t rows, int64_t n, int64_t k, int64_t taps, const float *const *a, const int64_t *a_off,
+		       const float *b, const int64_t *b_off, int64_t ldb, elem *const *c, int64_t c_off,
+		       const float *bias, int flags)
 {
 	rows_job job = { .rows = rows,
 			 .k = k,
@@ -142,7 +142,8 @@ NNO_INLINE void dense_tile(const int mr, const int nv, int64_t last, const int a
 {
 	vf acc[MOST_ROWS][WIDE];
 	for (int v = 0; v < nv; v++) {
-		vf start = job->bias != NULL ? load_some(job->bias + column + v * VL, v == nv - 1 ? last : VL) : v_zero();
+		vf start =
+		    job->bias != NULL ? load_some(job->bias + column + v * VL, v == nv - 1 ? last : VL) : v_zero();
 		for (int m = 0; m < mr; m++)
 			acc[m][v] = start;
 	}
@@ -219,8 +220,7 @@ static void dense_narrow(const dense_job *job, const float *a, const float *b, e
 	dense_all(NARROW_ROWS, 1, VL, job, a, b, c, column);
 }
 
-static void dense_half_part(int64_t last, const dense_job *job, const float *a, const float *b, elem *c,
-			    int64_t column)
+static void dense_half_part(int64_t last, const dense_job *job, const float *a, const float *b, elem *c, int64_t column)
 {
 	dense_all(HALF_ROWS, HALF, last, job, a, b, c, column);
 }

@@ -1,5 +1,5 @@
-/* gemm_columns.c - products whose rows run along the reduction: sums over pixels or samples of what lies side by side in
- * both, as the weights' gradients are. A tile of results stays in registers while the reduction streams by. */
+/* gemm_columns.c - products whose rows run along the reduction: sums over pixels or samples of what lies side by side
+ * in both, as the weights' gradients are. A tile of results stays in registers while the reduction streams by. */
 #include "kernel/body.h"
 
 #include "kernel/body/tiles.h"

@@ -9,7 +9,7 @@
 #define NV 4
 #endif
 #define FEW 4 /* rows swept at a time where no sum goes over all */
-#define NR 4 /* rows at a time where one vector is a row: that many sums go on at once */
+#define NR 4  /* rows at a time where one vector is a row: that many sums go on at once */
 
 /* Vectors v < nv of a row: VL channels each, the last of them `last`. nv is a constant at every use. */
 NNO_INLINE void load_row(vf to[NV], const int nv, int64_t last, const float *p)
@@ -69,7 +69,8 @@ NNO_INLINE void sweep(int64_t n, const void *job, sweep_fn f)
 	}
 }
 
-/* Of `rows` that are left: of rows longer than a sweep is wide a few at a time, so that memory is read nearly in order. */
+/* Of `rows` that are left: of rows longer than a sweep is wide a few at a time, so that memory is read nearly in order.
+ */
 NNO_INLINE int64_t few_rows(int64_t n, int64_t rows)
 {
 	int64_t few = n <= NV * VL ? rows : FEW;
@@ -185,8 +186,7 @@ NNO_INLINE void value_sweep(const void *job, int64_t column, const int nv, int64
 	}
 }
 
-void NNO_OF(norm)(elem *dst, const elem *x, const elem *skip, const nno_norm *p, int64_t rows, int64_t n,
-		      int flags)
+void NNO_OF(norm)(elem *dst, const elem *x, const elem *skip, const nno_norm *p, int64_t rows, int64_t n, int flags)
 {
 	value_job job = { dst, x, skip, p, 0, n, flags & NNO_NORM_STREAM && fills_lines(dst, n, n) };
 	for (int64_t r = 0, at = 0; r < rows; r += job.rows, at += job.rows * n) {
@@ -268,7 +268,7 @@ NNO_INLINE void sums_sweep(const void *job, int64_t column, const int nv, int64_
 }
 
 void NNO_OF(norm_sums)(float *sum, float *product, elem *dy, const elem *x, const elem *y, const nno_norm *p,
-			   int64_t rows, int64_t n)
+		       int64_t rows, int64_t n)
 {
 	const sums_job job = { sum, product, dy, x, y, p, rows, n };
 	sweep(n, &job, sums_sweep);
@@ -322,7 +322,7 @@ NNO_INLINE void gradient_sweep(const void *job, int64_t column, const int nv, in
 }
 
 void NNO_OF(norm_gradient)(elem *dx, elem *dskip, const elem *dy, const elem *x, const nno_norm *p,
-			       const nno_norm_slope *s, int64_t rows, int64_t n, int flags)
+			   const nno_norm_slope *s, int64_t rows, int64_t n, int flags)
 {
 	int stream = flags & NNO_NORM_STREAM && !(flags & NNO_NORM_ADD_DX) && fills_lines(dx, n, n);
 	gradient_job job = { dx, dskip, dy, x, p, s, 0, n, flags, stream };

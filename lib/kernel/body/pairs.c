@@ -1,6 +1,6 @@
-/* pairs.c - matrix products of bf16 values by dot products of pairs, two multiplications and additions in f32 at a time, for
- * CPUs that have an instruction for them; the scalar form is what that is tested against. As in gemm.c a tile of results
- * stays in registers while the pairs stream by. */
+/* pairs.c - matrix products of bf16 values by dot products of pairs, two multiplications and additions in f32 at a
+ * time, for CPUs that have an instruction for them; the scalar form is what that is tested against. As in gemm.c a tile
+ * of results stays in registers while the pairs stream by. */
 #include "kernel/body.h"
 
 #include "kernel/body/tiles.h"

@@ -51,7 +51,7 @@ NNO_INLINE void pool2_vector(elem *dst, uint8_t *place, const elem *top, const e
 }
 
 void NNO_OF(max_pool2)(elem *dst, uint8_t *place, const elem *top, const elem *bottom, int64_t count, int64_t n,
-			   int flags)
+		       int flags)
 {
 	for (int64_t i = 0; i < count; i++, dst += n, top += 2 * n, bottom += 2 * n) {
 		uint8_t *to = place != NULL ? place + i * n : NULL;
@@ -81,8 +81,8 @@ NNO_INLINE void pool2_gradient_vector(elem *top, elem *bottom, const elem *dy, c
 	give(bottom + n, where_place_is(at, 3.0f, g), flags, width);
 }
 
-void NNO_OF(max_pool2_gradient)(elem *top, elem *bottom, const elem *dy, const uint8_t *place, int64_t count,
-				    int64_t n, int flags)
+void NNO_OF(max_pool2_gradient)(elem *top, elem *bottom, const elem *dy, const uint8_t *place, int64_t count, int64_t n,
+				int flags)
 {
 	if (!fills_lines(top, n, n) || !fills_lines(bottom, n, n) || flags & NNO_GEMM_ADD)
 		flags &= ~NNO_STREAM;
@@ -115,7 +115,7 @@ void NNO_OF(max_window)(elem *dst, uint8_t *place, const elem *src, const nno_wi
 }
 
 void NNO_OF(max_window_gradient)(elem *dx, const elem *dy, const uint8_t *place, const nno_window *w, int64_t n,
-				     int flags)
+				 int flags)
 {
 	for (int64_t ch = 0; ch < n; ch += VL) {
 		int64_t width = n - ch;

@@ -1,6 +1,7 @@
-/* tiles.h - sizes of a register tile of a matrix product: rows x vectors, the vectors 4 (or what 16 registers allow), 2 or
- * 1. The accumulators, one row of vectors and a broadcast element fill the registers. Rows that are left over go 4, 2 and 1
- * at a time. */
+/* tiles.h - sizes of a register tile of a matrix product: rows x vectors, the vectors 4 (or what 16 registers allow), 2
+ * or
+ * 1. The accumulators, one row of vectors and a broadcast element fill the registers. Rows that are left over go 4, 2
+ * and 1 at a time. */
 #ifndef NNO_KERNEL_TILES_H
 #define NNO_KERNEL_TILES_H
 

@@ -134,8 +134,7 @@ static void gradient_at_edge(float *v, int64_t step, const square *s, const nno_
 	transform_square(v, step, s, TILE, 0, p);
 }
 
-void NNO_OF(winograd_input)(float *v, int64_t step, const elem *image, const nno_tiling *p, int64_t from,
-				int64_t count)
+void NNO_OF(winograd_input)(float *v, int64_t step, const elem *image, const nno_tiling *p, int64_t from, int64_t count)
 {
 	for (int64_t i = from; i < from + count; i++, v += p->c) {
 		square s;
@@ -148,7 +147,7 @@ void NNO_OF(winograd_input)(float *v, int64_t step, const elem *image, const nno
 }
 
 void NNO_OF(winograd_gradient)(float *v, int64_t step, const elem *image, const nno_tiling *p, int64_t from,
-				   int64_t count)
+			       int64_t count)
 {
 	for (int64_t i = from; i < from + count; i++, v += p->c) {
 		square s;
@@ -197,7 +196,7 @@ NNO_INLINE void output_vector(elem *dst, const float *m, int64_t step, const nno
 }
 
 void NNO_OF(winograd_output)(elem *image, const nno_tiling *p, const float *m, int64_t step, int64_t from,
-				 int64_t count, int64_t n, const float *bias, int flags)
+			     int64_t count, int64_t n, const float *bias, int flags)
 {
 	bool whole_lines = (uintptr_t)image % (VL * sizeof(elem)) == 0 && p->c % VL == 0;
 	if (!whole_lines)
@@ -217,4 +216,3 @@ void NNO_OF(winograd_output)(elem *image, const nno_tiling *p, const float *m, i
 	if (flags & NNO_STREAM)
 		v_stream_end();
 }
-

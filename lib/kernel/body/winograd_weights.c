@@ -1,5 +1,5 @@
-/* winograd_weights.c - the transform of a 3 x 3 convolution's weights for F(4x4, 3x3), U = G g G', and its adjoint, G' dU G;
- * see winograd.c. */
+/* winograd_weights.c - the transform of a 3 x 3 convolution's weights for F(4x4, 3x3), U = G g G', and its adjoint, G'
+ * dU G; see winograd.c. */
 #include "kernel/body.h"
 
 enum { PATCH = 6 };

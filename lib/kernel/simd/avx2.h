@@ -95,7 +95,8 @@ NNO_INLINE vf v_load_bf16(const nno_bf16 *p)
 }
 NNO_INLINE __m128i v_round_bf16(vf x)
 {
-	__m256i bits = _mm256_castps_si256(x), odd = _mm256_and_si256(_mm256_srli_epi32(bits, 16), _mm256_set1_epi32(1));
+	__m256i bits = _mm256_castps_si256(x),
+		odd = _mm256_and_si256(_mm256_srli_epi32(bits, 16), _mm256_set1_epi32(1));
 	__m256i up = _mm256_add_epi32(bits, _mm256_add_epi32(odd, _mm256_set1_epi32(0x7fff)));
 	__m256i nan = _mm256_or_si256(bits, _mm256_set1_epi32(0x400000));
 	__m256 is_nan = _mm256_cmp_ps(x, x, _CMP_UNORD_Q);
@@ -119,7 +120,10 @@ NNO_INLINE void v_store_bf16_n(nno_bf16 *p, vf x, int64_t n)
 	for (int64_t i = 0; i < n; i++)
 		p[i] = t[i];
 }
-NNO_INLINE vf v_load_f16(const nno_f16 *p) { return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(const void *)p)); }
+NNO_INLINE vf v_load_f16(const nno_f16 *p)
+{
+	return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(const void *)p));
+}
 NNO_INLINE __m128i v_round_f16(vf x) { return _mm256_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
 NNO_INLINE void v_store_f16(nno_f16 *p, vf x) { _mm_storeu_si128((__m128i *)(void *)p, v_round_f16(x)); }
 NNO_INLINE void v_stream_f16(nno_f16 *p, vf x) { _mm_stream_si128((__m128i *)(void *)p, v_round_f16(x)); }

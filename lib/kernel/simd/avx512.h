@@ -78,22 +78,32 @@ NNO_INLINE vf v_load_bf16(const nno_bf16 *p)
 {
 	return v_widen_bf16(_mm256_loadu_si256((const __m256i *)(const void *)p));
 }
-NNO_INLINE vf v_load_bf16_n(const nno_bf16 *p, int64_t n) { return v_widen_bf16(_mm256_maskz_loadu_epi16(v_mask(n), p)); }
+NNO_INLINE vf v_load_bf16_n(const nno_bf16 *p, int64_t n)
+{
+	return v_widen_bf16(_mm256_maskz_loadu_epi16(v_mask(n), p));
+}
 NNO_INLINE __m256i v_round_bf16(vf x)
 {
-	__m512i bits = _mm512_castps_si512(x), odd = _mm512_and_si512(_mm512_srli_epi32(bits, 16), _mm512_set1_epi32(1));
+	__m512i bits = _mm512_castps_si512(x),
+		odd = _mm512_and_si512(_mm512_srli_epi32(bits, 16), _mm512_set1_epi32(1));
 	__m512i up = _mm512_add_epi32(bits, _mm512_add_epi32(odd, _mm512_set1_epi32(0x7fff)));
 	up = _mm512_mask_or_epi32(up, _mm512_cmp_ps_mask(x, x, _CMP_UNORD_Q), bits, _mm512_set1_epi32(0x400000));
 	return _mm512_cvtepi32_epi16(_mm512_srli_epi32(up, 16));
 }
 NNO_INLINE void v_store_bf16(nno_bf16 *p, vf x) { _mm256_storeu_si256((__m256i *)(void *)p, v_round_bf16(x)); }
 NNO_INLINE void v_stream_bf16(nno_bf16 *p, vf x) { _mm256_stream_si256((__m256i *)(void *)p, v_round_bf16(x)); }
-NNO_INLINE void v_store_bf16_n(nno_bf16 *p, vf x, int64_t n) { _mm256_mask_storeu_epi16(p, v_mask(n), v_round_bf16(x)); }
+NNO_INLINE void v_store_bf16_n(nno_bf16 *p, vf x, int64_t n)
+{
+	_mm256_mask_storeu_epi16(p, v_mask(n), v_round_bf16(x));
+}
 NNO_INLINE vf v_load_f16(const nno_f16 *p)
 {
 	return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)(const void *)p));
 }
-NNO_INLINE vf v_load_f16_n(const nno_f16 *p, int64_t n) { return _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(v_mask(n), p)); }
+NNO_INLINE vf v_load_f16_n(const nno_f16 *p, int64_t n)
+{
+	return _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(v_mask(n), p));
+}
 NNO_INLINE __m256i v_round_f16(vf x) { return _mm512_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
 NNO_INLINE void v_store_f16(nno_f16 *p, vf x) { _mm256_storeu_si256((__m256i *)(void *)p, v_round_f16(x)); }
 NNO_INLINE void v_stream_f16(nno_f16 *p, vf x) { _mm256_stream_si256((__m256i *)(void *)p, v_round_f16(x)); }

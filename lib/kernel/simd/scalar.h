@@ -6,7 +6,8 @@
  * > b ? x : y and v_select_le likewise for <=, lane by lane. v_sum: sum of lanes in a fixed tree. v_exponent2(i): 2^i
  * for integral i in [-126, 127]. v_load_bytes, v_store_bytes and their _n: VL integers in [0, 255], a byte each in
  * memory. v_load_bf16, v_store_bf16, v_stream_bf16 and their _n, and those of f16: VL values of 16 bits, rounded to the
- * nearest, ties to even, when they are stored. v_transpose4(dst, to, src, from): dst[j * to + i] = src[i * from + j], i and j < 4. */
+ * nearest, ties to even, when they are stored. v_transpose4(dst, to, src, from): dst[j * to + i] = src[i * from + j], i
+ * and j < 4. */
 #ifndef NNO_SIMD_H
 #define NNO_SIMD_H
 
