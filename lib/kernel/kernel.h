@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 /* NNO_STREAM: the result is too large to stay in cache, write past it (a hint). */
-enum { NNO_GEMM_ADD = 1, NNO_GEMM_RELU = 2, NNO_STREAM = 4 };
+enum { NNO_GEMM_ADD = 1, NNO_GEMM_RELU = 2, NNO_STREAM = 4, NNO_GEMM_NEXT = 8 };
 
 /* A picture cut into tiles, `across` of them in a row; its first tile's patch begins pad_h rows and pad_w columns
  * outside. */
@@ -91,6 +91,7 @@ typedef struct nno_pairs {
 typedef struct nno_kernels {
 	const char *isa; /* "scalar", "avx2", "avx512", "neon" */
 	int isa_id;      /* nnopt_isa */
+	int64_t strip;   /* columns of a matrix product's widest tile: memory walked in such strips is read in a line */
 	const nno_kernels_f32 *f32;
 	const nno_kernels_bf16 *bf16;
 	const nno_kernels_f16 *f16;

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #define BLOCK 64     /* rows or columns of W of a task */
-#define STRETCH 128  /* of the reduction forward: its part of W stays in cache while the batch passes over it */
+#define PANEL 128    /* of the reduction forward: x and W in such parts stay in cache while the one meets the other */
 #define FEW 4        /* samples for which reading W is all the work */
 #define SLICES 16    /* W is then cut along its rows, */
 #define SLICE_ROWS 8 /* and read so many whole rows at a time, as it lies in memory */
@@ -16,10 +16,11 @@
 typedef struct linear_job {
 	const nno_op *op;
 	nno_run *run;
-	const float *x;    /* forward: the source */
-	const float *dy;   /* backward: the result's gradient */
-	float *scratch;    /* two batch x BLOCK a slot; forward, where values are widened, one */
-	float *transposed; /* backward: the result's gradient, (out, batch) */
+	const float *x; /* forward, few samples: the source */
+	float *panels;  /* forward, more of them: the source in panels of so many columns, one behind the other */
+	float *dy;      /* backward: the result's gradient in strips of its columns, one behind the other */
+	float *scratch; /* two batch x BLOCK a slot; forward, where values are widened, one */
+	float *turned;  /* backward: the result's gradient, (out, batch), in strips of samples */
 } linear_job;
 
 /* Forward: sums of slices, or the source as floats and a block of results a slot. Backward: blocks, the gradient
@@ -32,11 +33,20 @@ static bool book(nno_op *op, int slots)
 	    !nno_size_mul(batch, BLOCK * sizeof(float) * 2, &blocks) || !nno_size_mul(blocks, (size_t)slots, &blocks) ||
 	    !nno_size_mul(batch, in * sizeof(float), &source) || !nno_size_mul(batch, out * sizeof(float), &gradient))
 		return false;
-	source = nno_size_round_up(nno_room(source), NNO_ALIGNMENT);
+	source = nno_size_round_up(source, NNO_ALIGNMENT);
 	return nno_size_add(source, nno_room(blocks) > slices ? blocks : slices, &op->forward_workspace) &&
-	       nno_size_add(blocks, gradient, &op->backward_workspace) &&
-	       nno_size_add(op->backward_workspace, nno_room(gradient), &op->backward_workspace) &&
+	       nno_size_mul(gradient, 2, &gradient) && nno_size_add(blocks, gradient, &op->backward_workspace) &&
 	       nno_i64_mul(op->in[0].c, op->out.c, &op->macs);
+}
+
+/* In x the distance of two samples may be a power of two, and then one cache set theirs. */
+static void panel_task(void *user, int64_t index, int slot)
+{
+	(void)slot;
+	const linear_job *j = user;
+	int64_t in = j->op->in[0].c, k = index * PANEL, width = nno_i64_min(PANEL, in - k);
+	for (int64_t i = 0; i < j->run->n; i++)
+		kernels_of(j->run)->widen(j->panels + k * j->run->n + i * width, src_of(j->run, 0) + i * in + k, width);
 }
 
 static void forward_block(void *user, int64_t index, int slot)
@@ -49,11 +59,16 @@ static void forward_block(void *user, int64_t index, int slot)
 	/* Sums that are to be rounded stay floats until they are whole. */
 	float *sum = NNO_WIDENS ? j->scratch + (int64_t)slot * BLOCK * j->op->batch : (float *)run->dst + column;
 	int64_t step = NNO_WIDENS ? n : out;
-	for (int64_t k = 0; k < in; k += STRETCH) {
-		int relu = attr->activation == NNO_ACT_RELU && k + STRETCH >= in ? NNO_GEMM_RELU : 0;
-		run->kernels->f32->gemm(
-		    run->n, n, nno_i64_min(STRETCH, in - k), j->x + k, in, run->param[0] + k * out + column, out, sum,
-		    step, k == 0 && attr->bias ? run->param[1] + column : NULL, relu | (k > 0 ? NNO_GEMM_ADD : 0));
+	for (int64_t k = 0; k < in; k += PANEL) {
+		int64_t width = nno_i64_min(PANEL, in - k);
+		int flags = k > 0 ? NNO_GEMM_ADD : 0;
+		if (k + width < in)
+			flags |= NNO_GEMM_NEXT;
+		else if (attr->activation == NNO_ACT_RELU)
+			flags |= NNO_GEMM_RELU;
+		run->kernels->f32->gemm(run->n, n, width, j->panels + k * run->n, width,
+					run->param[0] + k * out + column, out, sum, step,
+					k == 0 && attr->bias ? run->param[1] + column : NULL, flags);
 	}
 	for (int64_t i = 0; NNO_WIDENS && i < run->n; i++)
 		kernels_of(run)->narrow(dst_of(run) + i * out + column, sum + i * n, 1.0f, n, 0);
@@ -118,22 +133,33 @@ static void forward(const nno_op *op, nno_run *run)
 		return;
 	}
 	linear_job j = { .op = op, .run = run };
-	size_t source = nno_size_round_up(nno_room((size_t)(op->batch * op->in[0].c)) * sizeof(float), NNO_ALIGNMENT);
+	size_t source = nno_size_round_up((size_t)(op->batch * op->in[0].c) * sizeof(float), NNO_ALIGNMENT);
 	j.scratch = (float *)(void *)((char *)run->workspace + source);
-	j.x = NNO_OF(nno_widen_all)(run, run->workspace, src_of(run, 0), run->n * op->in[0].c);
-	if (run->n <= FEW && op->in[0].c >= SLICES * SLICE_ROWS)
+	if (run->n <= FEW && op->in[0].c >= SLICES * SLICE_ROWS) {
+		j.x = NNO_OF(nno_widen_all)(run, run->workspace, src_of(run, 0), run->n * op->in[0].c);
 		forward_few(&j);
-	else
-		nno_parallel_for(run->pool, nno_i64_ceil_div(op->out.c, BLOCK), forward_block, &j);
+		return;
+	}
+	j.panels = run->workspace;
+	nno_parallel_for(run->pool, nno_i64_ceil_div(op->in[0].c, PANEL), panel_task, &j);
+	nno_parallel_for(run->pool, nno_i64_ceil_div(op->out.c, BLOCK), forward_block, &j);
 }
 
-static void transpose_block(void *user, int64_t index, int slot)
+static void strip_task(void *user, int64_t index, int slot)
 {
 	(void)slot;
 	const linear_job *j = user;
-	int64_t out = j->op->out.c, n = j->run->n, column = index * BLOCK;
-	j->run->kernels->f32->transpose(j->transposed + column * n, n, j->dy + column, out, n,
-					nno_i64_min(BLOCK, out - column));
+	const nno_run *run = j->run;
+	int64_t out = j->op->out.c, n = run->n, step = run->kernels->strip, column = index * step;
+	int64_t width = nno_i64_min(step, out - column);
+	float *strip = j->dy + column * n;
+	for (int64_t i = 0; i < n; i++)
+		kernels_of(run)->widen(strip + i * width, ddst_of(run) + i * out + column, width);
+	for (int64_t i = 0; i < n; i += step) {
+		int64_t samples = nno_i64_min(step, n - i);
+		run->kernels->f32->transpose(j->turned + i * out + column * samples, samples, strip + i * width, width,
+					     samples, width);
+	}
 }
 
 /* dx' = W dy': W's rows are read as they lie, and only the block of the result is turned. */
@@ -142,10 +168,14 @@ static void data_block(void *user, int64_t index, int slot)
 	const linear_job *j = user;
 	nno_run *run = j->run;
 	const nno_kernels_f32 *f32 = run->kernels->f32;
-	int64_t in = j->op->in[0].c, out = j->op->out.c, n = run->n;
+	int64_t in = j->op->in[0].c, out = j->op->out.c, n = run->n, step = run->kernels->strip;
 	int64_t row = index * BLOCK, m = nno_i64_min(BLOCK, in - row);
 	float *product = j->scratch + (int64_t)slot * 2 * BLOCK * j->op->batch, *turned = product + m * n;
-	f32->gemm(m, n, out, run->param[0] + row * out, out, j->transposed, n, product, n, NULL, 0);
+	for (int64_t i = 0; i < n; i += step) {
+		int64_t samples = nno_i64_min(step, n - i);
+		f32->gemm(m, samples, out, run->param[0] + row * out, out, j->turned + i * out, samples, product + i, n,
+			  NULL, 0);
+	}
 	if (!NNO_WIDENS && !run->dsrc_add[0]) {
 		f32->transpose((float *)run->dsrc[0] + row, in, product, n, m, n);
 		return;
@@ -160,13 +190,40 @@ static void weight_block(void *user, int64_t index, int slot)
 {
 	const linear_job *j = user;
 	nno_run *run = j->run;
-	int64_t in = j->op->in[0].c, out = j->op->out.c, zero = 0;
+	int64_t in = j->op->in[0].c, out = j->op->out.c, n = run->n, step = run->kernels->strip, zero = 0;
 	int64_t row = index * BLOCK, m = nno_i64_min(BLOCK, in - row);
 	float *x = j->scratch + (int64_t)slot * 2 * BLOCK * j->op->batch;
-	for (int64_t i = 0; i < run->n; i++)
+	for (int64_t i = 0; i < n; i++)
 		kernels_of(run)->widen(x + i * m, src_of(run, 0) + i * in + row, m);
-	run->kernels->gemm_columns_f32(m, out, run->n, 1, x, &zero, m, j->dy, &zero, out, run->dparam[0] + row * out,
-				       out, run->dparam_add ? NNO_GEMM_ADD : 0);
+	for (int64_t column = 0; column < out; column += step) {
+		int64_t width = nno_i64_min(step, out - column);
+		run->kernels->gemm_columns_f32(m, width, n, 1, x, &zero, m, j->dy + column * n, &zero, width,
+					       run->dparam[0] + row * out + column, out,
+					       run->dparam_add ? NNO_GEMM_ADD : 0);
+	}
+}
+
+static void bias_gradient(const linear_job *j)
+{
+	const nno_run *run = j->run;
+	int64_t out = j->op->out.c, step = run->kernels->strip;
+	if (!run->dparam_add)
+		memset(run->dparam[1], 0, (size_t)out * sizeof(float));
+	for (int64_t column = 0; column < out; column += step)
+		run->kernels->f32->column_sums(run->dparam[1] + column, j->dy + column * run->n, run->n,
+					       nno_i64_min(step, out - column));
+}
+
+/* Called where values are floats. */
+static void blas_backward(const nno_op *op, nno_run *run)
+{
+	int64_t in = op->in[0].c, out = op->out.c;
+	if (run->dparam[0] != NULL)
+		nno_blas_sgemm(1, 0, in, out, run->n, run->src[0], in, run->ddst, out, run->dparam_add ? 1.0f : 0.0f,
+			       run->dparam[0], out);
+	if (run->dsrc[0] != NULL)
+		nno_blas_sgemm(0, 1, run->n, in, out, run->ddst, out, run->param[0], out,
+			       run->dsrc_add[0] ? 1.0f : 0.0f, run->dsrc[0], in);
 }
 
 static void backward(const nno_op *op, nno_run *run)
@@ -175,27 +232,20 @@ static void backward(const nno_op *op, nno_run *run)
 	int64_t in = op->in[0].c, out = op->out.c;
 	if (attr->activation == NNO_ACT_RELU)
 		NNO_OF(nno_mask_relu)(op, run);
-	bool blas = use_blas(op, run);
 	linear_job j = { .op = op, .run = run, .scratch = run->workspace };
-	j.transposed = j.scratch + (int64_t)nno_pool_slots(run->pool) * 2 * BLOCK * op->batch;
-	j.dy = NNO_OF(nno_widen_all)(run, j.transposed + op->batch * out, ddst_of(run), run->n * out);
-	if (run->dparam[0] != NULL && blas)
-		nno_blas_sgemm(1, 0, in, out, run->n, run->src[0], in, run->ddst, out, run->dparam_add ? 1.0f : 0.0f,
-			       run->dparam[0], out);
-	else if (run->dparam[0] != NULL)
+	j.dy = j.scratch + (int64_t)nno_pool_slots(run->pool) * 2 * BLOCK * op->batch;
+	j.turned = j.dy + op->batch * out;
+	nno_parallel_for(run->pool, nno_i64_ceil_div(out, run->kernels->strip), strip_task, &j);
+	if (attr->bias && run->dparam[1] != NULL)
+		bias_gradient(&j);
+	if (use_blas(op, run)) {
+		blas_backward(op, run);
+		return;
+	}
+	if (run->dparam[0] != NULL)
 		nno_parallel_for(run->pool, nno_i64_ceil_div(in, BLOCK), weight_block, &j);
-	if (attr->bias && run->dparam[1] != NULL) {
-		if (!run->dparam_add)
-			memset(run->dparam[1], 0, (size_t)out * sizeof(float));
-		run->kernels->f32->column_sums(run->dparam[1], j.dy, run->n, out);
-	}
-	if (run->dsrc[0] != NULL && blas)
-		nno_blas_sgemm(0, 1, run->n, in, out, run->ddst, out, run->param[0], out,
-			       run->dsrc_add[0] ? 1.0f : 0.0f, run->dsrc[0], in);
-	else if (run->dsrc[0] != NULL) {
-		nno_parallel_for(run->pool, nno_i64_ceil_div(out, BLOCK), transpose_block, &j);
+	if (run->dsrc[0] != NULL)
 		nno_parallel_for(run->pool, nno_i64_ceil_div(in, BLOCK), data_block, &j);
-	}
 }
 
 NNO_OP_CODE(linear) = { book, forward, backward, NULL };

@@ -56,13 +56,13 @@ NNO_INLINE void rows_tile(const int mr, const int nv, int64_t last, const int ah
 
 /* As many rows, mr at a time, as are left from *done on. */
 NNO_INLINE void rows_strip(const int mr, const int nv, int64_t last, const rows_job *job, const float *const *a,
-			   const float *b, elem *const *c, int64_t column, int64_t *done)
+			   const float *b, elem *const *c, int64_t column, int64_t end, int64_t *done)
 {
-	if (*done == 0 && mr <= job->rows) {
+	if (*done == 0 && mr <= end) {
 		rows_tile(mr, nv, last, 1, job, a, b, c, column);
 		*done = mr;
 	}
-	for (; *done + mr <= job->rows; *done += mr)
+	for (; *done + mr <= end; *done += mr)
 		rows_tile(mr, nv, last, 0, job, a + *done, b, c + *done, column);
 }
 
@@ -70,10 +70,13 @@ NNO_INLINE void rows_all(const int mr, const int nv, int64_t last, const rows_jo
 			 const float *b, elem *const *c, int64_t column)
 {
 	int64_t done = 0;
-	rows_strip(mr, nv, last, job, a, b, c, column, &done);
-	rows_strip(4, nv, last, job, a, b, c, column, &done);
-	rows_strip(2, nv, last, job, a, b, c, column, &done);
-	rows_strip(1, nv, last, job, a, b, c, column, &done);
+	tile_rows r = share_rows(mr, job->rows);
+	rows_strip(mr, nv, last, job, a, b, c, column, r.high, &done);
+	if (VL == 8 && mr == EVEN_ROWS)
+		rows_strip(5, nv, last, job, a, b, c, column, r.five, &done);
+	rows_strip(4, nv, last, job, a, b, c, column, job->rows, &done);
+	rows_strip(2, nv, last, job, a, b, c, column, job->rows, &done);
+	rows_strip(1, nv, last, job, a, b, c, column, job->rows, &done);
 }
 
 static void rows_wide(const rows_job *job, const float *const *a, const float *b, elem *const *c, int64_t column)
@@ -184,25 +187,39 @@ NNO_INLINE void dense_tile(const int mr, const int nv, int64_t last, const int a
 			put_some(c + m * job->ldc + v * VL, acc[m][v], v == nv - 1 ? last : VL);
 }
 
-NNO_INLINE void dense_strip(const int mr, const int nv, int64_t last, const dense_job *job, const float *a,
-			    const float *b, elem *c, int64_t column, int64_t *done)
+/* The k rows of b behind the job's own, shared out among its tiles. */
+NNO_INLINE void dense_next(const int nv, const dense_job *job, const float *b, int64_t from, int64_t rows)
 {
-	if (*done == 0 && mr <= job->m) {
-		dense_tile(mr, nv, last, 1, job, a, b, c, column);
-		*done = mr;
+	int64_t end = (from + rows) * job->k / job->m;
+	for (int64_t k = from * job->k / job->m; k < end; k++)
+		for (int v = 0; v < nv; v += LINE / VL)
+			__builtin_prefetch(b + (job->k + k) * job->ldb + v * VL);
+}
+
+NNO_INLINE void dense_strip(const int mr, const int nv, int64_t last, const dense_job *job, const float *a,
+			    const float *b, elem *c, int64_t column, int64_t end, int64_t *done)
+{
+	for (; *done + mr <= end; *done += mr) {
+		if (job->flags & NNO_GEMM_NEXT)
+			dense_next(nv, job, b, *done, mr);
+		if (*done == 0)
+			dense_tile(mr, nv, last, 1, job, a, b, c, column);
+		else
+			dense_tile(mr, nv, last, 0, job, a + *done * job->lda, b, c + *done * job->ldc, column);
 	}
-	for (; *done + mr <= job->m; *done += mr)
-		dense_tile(mr, nv, last, 0, job, a + *done * job->lda, b, c + *done * job->ldc, column);
 }
 
 NNO_INLINE void dense_all(const int mr, const int nv, int64_t last, const dense_job *job, const float *a,
 			  const float *b, elem *c, int64_t column)
 {
 	int64_t done = 0;
-	dense_strip(mr, nv, last, job, a, b + column, c + column, column, &done);
-	dense_strip(4, nv, last, job, a, b + column, c + column, column, &done);
-	dense_strip(2, nv, last, job, a, b + column, c + column, column, &done);
-	dense_strip(1, nv, last, job, a, b + column, c + column, column, &done);
+	tile_rows r = share_rows(mr, job->m);
+	dense_strip(mr, nv, last, job, a, b + column, c + column, column, r.high, &done);
+	if (VL == 8 && mr == EVEN_ROWS)
+		dense_strip(5, nv, last, job, a, b + column, c + column, column, r.five, &done);
+	dense_strip(4, nv, last, job, a, b + column, c + column, column, job->m, &done);
+	dense_strip(2, nv, last, job, a, b + column, c + column, column, job->m, &done);
+	dense_strip(1, nv, last, job, a, b + column, c + column, column, job->m, &done);
 }
 
 static void dense_wide(const dense_job *job, const float *a, const float *b, elem *c, int64_t column)

@@ -39,9 +39,9 @@ NNO_INLINE void columns_tile(const int mr, const int nv, int64_t last, const col
 }
 
 NNO_INLINE void columns_strip(const int mr, const int nv, int64_t last, const columns_job *job, const float *x,
-			      const float *y, float *c, int64_t *done)
+			      const float *y, float *c, int64_t end, int64_t *done)
 {
-	for (; *done + mr <= job->m; *done += mr)
+	for (; *done + mr <= end; *done += mr)
 		columns_tile(mr, nv, last, job, x + *done, y, c + *done * job->ldc);
 }
 
@@ -49,10 +49,13 @@ NNO_INLINE void columns_all(const int mr, const int nv, int64_t last, const colu
 			    const float *y, float *c)
 {
 	int64_t done = 0;
-	columns_strip(mr, nv, last, job, x, y, c, &done);
-	columns_strip(4, nv, last, job, x, y, c, &done);
-	columns_strip(2, nv, last, job, x, y, c, &done);
-	columns_strip(1, nv, last, job, x, y, c, &done);
+	tile_rows r = share_rows(mr, job->m);
+	columns_strip(mr, nv, last, job, x, y, c, r.high, &done);
+	if (VL == 8 && mr == EVEN_ROWS)
+		columns_strip(5, nv, last, job, x, y, c, r.five, &done);
+	columns_strip(4, nv, last, job, x, y, c, job->m, &done);
+	columns_strip(2, nv, last, job, x, y, c, job->m, &done);
+	columns_strip(1, nv, last, job, x, y, c, job->m, &done);
 }
 
 static void columns_wide(const columns_job *job, const float *x, const float *y, float *c)

@@ -1,6 +1,8 @@
 /* isa_table.c - this ISA's table, one entry a line of kernels.inc. */
 #include "kernel/body.h"
 
+#include "kernel/body/tiles.h"
+
 #include "nnopt/context.h"
 
 #if defined(NNO_ISA_AVX512)
@@ -34,6 +36,7 @@ extern const nno_kernels TABLE;
 const nno_kernels TABLE = {
 	.isa = ISA_NAME,
 	.isa_id = ISA_ID,
+	.strip = WIDE * VL,
 	.f32 = &NNO_JOIN(nno_kernels_of_f32, NNO_ISA),
 	.bf16 = &NNO_JOIN(nno_kernels_of_bf16, NNO_ISA),
 	.f16 = &NNO_JOIN(nno_kernels_of_f16, NNO_ISA),
