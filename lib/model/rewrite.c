@@ -250,6 +250,26 @@ static bool gradient_on_load(nno_graph *g, nno_graph_op *node)
 	return true;
 }
 
-static const rewrite lending[] = { normalise_on_load, moments_on_store, gradient_on_load };
+/* A maximum over 2 x 2 pixels that alone reads a direct convolution's result becomes its epilogue: the result, and the
+ * gradient that is zero in three pixels of four, stay in a core's cache. Only where the gradient ends: by the source
+ * it would be wanted in pieces that overlap. */
+static bool pool_in_convolution(nno_graph *g, nno_graph_op *node)
+{
+	nno_graph_op *conv = nno_pool_halves(&node->op) ? only_source(g, node, 0) : NULL;
+	if (conv == NULL || conv->op.cls != &nno_op_conv || conv->op.wants_dsrc[0])
+		return false;
+	nno_conv_attr *attr = conv->op.attr;
+	attr->pooled = true;
+	note_fused(conv, node->op.cls->name);
+	if (((const nno_pool_attr *)node->op.attr)->activation == NNO_ACT_RELU) {
+		attr->activation = NNO_ACT_RELU;
+		note_fused(conv, nno_op_relu.name);
+	}
+	g->values[conv->output].shape = conv->op.out = node->op.out;
+	bypass(g, node);
+	return true;
+}
+
+static const rewrite lending[] = { pool_in_convolution, normalise_on_load, moments_on_store, gradient_on_load };
 
 void nno_graph_lend(nno_graph *g) { rewrite_all(g, lending, NNO_COUNT(lending)); }

@@ -17,7 +17,9 @@ static bool book(nno_op *op, int slots)
 		return false;
 	const nno_conv_attr *a = op->attr;
 	op->packed_bytes = op->constant && a->groups == 1 ? (size_t)p.weight_count * sizeof(float) : 0;
-	return nno_i64_mul(nno_shape_count(op->out), p.weight_count / op->out.c, &op->macs) &&
+	/* Where each maximum came from, a byte a result. */
+	op->saved_bytes = a->pooled && op->training ? (size_t)(op->batch * nno_shape_count(op->out)) : 0;
+	return nno_i64_mul(nno_shape_count(nno_conv_result(op)), p.weight_count / op->out.c, &op->macs) &&
 	       nno_size_mul(p.slot_bytes, (size_t)slots, &op->forward_workspace) &&
 	       nno_size_add(op->forward_workspace, p.shared_bytes, &op->backward_workspace);
 }
@@ -65,7 +67,7 @@ static void share_columns(forward_job *j)
 {
 	const nno_conv_attr *a = j->op->attr;
 	int64_t out = j->op->out.c;
-	bool share = a->groups == 1 && j->run->n * j->p.bands < 16;
+	bool share = a->groups == 1 && !a->pooled && j->run->n * j->p.bands < 16;
 	j->columns = share ? nno_i64_min(out, PANEL) : out;
 	j->blocks = nno_i64_ceil_div(out, j->columns);
 }
@@ -87,13 +89,28 @@ static int64_t list_taps(const nno_op *op, int64_t band_w, int64_t *a_off, int64
 	return n;
 }
 
+/* Rows [from, from + rows) of what the convolution made. */
+static void pool_band(const forward_job *j, const elem *made, int64_t image, int64_t from, int64_t rows)
+{
+	const nno_op *op = j->op;
+	const nno_run *run = j->run;
+	int relu = ((const nno_conv_attr *)op->attr)->activation == NNO_ACT_RELU ? NNO_GEMM_RELU : 0;
+	int64_t row = op->out.w * op->out.c;
+	for (int64_t y = 0; y < rows; y += 2) {
+		int64_t at = (image * op->out.h + (from + y) / 2) * row;
+		uint8_t *place = run->saved != NULL ? (uint8_t *)run->saved + at : NULL;
+		kernels_of(run)->max_pool2(dst_of(run) + at, place, made + 2 * y * row, made + 2 * (y + 1) * row,
+					   op->out.w, op->out.c, relu);
+	}
+}
+
 static void forward_band(void *user, int64_t index, int slot)
 {
 	const forward_job *j = user;
 	const nno_op *op = j->op;
 	const nno_conv_attr *a = op->attr;
 	nno_run *run = j->run;
-	nno_shape in = op->in[0], out = op->out;
+	nno_shape in = op->in[0], out = nno_conv_result(op);
 	int64_t band_index = index / j->blocks, column = index % j->blocks * j->columns;
 	int64_t image = band_index / j->p.bands, from = band_index % j->p.bands * j->p.rows;
 	int64_t rows = nno_i64_min(j->p.rows, out.h - from);
@@ -108,7 +125,8 @@ static void forward_band(void *user, int64_t index, int slot)
 	NNO_OF(nno_conv_copy_band)
 	(run, band, band_h, j->p.band_w, src_of(run, 0) + image * nno_shape_count(in), in.h, in.w, in.c,
 	 from * a->stride_h - a->pad_h, -a->pad_w);
-	elem *dst = dst_of(run) + (image * out.h + from) * out.w * out.c;
+	elem *dst = a->pooled ? (elem *)(void *)((char *)a_off + 3 * j->p.tap_bytes)
+			      : dst_of(run) + (image * out.h + from) * out.w * out.c;
 	for (int64_t y = 0; y < rows; y++)
 		for (int64_t x = 0; x < out.w; x++) {
 			pixel[y * out.w + x] = band + (y * a->stride_h * j->p.band_w + x * a->stride_w) * in.c;
@@ -128,11 +146,13 @@ static void forward_band(void *user, int64_t index, int slot)
 			b_at[t] = b_off[t] * ldb;
 		kernels_of(run)->gemm_rows(rows * out.w, n, k, taps, pixel, a_off, weights, b_at, ldb, result, column,
 					   a->bias ? run->param[1] + column : NULL,
-					   a->activation == NNO_ACT_RELU ? NNO_GEMM_RELU : 0);
+					   a->activation == NNO_ACT_RELU && !a->pooled ? NNO_GEMM_RELU : 0);
 		column += n;
 		for (int64_t t = 0; a->groups > 1 && t < taps; t++)
 			a_off[t] += group_in;
 	}
+	if (a->pooled)
+		pool_band(j, dst, image, from, rows);
 }
 
 static void forward(const nno_op *op, nno_run *run)
@@ -146,7 +166,7 @@ static void forward(const nno_op *op, nno_run *run)
 static void backward(const nno_op *op, nno_run *run)
 {
 	const nno_conv_attr *a = op->attr;
-	if (a->activation == NNO_ACT_RELU)
+	if (a->activation == NNO_ACT_RELU && !a->pooled)
 		NNO_OF(nno_mask_relu)(op, run);
 	if (op->wants_dparam)
 		NNO_OF(nno_conv_backward_weights)(op, run);

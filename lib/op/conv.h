@@ -14,9 +14,17 @@ typedef struct nno_conv_plan {
 	int64_t data_rows, data_bands, grad_h, grad_w, grad_left;
 	/* gradient of the weights */
 	int64_t chunks, weight_count, bias_count;
-	size_t band_bytes, pointer_bytes, tap_bytes, gradient_bytes, slot_bytes; /* scratch of one slot */
+	/* scratch of one slot; the last is room for an image of the gradient, or a band of what is to be pooled */
+	size_t band_bytes, pointer_bytes, tap_bytes, gradient_bytes, slot_bytes;
 	size_t shared_bytes; /* transposed weights, or partial gradients */
 } nno_conv_plan;
+
+/* What the convolution makes, before it is pooled. */
+static inline nno_shape nno_conv_result(const nno_op *op)
+{
+	bool pooled = ((const nno_conv_attr *)op->attr)->pooled;
+	return pooled ? (nno_shape){ 2 * op->out.h, 2 * op->out.w, op->out.c } : op->out;
+}
 
 /* False when a size overflows. */
 bool nno_conv_layout(const nno_op *op, nno_conv_plan *p);

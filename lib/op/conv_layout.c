@@ -6,6 +6,7 @@
 #include <string.h>
 
 #define BAND_BYTES (128 * 1024)
+#define POOLED_BYTES (64 * 1024)
 
 static int64_t rows_for(int64_t row_bytes, int64_t rows, int64_t step, int64_t reach)
 {
@@ -22,7 +23,7 @@ static bool volume(int64_t h, int64_t w, int64_t c, int64_t *count)
 bool nno_conv_layout(const nno_op *op, nno_conv_plan *p)
 {
 	const nno_conv_attr *a = op->attr;
-	nno_shape in = op->in[0], out = op->out;
+	nno_shape in = op->in[0], out = nno_conv_result(op);
 	memset(p, 0, sizeof *p);
 	int64_t reach_h = a->dilation_h * (a->kernel_h - 1) + 1;
 	p->band_w = in.w + 2 * a->pad_w;
@@ -30,6 +31,10 @@ bool nno_conv_layout(const nno_op *op, nno_conv_plan *p)
 	if (op->batch < 8) { /* tasks for several threads, each of several register tiles */
 		int64_t share = nno_i64_max(nno_i64_ceil_div(out.h * op->batch, 8), nno_i64_ceil_div(56, out.w));
 		p->rows = nno_i64_min(p->rows, share);
+	}
+	if (a->pooled) {
+		int64_t fit = nno_i64_min(p->rows, POOLED_BYTES / (out.w * out.c * 4));
+		p->rows = nno_i64_max(2, fit / 2 * 2);
 	}
 	p->bands = nno_i64_ceil_div(out.h, p->rows);
 	p->band_h = (p->rows - 1) * a->stride_h + reach_h;
@@ -56,8 +61,9 @@ bool nno_conv_layout(const nno_op *op, nno_conv_plan *p)
 	p->band_bytes = nno_size_round_up((size_t)band * 4, NNO_ALIGNMENT);
 	p->pointer_bytes = nno_size_round_up((size_t)pixels * sizeof(void *), NNO_ALIGNMENT);
 	p->tap_bytes = nno_size_round_up((size_t)taps * sizeof(int64_t), NNO_ALIGNMENT);
-	int64_t widened = op->type == NNO_F32 ? 0 : nno_shape_count(out);
-	p->gradient_bytes = nno_size_round_up((size_t)widened * sizeof(float), NNO_ALIGNMENT);
+	int64_t room = op->type == NNO_F32 ? 0 : nno_shape_count(op->out);
+	room += a->pooled ? nno_shape_count(out) : 0;
+	p->gradient_bytes = nno_size_round_up((size_t)room * sizeof(float), NNO_ALIGNMENT);
 	p->slot_bytes = p->band_bytes + 2 * p->pointer_bytes + 3 * p->tap_bytes + p->gradient_bytes;
 	p->chunks = nno_i64_min(NNO_CONV_CHUNKS, nno_i64_max(1, ((int64_t)8 << 20) / p->weight_count));
 	int64_t partial;

@@ -20,24 +20,42 @@ static void add_image(const weights_job *j, const float *x, const float *dy, flo
 {
 	const nno_op *op = j->op;
 	const nno_conv_attr *a = op->attr;
-	int64_t c = op->in[0].c, depth = c / a->groups, o = op->out.c, group_out = o / a->groups;
+	nno_shape out = nno_conv_result(op);
+	int64_t c = op->in[0].c, depth = c / a->groups, o = out.c, group_out = o / a->groups;
 	bool merge = a->groups == 1 && a->dilation_w == 1;
 	int64_t across = merge ? 1 : a->kernel_w, m = merge ? a->kernel_w * c : depth;
-	for (int64_t r = 0; r < op->out.h; r++)
-		y_off[r] = r * op->out.w * o;
+	for (int64_t r = 0; r < out.h; r++)
+		y_off[r] = r * out.w * o;
 	for (int64_t ky = 0; ky < a->kernel_h; ky++)
 		for (int64_t kx = 0; kx < across; kx++)
 			for (int64_t g = 0; g < a->groups; g++) {
-				for (int64_t r = 0; r < op->out.h; r++)
+				for (int64_t r = 0; r < out.h; r++)
 					x_off[r] = ((r * a->stride_h + ky * a->dilation_h) * j->p.band_w +
 						    kx * a->dilation_w) *
 						       c +
 						   g * depth;
 				float *dst = weights + (ky * a->kernel_w + kx) * depth * o + g * group_out;
-				j->run->kernels->gemm_columns_f32(m, group_out, op->out.w, op->out.h, x, x_off,
-								  a->stride_w * c, dy + g * group_out, y_off, o, dst, o,
+				j->run->kernels->gemm_columns_f32(m, group_out, out.w, out.h, x, x_off, a->stride_w * c,
+								  dy + g * group_out, y_off, o, dst, o,
 								  first ? 0 : NNO_GEMM_ADD);
 			}
+}
+
+/* The gradient of what the convolution made of an image, as floats. */
+static const float *image_gradient(const weights_job *j, int64_t image, float *room)
+{
+	const nno_op *op = j->op;
+	const nno_run *run = j->run;
+	int64_t count = nno_shape_count(op->out), row = op->out.w * op->out.c;
+	const elem *ddst = ddst_of(run) + image * count;
+	if (!((const nno_conv_attr *)op->attr)->pooled)
+		return nno_as_floats(run, room, ddst, count);
+	const float *dy = nno_as_floats(run, room + 4 * count, ddst, count);
+	const uint8_t *place = (const uint8_t *)run->saved + image * count;
+	for (int64_t y = 0; y < op->out.h; y++)
+		run->kernels->f32->max_pool2_gradient(room + 4 * y * row, room + (4 * y + 2) * row, dy + y * row,
+						      place + y * row, op->out.w, op->out.c, 0);
+	return room;
 }
 
 static void sum_chunk(void *user, int64_t index, int slot)
@@ -45,7 +63,7 @@ static void sum_chunk(void *user, int64_t index, int slot)
 	const weights_job *j = user;
 	const nno_op *op = j->op;
 	const nno_conv_attr *a = op->attr;
-	nno_shape in = op->in[0], out = op->out;
+	nno_shape in = op->in[0], out = nno_conv_result(op);
 	char *scratch = (char *)j->run->workspace + (size_t)slot * j->p.slot_bytes;
 	float *padded = (float *)(void *)scratch;
 	int64_t *x_off = (int64_t *)(void *)(scratch + j->p.band_bytes + 2 * j->p.pointer_bytes);
@@ -57,8 +75,7 @@ static void sum_chunk(void *user, int64_t index, int slot)
 	int64_t from = index * j->images, to = nno_i64_min(from + j->images, j->run->n);
 	for (int64_t i = from; i < to; i++) {
 		const elem *image = src_of(j->run, 0) + i * nno_shape_count(in);
-		const float *dy =
-		    nno_as_floats(j->run, gradient, ddst_of(j->run) + i * nno_shape_count(out), nno_shape_count(out));
+		const float *dy = image_gradient(j, i, gradient);
 		NNO_OF(nno_conv_copy_band)
 		(j->run, padded, in.h + 2 * a->pad_h, j->p.band_w, image, in.h, in.w, in.c, -a->pad_h, -a->pad_w);
 		add_image(j, padded, dy, weights, x_off, y_off, i == from);

@@ -16,8 +16,10 @@ bool nno_op_is_conv(const nno_op *op)
 /* The activation whose gradient is read off the result. */
 static nno_activation masked_activation(const nno_op *op)
 {
-	if (nno_op_is_conv(op))
-		return ((const nno_conv_attr *)op->attr)->activation;
+	if (nno_op_is_conv(op)) {
+		const nno_conv_attr *a = op->attr;
+		return a->pooled ? NNO_ACT_NONE : a->activation;
+	}
 	if (op->cls == &nno_op_linear || op->cls == &nno_op_linear_pairs)
 		return ((const nno_linear_attr *)op->attr)->activation;
 	/* Without a skip the mask is had from the source. */
@@ -54,6 +56,14 @@ int64_t nno_pool_window_pixels(const nno_op *op)
 	if (!a->adaptive)
 		return a->kernel_h * a->kernel_w;
 	return (in.h / out.h + (in.h % out.h != 0 ? 2 : 0)) * (in.w / out.w + (in.w % out.w != 0 ? 2 : 0));
+}
+
+bool nno_pool_halves(const nno_op *op)
+{
+	const nno_pool_attr *a = op->attr;
+	return op->cls == &nno_op_max_pool && !a->adaptive && a->kernel_h == 2 && a->kernel_w == 2 &&
+	       a->stride_h == 2 && a->stride_w == 2 && a->pad_h == 0 && a->pad_w == 0 && 2 * op->out.h == op->in[0].h &&
+	       2 * op->out.w == op->in[0].w;
 }
 
 bool nno_pool_takes_relu(const nno_op *op) { return op->cls == &nno_op_max_pool && nno_pool_window_pixels(op) <= 255; }

@@ -107,7 +107,9 @@ typedef struct nno_conv_attr {
 	int64_t kernel_h, kernel_w, stride_h, stride_w, pad_h, pad_w, dilation_h, dilation_w, groups;
 	bool bias;
 	nno_activation activation; /* fused, ReLU only: dst = act(conv + bias); then needs_dst */
-} nno_conv_attr;                   /* param: weight (kh, kw, C/groups, O), bias (O) */
+	/* nno_op_conv alone, where nobody wants the source's gradient: dst is the maximum over 2 x 2 pixels of that. */
+	bool pooled;
+} nno_conv_attr; /* param: weight (kh, kw, C/groups, O), bias (O) */
 
 typedef struct nno_linear_attr {
 	bool bias;
@@ -171,6 +173,8 @@ bool nno_conv_images_pays(const nno_op *op, int64_t batch);
 bool nno_op_takes_pairs(const nno_op *op, const nno_kernels *kernels, nno_type type);
 /* Pixels of a pooling's largest window, at least. */
 int64_t nno_pool_window_pixels(const nno_op *op);
+/* Whether this is a maximum over windows of 2 x 2 that cut the picture. */
+bool nno_pool_halves(const nno_op *op);
 /* Whether this is a maximum pooling that can apply a ReLU to its result. */
 bool nno_pool_takes_relu(const nno_op *op);
 /* Where the k-th of scale, bias, running mean and variance lies among a normalisation's parameters; -1 when absent. */

@@ -34,7 +34,7 @@ static void check_gemm_rows(frame *f)
 static void check_gemm(frame *f)
 {
 	int64_t m = size_of(f, 1, 40), k = size_of(f, 2, 37);
-	for (int flags = 0; flags < 8; flags++) {
+	for (int flags = 0; flags < 16; flags++) {
 		int stream = flags & NNO_STREAM;
 		int64_t n = stream ? WIDEST * size_of(f, 3, 9) : size_of(f, 3, 150);
 		int64_t lda = k + flags, ldb = n + 2 * flags, ldc = n + (stream ? flags / 2 % 2 * WIDEST : flags);
