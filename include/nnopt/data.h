@@ -81,9 +81,20 @@ NNOPT_API nnopt_status nnopt_dataset_from_callbacks(nnopt_dataset **out, nnopt_c
 NNOPT_API nnopt_status nnopt_dataset_subset(nnopt_dataset **out, nnopt_dataset *base, const int64_t *indices, int64_t count);
 /** Two disjoint parts drawn at random by `seed`, `fraction` of each class in the first (stratified). */
 NNOPT_API nnopt_status nnopt_dataset_split(nnopt_dataset **first, nnopt_dataset **second, nnopt_dataset *base, double fraction, uint64_t seed);
+/** Stratified folds for cross-validation, drawn by `seed`: fold[i] of each sample, 0 to folds - 1. The folds of each class,
+ *  and the folds as a whole, differ by one sample at most. Errors: INVALID_ARGUMENT, OUT_OF_MEMORY. @since 0.1 */
+NNOPT_API nnopt_status nnopt_dataset_folds(const nnopt_dataset *base, int64_t folds, uint64_t seed, int64_t *fold);
+/** The samples of fold `which` of them, held out, and all others, both in the order of the base. @since 0.1 */
+NNOPT_API nnopt_status nnopt_dataset_fold(nnopt_dataset **train, nnopt_dataset **held_out, nnopt_dataset *base,
+                                          int64_t folds, int64_t which, uint64_t seed);
+/** The samples of `base` with the labels given, `count` of them, one each and all of its classes. Keeps a reference to base.
+ *  Errors: INVALID_ARGUMENT, naming the label. @since 0.1 */
+NNOPT_API nnopt_status nnopt_dataset_relabel(nnopt_dataset **out, nnopt_dataset *base, const int64_t *labels, int64_t count);
 /** NULL is allowed. @since 0.1 */
 NNOPT_API void nnopt_dataset_destroy(nnopt_dataset *dataset);
 
+/** The context it was made from, borrowed; NULL for NULL. @since 0.1 */
+NNOPT_API nnopt_context *nnopt_dataset_context(const nnopt_dataset *dataset);
 /** Samples; 0 for NULL. @since 0.1 */
 NNOPT_API int64_t nnopt_dataset_count(const nnopt_dataset *dataset);
 /** Classes; 0 for NULL. @since 0.1 */

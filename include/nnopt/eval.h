@@ -66,6 +66,11 @@ typedef struct nnopt_evaluation {
  *  `out` may be NULL. */
 NNOPT_API nnopt_status nnopt_evaluate(nnopt_model *model, nnopt_plan *plan, nnopt_loader *loader, nnopt_loss *loss,
                                       nnopt_metrics *metrics, nnopt_evaluation *out);
+/** The model's scores of every sample of the loader's dataset, over its epoch 0: a new f32 tensor (samples, classes), row i
+ *  of sample i however the loader orders them; NaNs where a sample was not met or cannot be read. `probabilities` 1: their
+ *  softmax. `plan` as above. @since 0.1 */
+NNOPT_API nnopt_status nnopt_predict(nnopt_tensor **scores, nnopt_model *model, nnopt_plan *plan, nnopt_loader *loader,
+                                     int32_t probabilities);
 
 #ifdef __cplusplus
 }

@@ -19,6 +19,7 @@
 #include <nnopt/optimizer.h>
 #include <nnopt/schedule.h>
 #include <nnopt/data.h>
+#include <nnopt/audit.h>
 #include <nnopt/file.h>
 #include <nnopt/eval.h>
 #include <nnopt/train.h>

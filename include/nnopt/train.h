@@ -117,6 +117,27 @@ NNOPT_API int64_t nnopt_history_best_epoch(const nnopt_history *history);
 /** 1 when early stopping ended the run. @since 0.1 */
 NNOPT_API int32_t nnopt_history_stopped_early(const nnopt_history *history);
 
+/** Trains a model from its first values on `train`, the samples outside fold `fold`, and gives it over; with it, what pictures
+ *  are to go through before the model is asked about the fold's own (NULL: the loader's normalisation to [0, 1]). */
+typedef nnopt_status (*nnopt_fold_fn)(nnopt_model **trained, nnopt_transforms **transforms, int64_t fold, nnopt_dataset *train,
+                                      void *user);
+/** Options of nnopt_out_of_fold(). @since 0.1 */
+typedef struct nnopt_out_of_fold_options {
+	size_t struct_size;
+	int64_t folds;       /**< default 5 */
+	uint64_t seed;       /**< of the folds, see nnopt_dataset_folds(). Default 0. */
+	int64_t batch;       /**< of the predictions. Default 256. */
+	nnopt_fold_fn train; /**< called once a fold, in order */
+	void *user;          /**< given to it */
+} nnopt_out_of_fold_options;
+/** Fills `options` with the defaults. @param size sizeof *options. @since 0.1 */
+NNOPT_API nnopt_status nnopt_out_of_fold_options_init(nnopt_out_of_fold_options *options, size_t size);
+/** Probabilities of each sample by a model that was not trained with it: a new f32 tensor (samples, classes); rows of samples
+ *  that cannot be read are NaN. For nnopt_audit_labels() and for stacking. Errors: CALLBACK when training fails, and those of
+ *  nnopt_dataset_folds() and nnopt_predict(). @since 0.1 */
+NNOPT_API nnopt_status nnopt_out_of_fold(nnopt_tensor **probabilities, nnopt_dataset *dataset,
+                                         const nnopt_out_of_fold_options *options);
+
 /** Ready-made nnopt_progress_fn for on_batch: a bar on stderr with rate and time left, ten times a second at most; quiet
  *  when stderr is no terminal. `user` is not used. */
 NNOPT_API nnopt_status nnopt_progress_bar(const nnopt_progress *progress, void *user);

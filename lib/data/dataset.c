@@ -87,6 +87,8 @@ void nnopt_dataset_destroy(nnopt_dataset *dataset)
 	nno_context_drop(context);
 }
 
+nnopt_context *nnopt_dataset_context(const nnopt_dataset *dataset) { return dataset == NULL ? NULL : dataset->context; }
+
 int64_t nnopt_dataset_count(const nnopt_dataset *dataset) { return dataset == NULL ? 0 : dataset->count; }
 
 int64_t nnopt_dataset_classes(const nnopt_dataset *dataset) { return dataset == NULL ? 0 : dataset->classes; }

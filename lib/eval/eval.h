@@ -16,4 +16,7 @@ static inline int64_t nno_best_class(const float *scores, int64_t classes)
 	return best;
 }
 
+/* An inference plan for the loader's batches. */
+nnopt_status nno_loader_plan(nnopt_plan **plan, nnopt_model *model, nnopt_loader *loader);
+
 #endif

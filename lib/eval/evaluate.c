@@ -35,7 +35,7 @@ static nnopt_status run_batch(nnopt_plan *plan, const nnopt_batch *batch, nnopt_
 	return status;
 }
 
-static nnopt_status make_plan(nnopt_model *model, nnopt_loader *loader, nnopt_plan **plan)
+nnopt_status nno_loader_plan(nnopt_plan **plan, nnopt_model *model, nnopt_loader *loader)
 {
 	nnopt_plan_options o;
 	nnopt_status status = nnopt_plan_options_init(&o, sizeof o);
@@ -56,7 +56,7 @@ nnopt_status nnopt_evaluate(nnopt_model *model, nnopt_plan *plan, nnopt_loader *
 	nnopt_status status = out != NULL ? nnopt_result_check(out, "evaluate") : NNOPT_OK;
 	if (status != NNOPT_OK)
 		return status;
-	status = plan != NULL ? NNOPT_OK : make_plan(model, loader, &own);
+	status = plan != NULL ? NNOPT_OK : nno_loader_plan(&own, model, loader);
 	if (status == NNOPT_OK)
 		status = nnopt_loader_start(loader, 0, 0);
 	while (status == NNOPT_OK) {
