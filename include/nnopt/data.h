@@ -87,7 +87,7 @@ NNOPT_API nnopt_status nnopt_dataset_folds(const nnopt_dataset *base, int64_t fo
 /** The samples of fold `which` of them, held out, and all others, both in the order of the base. @since 0.1 */
 NNOPT_API nnopt_status nnopt_dataset_fold(nnopt_dataset **train, nnopt_dataset **held_out, nnopt_dataset *base,
                                           int64_t folds, int64_t which, uint64_t seed);
-/** The samples of `base` with the labels given, `count` of them, one each and all of its classes. Keeps a reference to base.
+/** The samples of `base` with the labels given, `count` of them, one each; -1 leaves a sample its own. Keeps a reference to base.
  *  Errors: INVALID_ARGUMENT, naming the label. @since 0.1 */
 NNOPT_API nnopt_status nnopt_dataset_relabel(nnopt_dataset **out, nnopt_dataset *base, const int64_t *labels, int64_t count);
 /** NULL is allowed. @since 0.1 */

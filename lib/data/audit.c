@@ -226,7 +226,7 @@ nnopt_status nnopt_audit_apply(nnopt_dataset **out, const nnopt_audit *audit, in
 		if (fate[i] != REMOVED) {
 			relabels = relabels || fate[i] != KEPT;
 			indices[n] = i;
-			fate[n++] = fate[i] != KEPT ? fate[i] : nnopt_dataset_label(base, i);
+			fate[n++] = fate[i]; /* KEPT is what leaves a label alone */
 		}
 	NNO_TRY_OUT(nnopt_dataset_subset(&kept, base, indices, n));
 	if (relabels) {

@@ -33,7 +33,8 @@ typedef struct learner {
 	ranked *rank;
 } learner;
 
-/* Rounds to whole numbers of the same sum, changing those that are nearest to the next one first. */
+/* Rounds to whole numbers of the same sum, changing those that are nearest to the next one first; of equals the first
+ * is lowered and the last raised. */
 static void round_row(double *x, int64_t n, ranked *rank)
 {
 	double sum = 0.0, rounded = 0.0;
@@ -48,7 +49,7 @@ static void round_row(double *x, int64_t n, ranked *rank)
 	for (; missing != 0; missing -= (int64_t)step) {
 		int64_t best = 0;
 		for (int64_t i = 1; i < n; i++)
-			best = step * rank[i].key > step * rank[best].key ? i : best;
+			best = (step > 0.0 ? rank[i].key >= rank[best].key : rank[i].key < rank[best].key) ? i : best;
 		x[best] += step;
 		rank[best].key -= 2.0 * step; /* every other one comes before it again */
 	}
@@ -99,13 +100,13 @@ static void count_joint(learner *l)
 		for (int64_t j = 0; j < l->k; j++)
 			sum += row[j];
 		for (int64_t j = 0; j < l->k; j++)
-			row[j] *= (double)l->class_size[c] / sum;
+			row[j] = row[j] / sum * (double)l->class_size[c];
 		total += (double)l->class_size[c];
 	}
 	for (int64_t i = 0; i < l->k * l->k; i++)
 		all += l->joint[i];
 	for (int64_t i = 0; i < l->k * l->k && all > 0.0; i++)
-		l->joint[i] *= total / all;
+		l->joint[i] = l->joint[i] / all * total;
 	for (int64_t c = 0; c < l->k; c++)
 		round_row(l->joint + c * l->k, l->k, l->rank);
 }
@@ -144,7 +145,7 @@ static void mark(learner *l, int64_t given, int64_t other, int64_t count, uint8_
 	for (int64_t i = 0; i < l->n && count > 0; i++)
 		if (l->label[i] == given) {
 			const float *p = l->p + i * l->k;
-			l->rank[n++] = (ranked){ other < 0 ? (double)p[given] : (double)(p[given] - p[other]), i };
+			l->rank[n++] = (ranked){ (double)p[given] - (other < 0 ? 0.0 : (double)p[other]), i };
 		}
 	if (n > 0)
 		qsort(l->rank, (size_t)n, sizeof *l->rank, by_key);

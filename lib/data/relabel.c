@@ -12,13 +12,17 @@ static nnopt_status read_sample(const nnopt_dataset *d, int64_t index, nno_room 
 				int64_t *label)
 {
 	const relabelled *s = d->state;
-	int64_t old;
-	NNO_TRY(nno_dataset_read(s->base, index, room, picture, &old));
-	*label = s->labels[index];
+	NNO_TRY(nno_dataset_read(s->base, index, room, picture, label));
+	if (s->labels[index] >= 0)
+		*label = s->labels[index];
 	return NNOPT_OK;
 }
 
-static int64_t label_of(const nnopt_dataset *d, int64_t index) { return ((const relabelled *)d->state)->labels[index]; }
+static int64_t label_of(const nnopt_dataset *d, int64_t index)
+{
+	const relabelled *s = d->state;
+	return s->labels[index] >= 0 ? s->labels[index] : nnopt_dataset_label(s->base, index);
+}
 
 static const char *sample_name(const nnopt_dataset *d, int64_t index)
 {
@@ -54,9 +58,9 @@ nnopt_status nnopt_dataset_relabel(nnopt_dataset **out, nnopt_dataset *base, con
 		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "dataset_relabel: %lld labels, %lld wanted",
 				(long long)count, (long long)base->count);
 	for (int64_t i = 0; i < count; i++)
-		if (labels[i] < 0 || labels[i] >= base->classes)
+		if (labels[i] < -1 || labels[i] >= base->classes)
 			return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT,
-					"dataset_relabel: labels[%lld] is %lld, 0 to %lld wanted", (long long)i,
+					"dataset_relabel: labels[%lld] is %lld, -1 to %lld wanted", (long long)i,
 					(long long)labels[i], (long long)base->classes - 1);
 	int64_t *copy = nno_new_array(&base->context->alloc, (size_t)count, sizeof *copy);
 	if (copy == NULL)

@@ -1,5 +1,5 @@
 /* out_of_fold.c - what models say of samples that they were not trained with. */
-#include "nnopt/train.h"
+#include "train/train.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -9,14 +9,6 @@ static const nnopt_out_of_fold_options defaults = { .struct_size = sizeof defaul
 nnopt_status nnopt_out_of_fold_options_init(nnopt_out_of_fold_options *options, size_t size)
 {
 	return nnopt_options_init(options, size, &defaults, sizeof defaults, "out_of_fold_options");
-}
-
-static nnopt_status fail(nnopt_status status, const char *format, int64_t a, int64_t b, const char *text)
-{
-	char line[512];
-	int at = snprintf(line, sizeof line, "out_of_fold: ");
-	snprintf(line + at, sizeof line - (size_t)at, format, (long long)a, (long long)b, text);
-	return nnopt_fail(status, line);
 }
 
 /* Rows of a fold's scores to where they belong. */
@@ -29,8 +21,9 @@ static nnopt_status spread(nnopt_tensor **all, nnopt_dataset *dataset, nnopt_mod
 	if (*all == NULL)
 		status = nnopt_tensor_create(all, nnopt_model_context(model), NNOPT_F32, 2, shape, NNOPT_NCHW);
 	if (status == NNOPT_OK && nnopt_tensor_extent(*all, 1) != classes)
-		status = fail(NNOPT_ERROR_INVALID_ARGUMENT, "a model has %lld classes, %lld wanted%s", classes,
-			      nnopt_tensor_extent(*all, 1), "");
+		status =
+		    nno_train_fail(NNOPT_ERROR_INVALID_ARGUMENT, "out_of_fold: a model has %lld classes, %lld wanted",
+				   (long long)classes, (long long)nnopt_tensor_extent(*all, 1));
 	float *to = status == NNOPT_OK ? nnopt_tensor_data(*all) : NULL;
 	const float *from = nnopt_tensor_const_data(part);
 	for (int64_t i = 0; to != NULL && i < rows; i++)
@@ -53,11 +46,15 @@ static nnopt_status run_fold(fold *f, nnopt_dataset *dataset, const nnopt_out_of
 	nnopt_status status = nnopt_dataset_subset(&f->held_out, dataset, numbers, held_out);
 	if (status == NNOPT_OK)
 		status = nnopt_dataset_subset(&f->train, dataset, numbers + held_out, rest);
-	if (status == NNOPT_OK && o->train(&f->model, &f->seen, which, f->train, o->user) != NNOPT_OK)
-		status = fail(NNOPT_ERROR_CALLBACK, "training fold %lld of %lld failed: %s", which, o->folds,
-			      nnopt_last_error());
+	if (status == NNOPT_OK && o->train(&f->model, &f->seen, which, f->train, o->user) != NNOPT_OK) {
+		char reason[256];
+		snprintf(reason, sizeof reason, "%s", nnopt_last_error());
+		status = nno_train_fail(NNOPT_ERROR_CALLBACK, "out_of_fold: training fold %lld failed: %s",
+					(long long)which, reason);
+	}
 	if (status == NNOPT_OK && f->model == NULL)
-		status = fail(NNOPT_ERROR_CALLBACK, "training fold %lld of %lld gave no model%s", which, o->folds, "");
+		status = nno_train_fail(NNOPT_ERROR_CALLBACK, "out_of_fold: training fold %lld gave no model",
+					(long long)which);
 	if (status == NNOPT_OK)
 		status = nnopt_loader_options_init(&l, sizeof l);
 	l.batch = o->batch;

@@ -1,0 +1,555 @@
+/* audit.c - the data audit: findings about datasets whose faults are known, hashes as imagehash makes them, label
+ * errors as cleanlab finds them, and what applying the findings leaves. */
+#include "check.h"
+
+#include "golden.h"
+
+#include "data/audit.h"
+#include "golden/audit.inc"
+
+#include <math.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+enum { SIDE = 32 };
+
+static nnopt_context *ctx;
+
+static int setup(void **state)
+{
+	(void)state;
+	return nnopt_context_create(&ctx, NULL) != NNOPT_OK;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	nnopt_context_destroy(ctx);
+	return 0;
+}
+
+/* --- fingerprints --- */
+
+/* As in make_audit.py. */
+static void make_grey(uint8_t *to, int k)
+{
+	for (int y = 0; y < SIDE; y++)
+		for (int x = 0; x < SIDE; x++)
+			to[y * SIDE + x] = (uint8_t)((x * x * (k + 1) + y * y * 3 + x * y * (k + 2) + x * 7 * k) % 251);
+}
+
+static nno_print print_of(uint8_t *pixels, int64_t h, int64_t w, int c)
+{
+	nno_print print;
+	nno_picture picture = { pixels, h, w, c };
+	void *room = malloc(nno_print_room(h, w));
+	assert_non_null(room);
+	nno_print_make(&print, &picture, room);
+	free(room);
+	return print;
+}
+
+static void hashes_are_those_of_imagehash(void **state)
+{
+	(void)state;
+	for (int k = 0; k < 8; k++) {
+		uint8_t pixels[SIDE * SIDE];
+		make_grey(pixels, k);
+		if (print_of(pixels, SIDE, SIDE, 1).frequencies != golden_hashes[k])
+			fail_msg("picture %d: %016llx, %016llx wanted", k,
+				 (unsigned long long)print_of(pixels, SIDE, SIDE, 1).frequencies,
+				 (unsigned long long)golden_hashes[k]);
+	}
+}
+
+static void likeness_is_relative_to_contrast(void **state)
+{
+	(void)state;
+	uint8_t a[SIDE * SIDE], b[SIDE * SIDE], flat[SIDE * SIDE];
+	make_grey(a, 1);
+	make_grey(b, 4);
+	for (int i = 0; i < SIDE * SIDE; i++)
+		flat[i] = (uint8_t)(100 + a[i] / 32);
+	nno_print x = print_of(a, SIDE, SIDE, 1), y = print_of(b, SIDE, SIDE, 1), z = print_of(flat, SIDE, SIDE, 1);
+	assert_true(nno_print_likeness(&x, &x) == 1.0);
+	assert_true(nno_print_likeness(&x, &y) == nno_print_likeness(&y, &x));
+	assert_true(nno_print_likeness(&x, &y) < 0.5);
+	/* Few grey levels between them, yet unlike. */
+	for (int i = 0; i < SIDE * SIDE; i++)
+		flat[i] = (uint8_t)(100 + b[i] / 32);
+	nno_print other = print_of(flat, SIDE, SIDE, 1);
+	assert_true(nno_print_likeness(&z, &other) < 0.5);
+}
+
+/* --- a dataset with faults --- */
+
+enum { SAMPLES = 40, UNREADABLE = 3, SMALL = 5, FLAT = 7, COPY = 11, LIKE = 13, COPY_OF = 4, LIKE_OF = 9, LEAK = 20 };
+
+typedef struct source {
+	int shift; /* of the pictures: another part */
+} source;
+
+static void draw(uint8_t *to, int64_t index, int shift)
+{
+	uint32_t r = (uint32_t)(index * 77 + shift * 1009 + 1);
+	int cx = (int)(r * 2654435761u >> 27), cy = (int)(r * 40503u >> 3) & 31, step = 2 + (int)(index % 7);
+	for (int y = 0; y < SIDE; y++)
+		for (int x = 0; x < SIDE; x++) {
+			int d = (x - cx) * (x - cx) + (y - cy) * (y - cy);
+			to[3 * (y * SIDE + x)] = (uint8_t)(d / step);
+			to[3 * (y * SIDE + x) + 1] = (uint8_t)(d * (int)(index + 3) / 16 + x * 3);
+			to[3 * (y * SIDE + x) + 2] = (uint8_t)((x * (int)(r % 13) + y * (int)(r % 11)) * 2);
+		}
+}
+
+static nnopt_status get(int64_t index, nnopt_sample *sample, void *user)
+{
+	const source *s = user;
+	int64_t from = index;
+	sample->height = sample->width = SIDE;
+	sample->label = index % 2;
+	if (s->shift == 0 && index == UNREADABLE)
+		return nnopt_fail(NNOPT_ERROR_FORMAT, "sample: ends at byte 17");
+	if (s->shift == 0 && (index == COPY || index == LIKE))
+		from = index == COPY ? COPY_OF : LIKE_OF;
+	if (s->shift != 0 && index == 2)
+		from = LEAK;
+	draw(sample->pixels, from, s->shift != 0 && index == 2 ? 0 : s->shift);
+	if (s->shift != 0)
+		return NNOPT_OK;
+	if (index == SMALL)
+		sample->height = SIDE - 4;
+	if (index == FLAT)
+		memset(sample->pixels, 90, 3 * SIDE * SIDE);
+	for (int i = 0; index == LIKE && i < 3 * SIDE * SIDE; i++)
+		if (sample->pixels[i] < 250)
+			sample->pixels[i] = (uint8_t)(sample->pixels[i] + i % 5);
+	return NNOPT_OK;
+}
+
+static nnopt_dataset *open_source(source *s, int64_t count)
+{
+	nnopt_callback_dataset_options o;
+	nnopt_dataset *d = NULL;
+	assert_ok(nnopt_callback_dataset_options_init(&o, sizeof o));
+	o.count = count;
+	o.classes = 2;
+	o.max_height = o.max_width = SIDE;
+	o.get = get;
+	o.user = s;
+	assert_ok(nnopt_dataset_from_callbacks(&d, ctx, &o));
+	return d;
+}
+
+static nnopt_finding finding_at(const nnopt_audit *audit, int64_t which)
+{
+	nnopt_finding f = { .struct_size = sizeof f };
+	assert_ok(nnopt_audit_finding(audit, which, &f));
+	return f;
+}
+
+static nnopt_finding only_finding(const nnopt_audit *audit, int32_t kind)
+{
+	nnopt_finding f, found = { .index = -1 };
+	assert_int_equal(nnopt_audit_count_kind(audit, kind), 1);
+	for (int64_t i = 0; i < nnopt_audit_count(audit); i++) {
+		f = finding_at(audit, i);
+		found = f.kind == kind ? f : found;
+	}
+	return found;
+}
+
+static void faults_of_pictures_are_found(void **state)
+{
+	(void)state;
+	source own = { 0 }, other = { 5 };
+	nnopt_dataset *d = open_source(&own, SAMPLES), *against = open_source(&other, 10);
+	nnopt_audit *audit = NULL;
+	nnopt_audit_pictures_options o;
+	assert_ok(nnopt_audit_create(&audit, d));
+	assert_ok(nnopt_audit_pictures_options_init(&o, sizeof o));
+	o.against = against;
+	assert_ok(nnopt_audit_pictures(audit, &o));
+	assert_int_equal(nnopt_audit_count(audit), 6);
+
+	nnopt_finding f = only_finding(audit, NNOPT_FINDING_UNREADABLE);
+	assert_int_equal(f.index, UNREADABLE);
+	assert_int_equal(f.suggestion, NNOPT_SUGGEST_REMOVE);
+	assert_non_null(strstr(f.text, "ends at byte 17"));
+	f = only_finding(audit, NNOPT_FINDING_OFF_SIZE);
+	assert_int_equal(f.index, SMALL);
+	assert_string_equal(f.text, "28x32 pixels, 32x32 expected");
+	assert_true(fabs(f.score - 28.0 / 32.0) < 1e-9);
+	f = only_finding(audit, NNOPT_FINDING_CONSTANT);
+	assert_int_equal(f.index, FLAT);
+	f = only_finding(audit, NNOPT_FINDING_DUPLICATE);
+	assert_int_equal(f.index, COPY);
+	assert_int_equal(f.other_index, COPY_OF);
+	assert_int_equal(f.suggestion, NNOPT_SUGGEST_REVIEW); /* their labels differ */
+	assert_true(f.score == 1.0);
+	f = only_finding(audit, NNOPT_FINDING_NEAR_DUPLICATE);
+	assert_int_equal(f.index, LIKE);
+	assert_int_equal(f.other_index, LIKE_OF);
+	assert_int_equal(f.suggestion, NNOPT_SUGGEST_REMOVE);
+	assert_true(f.score > 0.9 && f.score < 1.0);
+	f = only_finding(audit, NNOPT_FINDING_LEAK);
+	assert_int_equal(f.index, LEAK);
+	assert_int_equal(f.other_index, 2);
+	nnopt_audit_destroy(audit);
+	nnopt_dataset_destroy(against);
+	nnopt_dataset_destroy(d);
+}
+
+static void options_say_what_is_looked_for(void **state)
+{
+	(void)state;
+	source own = { 0 };
+	nnopt_dataset *d = open_source(&own, SAMPLES);
+	nnopt_audit *audit = NULL;
+	nnopt_audit_pictures_options o;
+	assert_ok(nnopt_audit_create(&audit, d));
+	assert_ok(nnopt_audit_pictures_options_init(&o, sizeof o));
+	o.constant_below = -1.0;
+	o.near_above = 2.0;
+	o.same_label_only = 1;
+	o.height = SIDE - 4;
+	assert_ok(nnopt_audit_pictures(audit, &o));
+	assert_int_equal(nnopt_audit_count_kind(audit, NNOPT_FINDING_CONSTANT), 0);
+	assert_int_equal(nnopt_audit_count_kind(audit, NNOPT_FINDING_NEAR_DUPLICATE), 0);
+	assert_int_equal(nnopt_audit_count_kind(audit, NNOPT_FINDING_DUPLICATE), 0);
+	assert_int_equal(nnopt_audit_count_kind(audit, NNOPT_FINDING_OFF_SIZE), SAMPLES - 2);
+	int64_t before = nnopt_audit_count(audit);
+	o.near_above = 0.0;
+	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "near_above", nnopt_audit_pictures(audit, &o));
+	o.near_above = 0.9;
+	o.hash_distance = 8;
+	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "hash_distance 8", nnopt_audit_pictures(audit, &o));
+	o.hash_distance = 0;
+	o.width = -1;
+	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "expected", nnopt_audit_pictures(audit, &o));
+	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "audit is NULL", nnopt_audit_pictures(NULL, NULL));
+	assert_int_equal(nnopt_audit_count(audit), before);
+	nnopt_finding f = { .struct_size = sizeof f };
+	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "which", nnopt_audit_finding(audit, before, &f));
+	nnopt_audit_destroy(audit);
+	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "dataset is NULL", nnopt_audit_create(&audit, NULL));
+	assert_null(nnopt_finding_kind_name(8));
+	assert_string_equal(nnopt_finding_kind_name(7), "outlier");
+	assert_null(nnopt_suggestion_name(-1));
+	nnopt_audit_destroy(NULL);
+	nnopt_dataset_destroy(d);
+}
+
+static void the_same_findings_at_any_thread_count(void **state)
+{
+	(void)state;
+	nnopt_context *first = ctx;
+	char texts[3][4096] = { "" };
+	for (int threads = 1; threads <= 3; threads++) {
+		source own = { 0 };
+		nnopt_context_options o;
+		assert_ok(nnopt_context_options_init(&o, sizeof o));
+		o.threads = threads;
+		assert_ok(nnopt_context_create(&ctx, &o));
+		nnopt_dataset *d = open_source(&own, 400);
+		nnopt_audit *audit = NULL;
+		assert_ok(nnopt_audit_create(&audit, d));
+		assert_ok(nnopt_audit_pictures(audit, NULL));
+		for (int64_t i = 0; i < nnopt_audit_count(audit); i++) {
+			nnopt_finding f = finding_at(audit, i);
+			size_t at = strlen(texts[threads - 1]);
+			snprintf(texts[threads - 1] + at, sizeof texts[0] - at, "%lld %d %s %.17g\n",
+				 (long long)f.index, f.kind, f.text, f.score);
+		}
+		nnopt_audit_destroy(audit);
+		nnopt_dataset_destroy(d);
+		nnopt_context_destroy(ctx);
+	}
+	ctx = first;
+	assert_true(strlen(texts[0]) > 100);
+	assert_string_equal(texts[0], texts[1]);
+	assert_string_equal(texts[0], texts[2]);
+}
+
+/* --- labels --- */
+
+static nnopt_dataset *labelled(const uint8_t *labels, int64_t count)
+{
+	nnopt_tensor *images = NULL, *l = NULL;
+	nnopt_dataset *d = NULL;
+	int64_t shape[4] = { count, 1, 2, 2 };
+	assert_ok(nnopt_tensor_create(&images, ctx, NNOPT_U8, 4, shape, NNOPT_NHWC));
+	assert_ok(nnopt_tensor_create(&l, ctx, NNOPT_I32, 1, shape, NNOPT_NCHW));
+	memset(nnopt_tensor_data(images), 0, nnopt_tensor_bytes(images));
+	for (int64_t i = 0; i < count; i++)
+		((int32_t *)nnopt_tensor_data(l))[i] = labels[i];
+	assert_ok(nnopt_dataset_from_tensors(&d, ctx, images, l));
+	nnopt_tensor_destroy(images);
+	nnopt_tensor_destroy(l);
+	return d;
+}
+
+static nnopt_tensor *table(int64_t rows, int64_t columns)
+{
+	nnopt_tensor *t = NULL;
+	assert_ok(nnopt_tensor_create(&t, ctx, NNOPT_F32, 2, (int64_t[]){ rows, columns }, NNOPT_NCHW));
+	return t;
+}
+
+static void check_labels(const uint8_t *labels, int64_t samples, const uint32_t *millionths, int64_t classes,
+			 const uint8_t *found)
+{
+	nnopt_dataset *d = labelled(labels, samples);
+	assert_int_equal(nnopt_dataset_classes(d), classes);
+	nnopt_tensor *p = table(samples, classes);
+	float *to = nnopt_tensor_data(p);
+	for (int64_t i = 0; i < samples * classes; i++)
+		to[i] = (float)millionths[i] / 1000000.0f;
+	for (int32_t filter = 0; filter <= NNOPT_FILTER_CONFIDENT; filter++) {
+		nnopt_audit *audit = NULL;
+		nnopt_audit_labels_options o;
+		uint8_t *mine = calloc((size_t)samples, 1);
+		double last = -1.0;
+		assert_non_null(mine);
+		assert_ok(nnopt_audit_labels_options_init(&o, sizeof o));
+		o.filter = filter;
+		assert_ok(nnopt_audit_create(&audit, d));
+		assert_ok(nnopt_audit_labels(audit, p, &o));
+		for (int64_t i = 0; i < nnopt_audit_count(audit); i++) {
+			nnopt_finding f = finding_at(audit, i);
+			assert_int_equal(f.kind, NNOPT_FINDING_LABEL);
+			assert_true(f.score >= last);
+			assert_true((float)f.score == to[f.index * classes + labels[f.index]]);
+			assert_int_equal(f.label, labels[f.index]);
+			assert_int_not_equal(f.suggested_label, f.label);
+			assert_int_equal(f.suggestion, (double)to[f.index * classes + f.suggested_label] >= 0.9
+							   ? NNOPT_SUGGEST_RELABEL
+							   : NNOPT_SUGGEST_REMOVE);
+			last = f.score;
+			mine[f.index] = 1;
+		}
+		for (int64_t i = 0; i < samples; i++)
+			if (mine[i] != (found[i] >> filter & 1))
+				fail_msg("filter %d: sample %d found %d, by cleanlab %d", filter, (int)i, mine[i],
+					 found[i] >> filter & 1);
+		free(mine);
+		nnopt_audit_destroy(audit);
+	}
+	nnopt_tensor_destroy(p);
+	nnopt_dataset_destroy(d);
+}
+
+static void label_errors_are_those_of_cleanlab(void **state)
+{
+	(void)state;
+	check_labels(labels_0, 400, millionths_0, 5, found_0);
+	check_labels(labels_1, 250, millionths_1, 10, found_1);
+	check_labels(labels_2, 60, millionths_2, 3, found_2);
+}
+
+static void bad_tables_are_refused(void **state)
+{
+	(void)state;
+	nnopt_dataset *d = labelled(labels_2, 60);
+	nnopt_audit *audit = NULL;
+	nnopt_audit_labels_options o;
+	nnopt_audit_outliers_options q;
+	nnopt_tensor *small = table(59, 3), *p = table(60, 3);
+	float *to = nnopt_tensor_data(p);
+	for (int i = 0; i < 180; i++)
+		to[i] = NAN;
+	assert_ok(nnopt_audit_create(&audit, d));
+	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "(59, 3), f32 (60, 3)", nnopt_audit_labels(audit, small, NULL));
+	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "probabilities is NULL", nnopt_audit_labels(audit, NULL, NULL));
+	assert_ok(nnopt_audit_labels_options_init(&o, sizeof o));
+	o.filter = 4;
+	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "filter 4", nnopt_audit_labels(audit, p, &o));
+	assert_ok(nnopt_audit_labels(audit, p, NULL)); /* nothing known, nothing found */
+	assert_int_equal(nnopt_audit_count(audit), 0);
+	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "features", nnopt_audit_outliers(audit, small, NULL));
+	assert_ok(nnopt_audit_outliers_options_init(&q, sizeof q));
+	q.neighbours = 60;
+	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "60 neighbours", nnopt_audit_outliers(audit, p, &q));
+	q.neighbours = 0;
+	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "neighbours 0", nnopt_audit_outliers(audit, p, &q));
+	nnopt_tensor_destroy(small);
+	nnopt_tensor_destroy(p);
+	nnopt_audit_destroy(audit);
+	nnopt_dataset_destroy(d);
+}
+
+/* --- outliers --- */
+
+static void outliers_are_far(void **state)
+{
+	(void)state;
+	enum { N = 60, D = 9 };
+	nnopt_dataset *d = labelled(labels_2, N);
+	nnopt_audit *audit = NULL;
+	nnopt_audit_outliers_options o;
+	nnopt_tensor *x = table(N, D);
+	float *to = nnopt_tensor_data(x);
+	double distance[N], sorted[N];
+	for (int i = 0; i < N * D; i++)
+		to[i] = number(3, (uint32_t)i) + (i / D == 17 ? 4.0f : i / D == 40 ? -5.0f : 0.0f);
+	assert_ok(nnopt_audit_create(&audit, d));
+	assert_ok(nnopt_audit_outliers_options_init(&o, sizeof o));
+	o.neighbours = 3;
+	o.references = 0;
+	o.above = 1.6;
+	assert_ok(nnopt_audit_outliers(audit, x, &o));
+	/* The same by sorting all distances. */
+	for (int i = 0; i < N; i++) {
+		double near[N];
+		int n = 0;
+		for (int k = 0; k < N; k++) {
+			double sum = 0.0;
+			for (int c = 0; c < D; c++)
+				sum += pow((double)to[i * D + c] - (double)to[k * D + c], 2.0);
+			if (k != i)
+				near[n++] = sqrt(sum);
+		}
+		for (int a = 0; a < 3; a++)
+			for (int b = a + 1; b < n; b++)
+				if (near[b] < near[a]) {
+					double t = near[a];
+					near[a] = near[b];
+					near[b] = t;
+				}
+		distance[i] = (near[0] + near[1] + near[2]) / 3.0;
+		int at = i;
+		for (; at > 0 && sorted[at - 1] > distance[i]; at--)
+			sorted[at] = sorted[at - 1];
+		sorted[at] = distance[i];
+	}
+	int64_t found = 0;
+	for (int i = 0; i < N; i++)
+		if (distance[i] / sorted[N / 2] > o.above) {
+			nnopt_finding f = finding_at(audit, found++);
+			assert_int_equal(f.index, i);
+			assert_int_equal(f.suggestion, NNOPT_SUGGEST_REVIEW);
+			assert_true(fabs(f.score - distance[i] / sorted[N / 2]) < 1e-4);
+		}
+	assert_true(found >= 2);
+	assert_int_equal(nnopt_audit_count(audit), found);
+	nnopt_tensor_destroy(x);
+	nnopt_audit_destroy(audit);
+	nnopt_dataset_destroy(d);
+}
+
+/* --- what becomes of findings --- */
+
+static void applying_removes_and_relabels(void **state)
+{
+	(void)state;
+	source own = { 0 };
+	nnopt_dataset *d = open_source(&own, SAMPLES), *kept = NULL;
+	nnopt_audit *audit = NULL;
+	assert_ok(nnopt_audit_create(&audit, d));
+	assert_ok(nnopt_audit_apply(&kept, audit, 0));
+	assert_int_equal(nnopt_dataset_count(kept), SAMPLES);
+	nnopt_dataset_destroy(kept);
+	assert_ok(nnopt_audit_pictures(audit, NULL));
+	nno_finding relabel = nno_finding_of(30, NNOPT_FINDING_LABEL, NNOPT_SUGGEST_RELABEL, 0.1);
+	relabel.suggested_label = 1;
+	assert_ok(nno_audit_add(audit, &relabel, "said to be \"odd\", here"));
+	assert_ok(nnopt_audit_apply(&kept, audit, 0));
+	/* Without the unreadable one, the constant one and the near duplicate. */
+	assert_int_equal(nnopt_dataset_count(kept), SAMPLES - 3);
+	int64_t at = 30 - 3, label = -1;
+	nnopt_tensor *image = NULL;
+	assert_int_equal(nnopt_dataset_label(kept, at), 1);
+	assert_int_equal(nnopt_dataset_label(kept, at + 1), -1); /* not known without reading */
+	assert_ok(nnopt_dataset_get(kept, at, &image, &label));
+	assert_int_equal(label, 1);
+	nnopt_tensor_destroy(image);
+	nnopt_dataset_destroy(kept);
+	assert_ok(nnopt_audit_apply(&kept, audit, 1));
+	assert_int_equal(nnopt_dataset_count(kept), SAMPLES - 5);
+	nnopt_dataset_destroy(kept);
+
+	const char *path = TEST_TMP "/audit.csv";
+	char text[4096];
+	assert_ok(nnopt_audit_write_csv(audit, path));
+	FILE *f = fopen(path, "rb");
+	assert_non_null(f);
+	size_t n = fread(text, 1, sizeof text - 1, f);
+	fclose(f);
+	text[n] = '\0';
+	assert_int_equal(strncmp(text, "index,name,kind,score,suggestion,label,", 39), 0);
+	assert_non_null(strstr(text, "\r\n3,,unreadable,0.000000,remove,,,,,"));
+	assert_non_null(strstr(text, ",label,0.100000,relabel,,1,,,\"said to be \"\"odd\"\", here\"\r\n"));
+	assert_fails(NNOPT_ERROR_NOT_FOUND, "/absent/", nnopt_audit_write_csv(audit, TEST_TMP "/absent/audit.csv"));
+	nnopt_audit_destroy(audit);
+	nnopt_dataset_destroy(d);
+}
+
+static void folds_are_stratified(void **state)
+{
+	(void)state;
+	nnopt_dataset *d = labelled(labels_1, 250);
+	int64_t fold[250], again[250], held[7][10] = { { 0 } }, all[7] = { 0 };
+	assert_ok(nnopt_dataset_folds(d, 7, 3, fold));
+	assert_ok(nnopt_dataset_folds(d, 7, 3, again));
+	assert_memory_equal(fold, again, sizeof fold);
+	assert_ok(nnopt_dataset_folds(d, 7, 4, again));
+	assert_memory_not_equal(fold, again, sizeof fold);
+	for (int i = 0; i < 250; i++) {
+		held[fold[i]][labels_1[i]]++;
+		all[fold[i]]++;
+	}
+	for (int k = 1; k < 7; k++) {
+		assert_true(llabs(all[k] - all[0]) <= 1);
+		for (int c = 0; c < 10; c++)
+			assert_true(llabs(held[k][c] - held[0][c]) <= 1);
+	}
+	nnopt_dataset *train = NULL, *out = NULL;
+	assert_ok(nnopt_dataset_fold(&train, &out, d, 7, 2, 3));
+	assert_int_equal(nnopt_dataset_count(out), all[2]);
+	assert_int_equal(nnopt_dataset_count(train), 250 - all[2]);
+	int64_t a = 0, b = 0;
+	for (int i = 0; i < 250; i++)
+		assert_int_equal(nnopt_dataset_label(fold[i] == 2 ? out : train, fold[i] == 2 ? a++ : b++),
+				 labels_1[i]);
+	nnopt_dataset_destroy(train);
+	nnopt_dataset_destroy(out);
+	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "fold 7", nnopt_dataset_fold(&train, &out, d, 7, 7, 3));
+	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "1 folds", nnopt_dataset_folds(d, 1, 3, fold));
+	nnopt_dataset_destroy(d);
+}
+
+static void labels_can_be_replaced(void **state)
+{
+	(void)state;
+	nnopt_dataset *d = labelled(labels_2, 60), *r = NULL;
+	int64_t labels[60];
+	for (int i = 0; i < 60; i++)
+		labels[i] = (labels_2[i] + 1) % 3;
+	assert_ok(nnopt_dataset_relabel(&r, d, labels, 60));
+	nnopt_dataset_destroy(d);
+	assert_int_equal(nnopt_dataset_count(r), 60);
+	assert_int_equal(nnopt_dataset_label(r, 9), labels[9]);
+	assert_string_equal(nnopt_dataset_class_name(r, 2), "2");
+	labels[4] = 3;
+	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "labels[4] is 3, -1 to 2", nnopt_dataset_relabel(&d, r, labels, 60));
+	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "59 labels", nnopt_dataset_relabel(&d, r, labels, 59));
+	nnopt_dataset_destroy(r);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(hashes_are_those_of_imagehash),
+		cmocka_unit_test(likeness_is_relative_to_contrast),
+		cmocka_unit_test(faults_of_pictures_are_found),
+		cmocka_unit_test(options_say_what_is_looked_for),
+		cmocka_unit_test(the_same_findings_at_any_thread_count),
+		cmocka_unit_test(label_errors_are_those_of_cleanlab),
+		cmocka_unit_test(bad_tables_are_refused),
+		cmocka_unit_test(outliers_are_far),
+		cmocka_unit_test(applying_removes_and_relabels),
+		cmocka_unit_test(folds_are_stratified),
+		cmocka_unit_test(labels_can_be_replaced),
+	};
+	return cmocka_run_group_tests_name("data/audit", tests, setup, teardown);
+}
