@@ -35,20 +35,33 @@ def probabilities(rng, samples, classes, noise, sharp):
     return given, numpy.round(p * 1000000).astype(int)
 
 
+def find(given, values, classes):
+    """A bit for each filter; or None where the result depends on how numpy's sort treats equals, which no one can follow."""
+    masks = []
+    for turn in range(4):
+        order = numpy.random.default_rng(turn).permutation(classes) if turn else numpy.arange(classes)
+        renamed = numpy.argsort(order)[given]
+        mask = numpy.zeros(len(given), dtype=int)
+        for bit, how in enumerate(FILTERS):
+            mask |= find_label_issues(renamed, values[:, order], filter_by=how, n_jobs=1).astype(int) << bit
+        masks.append(mask)
+    return masks[0] if all((mask == masks[0]).all() for mask in masks) else None
+
+
+FILTERS = ["prune_by_noise_rate", "prune_by_class", "both", "confident_learning"]
+
+
 def main():
     print("/* audit.inc - made by make_audit.py; not to be edited. */")
     hashes = [imagehash.phash(Image.fromarray(picture(k))) for k in range(8)]
     array("uint64_t", "golden_hashes", [str(h) for h in hashes], "0x{}u")
-    rng = numpy.random.default_rng(7)
-    filters = ["prune_by_noise_rate", "prune_by_class", "both", "confident_learning"]
-    cases = [(400, 5, 0.2, 3.0), (250, 10, 0.35, 2.0), (60, 3, 0.1, 1.0)]
-    for n, (samples, classes, noise, sharp) in enumerate(cases):
-        given, p = probabilities(rng, samples, classes, noise, sharp)
-        values = p.astype(numpy.float32) / numpy.float32(1000000)
-        masks = numpy.zeros(samples, dtype=int)
-        for bit, how in enumerate(filters):
-            found = find_label_issues(given, values.astype(numpy.float64), filter_by=how, n_jobs=1)
-            masks |= found.astype(int) << bit
+    for n, (samples, classes, noise, sharp) in enumerate([(400, 5, 0.2, 3.0), (250, 10, 0.35, 2.0), (60, 3, 0.1, 1.0)]):
+        masks, seed = None, 0
+        while masks is None:
+            given, p = probabilities(numpy.random.default_rng(seed), samples, classes, noise, sharp)
+            values = p.astype(numpy.float32) / numpy.float32(1000000)
+            masks = find(given, values.astype(numpy.float64), classes)
+            seed += 1
         array("uint8_t", f"labels_{n}", given)
         array("uint32_t", f"millionths_{n}", p.ravel())
         array("uint8_t", f"found_{n}", masks)
