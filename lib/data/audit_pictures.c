@@ -149,7 +149,7 @@ static void finish(nno_survey *s)
 }
 
 static const nnopt_audit_pictures_options defaults = {
-	.struct_size = sizeof defaults, .constant_below = 0.01, .near_above = 0.8, .hash_distance = NNO_MOST_DISTANCE
+	.struct_size = sizeof defaults, .constant_below = 0.01, .near_above = 0.5, .hash_distance = NNO_MOST_DISTANCE
 };
 
 nnopt_status nnopt_audit_pictures_options_init(nnopt_audit_pictures_options *options, size_t size)
