@@ -23,5 +23,6 @@
 #include <nnopt/file.h>
 #include <nnopt/eval.h>
 #include <nnopt/train.h>
+#include <nnopt/tune.h>
 
 #endif

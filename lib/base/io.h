@@ -65,5 +65,7 @@ nnopt_status nno_replace_begin(nno_replace **out, const nno_io *io, const nno_al
 nnopt_status nno_replace_write(nno_replace *r, const void *data, size_t n);
 nnopt_status nno_replace_commit(nno_replace *r);
 void nno_replace_abort(nno_replace *r);
+/* All of it at once: `path` is replaced by `n` bytes. */
+nnopt_status nno_replace_with(const nno_io *io, const nno_alloc *alloc, const char *path, const void *data, size_t n);
 
 #endif

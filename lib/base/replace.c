@@ -161,3 +161,14 @@ void nno_replace_abort(nno_replace *r)
 	r->io->unlink(r->temporary, r->io->user);
 	free_replace(r);
 }
+
+nnopt_status nno_replace_with(const nno_io *io, const nno_alloc *alloc, const char *path, const void *data, size_t n)
+{
+	nno_replace *r = NULL;
+	NNO_TRY(nno_replace_begin(&r, io, alloc, path, (int64_t)n, false));
+	nnopt_status status = nno_replace_write(r, data, n);
+	if (status == NNOPT_OK)
+		return nno_replace_commit(r);
+	nno_replace_abort(r);
+	return status;
+}

@@ -1,0 +1,2 @@
+nnopt_test(tune/search)
+nnopt_test(tune/lr_find)
