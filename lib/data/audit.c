@@ -170,21 +170,13 @@ nnopt_status nnopt_audit_write_csv(const nnopt_audit *audit, const char *path)
 				audit == NULL ? "audit" : "path");
 	nnopt_context *context = audit->dataset->context;
 	nno_text t;
-	nno_replace *file = NULL;
 	nno_text_start(&t, &context->alloc);
 	nno_text_add(&t, "index,name,kind,score,suggestion,label,suggested_label,other_index,other_name,text\r\n");
 	for (int64_t i = 0; i < audit->count; i++)
 		add_line(&t, audit, &audit->list[i]);
 	nnopt_status status = nno_text_check(&t, "audit_write_csv");
 	if (status == NNOPT_OK)
-		status = nno_replace_begin(&file, context->io, &context->alloc, path, (int64_t)t.length, false);
-	if (status == NNOPT_OK) {
-		status = nno_replace_write(file, t.data, t.length);
-		if (status == NNOPT_OK)
-			status = nno_replace_commit(file);
-		else
-			nno_replace_abort(file);
-	}
+		status = nno_replace_with(context->io, &context->alloc, path, t.data, t.length);
 	nno_text_free(&t);
 	return status;
 }
