@@ -76,7 +76,7 @@ static bool lower(const nnopt_layer *layer, nno_lowering *l)
 					 .epsilon = s->epsilon,
 					 .scale = s->use_scale != 0,
 					 .bias = s->use_bias != 0,
-					 .frozen = l->frozen };
+					 .frozen = l->frozen || l->norm_frozen };
 	return attr != NULL;
 }
 
@@ -92,6 +92,7 @@ const nno_layer_class nno_layer_batch_norm2d = {
 	.shape = shape2d,
 	.parameters = parameters,
 	.lower = lower,
+	.running_statistics = true,
 };
 
 const nno_layer_class nno_layer_batch_norm1d = {
@@ -106,6 +107,7 @@ const nno_layer_class nno_layer_batch_norm1d = {
 	.shape = shape1d,
 	.parameters = parameters,
 	.lower = lower,
+	.running_statistics = true,
 };
 
 static const nnopt_batch_norm_options option_defaults = {
