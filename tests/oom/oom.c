@@ -34,6 +34,12 @@ static nnopt_status add_layers(nnopt_model *m)
 	if (s == NNOPT_OK)
 		s = nnopt_add_dropout(m, 0.2f);
 	if (s == NNOPT_OK)
+		s = nnopt_add_layer_norm(m, NULL);
+	if (s == NNOPT_OK)
+		s = nnopt_add_group_norm(m, 2, NULL);
+	if (s == NNOPT_OK)
+		s = nnopt_add_drop_block(m, 2, 0.1f);
+	if (s == NNOPT_OK)
 		s = nnopt_add_flatten(m);
 	return s == NNOPT_OK ? nnopt_add_linear(m, 3, NULL) : s;
 }

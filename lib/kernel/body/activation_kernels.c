@@ -161,7 +161,7 @@ NNO_INLINE vf hard_swish_back(vf dy, vf x, vf s)
 {
 	(void)s;
 	vf inner = v_mul(dy, v_fma(x, v_set1(1.0f / 3.0f), v_set1(0.5f)));
-	inner = v_select_le(v_set1(3.0f), x, dy, inner);
+	inner = v_select_gt(v_set1(3.0f), x, inner, dy);
 	return v_select_le(x, v_set1(-3.0f), v_zero(), inner);
 }
 
