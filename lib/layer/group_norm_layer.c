@@ -86,9 +86,8 @@ nnopt_status nnopt_group_norm_create(nnopt_layer **out, nnopt_context *context, 
 {
 	nnopt_group_norm_options o = option_defaults;
 	NNO_TRY(nnopt_options_read(&o, sizeof o, options, "group_norm_options"));
-	group_norm state = { .groups = groups,
-			     .epsilon = o.epsilon,
-			     .use_scale = o.use_scale != 0,
-			     .use_bias = o.use_bias != 0 };
+	group_norm state = {
+		.groups = groups, .epsilon = o.epsilon, .use_scale = o.use_scale != 0, .use_bias = o.use_bias != 0
+	};
 	return nno_layer_make(out, context, &nno_layer_group_norm, &state);
 }

@@ -82,8 +82,8 @@ struct nno_lowering {
 	const nno_value *in; /* the layer's inputs */
 	int n_in;
 	nno_value out;
-	bool frozen;                                 /* none of its tensors may change */
-	bool norm_frozen;                            /* running statistics are used in training too, and do not change */
+	bool frozen;      /* none of its tensors may change */
+	bool norm_frozen; /* running statistics are used in training too, and do not change */
 	const nno_spec *spec[NNO_OP_MAX_PARAMETERS]; /* of its parameters */
 	/* Adds a node: op class, inputs (0..n_in-1 are the layer's inputs, n_in + k is the output of the k-th node
 	 * emitted), output shape, and which of the layer's parameters it gets. Returns its attributes, zeroed, to be
@@ -106,7 +106,8 @@ nnopt_status nno_layer_check_init(const char *kind, const char *field, int64_t i
 /* With the value beside it, where it has one. */
 nnopt_status nno_layer_check_init_value(const char *kind, const char *field, int64_t init, float value);
 nnopt_status nno_layer_check_epsilon(const char *kind, float epsilon);
-/* The weight, first 1, and the bias, first 0, that a normalisation has, of the shape and order of `form`; their number. */
+/* The weight, first 1, and the bias, first 0, that a normalisation has, of the shape and order of `form`; their number.
+ */
 int nno_layer_affine(nno_spec *spec, bool scale, bool bias, const nno_spec *form);
 nnopt_status nno_layer_wants_rank4(const nnopt_layer *layer, const nno_value *in);
 nnopt_status nno_layer_same_shape(const nnopt_layer *layer, const nno_value *in, int n_in, nno_value *out);

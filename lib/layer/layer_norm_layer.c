@@ -11,8 +11,8 @@ typedef struct layer_norm {
 static const layer_norm defaults = { .epsilon = 1e-5f, .use_scale = 1, .use_bias = 1 };
 
 static const nno_field fields[] = {
-	NNO_FIELD(layer_norm, extents, NNO_FIELD_I64, false),    NNO_FIELD(layer_norm, channels, NNO_FIELD_BOOL, false),
-	NNO_FIELD(layer_norm, epsilon, NNO_FIELD_F32, false),    NNO_FIELD(layer_norm, use_scale, NNO_FIELD_BOOL, false),
+	NNO_FIELD(layer_norm, extents, NNO_FIELD_I64, false),   NNO_FIELD(layer_norm, channels, NNO_FIELD_BOOL, false),
+	NNO_FIELD(layer_norm, epsilon, NNO_FIELD_F32, false),   NNO_FIELD(layer_norm, use_scale, NNO_FIELD_BOOL, false),
 	NNO_FIELD(layer_norm, use_bias, NNO_FIELD_BOOL, false),
 };
 

@@ -131,8 +131,7 @@ static void set_dirac(const nnopt_model *model, const nno_param *p)
 	int64_t stride[4], of_group = s[0] / spec->groups, passing = nno_i64_min(of_group, s[1]);
 	storage_strides(spec, stride);
 	for (int64_t k = 0; k < spec->groups * passing; k++) {
-		float *filter =
-		    nno_param_data(model, p) + (k / passing * of_group + k % passing) * stride[0];
+		float *filter = nno_param_data(model, p) + (k / passing * of_group + k % passing) * stride[0];
 		for (int64_t c = 0; c < s[1]; c++)
 			for (int64_t y = 0; y < s[2]; y++)
 				for (int64_t x = 0; x < s[3]; x++)

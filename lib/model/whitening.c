@@ -63,8 +63,8 @@ static bool find_covariance(const patches *p)
 }
 
 /* Filters in public order: the first eigenvectors, scaled, and their negatives. */
-static void make_filters(const patches *p, const double *values, const double *vectors, double epsilon,
-			 int64_t filters, float *weight)
+static void make_filters(const patches *p, const double *values, const double *vectors, double epsilon, int64_t filters,
+			 float *weight)
 {
 	int64_t n = p->values, half = filters / 2;
 	for (int64_t i = 0; i < half; i++) {

@@ -18,11 +18,16 @@ static const struct {
 	{                                                                                                       \
 		&nno_op_##op, form, offsetof(value_kernels, kernel), offsetof(value_kernels, kernel##_gradient) \
 	}
-	FUNCTION(relu, false, relu),   FUNCTION(leaky_relu, false, leaky_relu),
-	FUNCTION(relu6, false, relu6), FUNCTION(sigmoid, false, sigmoid),
-	FUNCTION(tanh, false, tanh),   FUNCTION(silu, false, silu),
-	FUNCTION(gelu, false, gelu),   FUNCTION(gelu, true, gelu_tanh),
-	FUNCTION(hard_sigmoid, false, hard_sigmoid), FUNCTION(hard_swish, false, hard_swish),
+	FUNCTION(relu, false, relu),
+	FUNCTION(leaky_relu, false, leaky_relu),
+	FUNCTION(relu6, false, relu6),
+	FUNCTION(sigmoid, false, sigmoid),
+	FUNCTION(tanh, false, tanh),
+	FUNCTION(silu, false, silu),
+	FUNCTION(gelu, false, gelu),
+	FUNCTION(gelu, true, gelu_tanh),
+	FUNCTION(hard_sigmoid, false, hard_sigmoid),
+	FUNCTION(hard_swish, false, hard_swish),
 #undef FUNCTION
 };
 

@@ -54,8 +54,8 @@ static void draw(const drop_job *j, float *mask, int64_t sample, int64_t count, 
 	uint32_t upper[3] = { (uint32_t)(first >> 32), j->stream.counter[2], j->stream.counter[3] };
 	for (int64_t i = 0; i < count; i++)
 		mask[i] = 1.0f;
-	j->run->kernels->f32->dropout(mask, mask, count, j->stream.key, (uint32_t)first, upper,
-				      (uint32_t)(p * 0x1p32), kept);
+	j->run->kernels->f32->dropout(mask, mask, count, j->stream.key, (uint32_t)first, upper, (uint32_t)(p * 0x1p32),
+				      kept);
 }
 
 static float kept_factor(const drop_job *j) { return 1.0f / (1.0f - j->a->p); }
@@ -148,9 +148,7 @@ static void drop(const nno_op *op, nno_run *run, elem *dst, const elem *src, nno
 
 static nno_task task_of(const nno_op *op)
 {
-	return op->cls == &nno_op_drop_block ? drop_blocks
-	       : op->cls == &nno_op_dropout2d ? drop_channels
-					      : drop_sample;
+	return op->cls == &nno_op_drop_block ? drop_blocks : op->cls == &nno_op_dropout2d ? drop_channels : drop_sample;
 }
 
 static void forward(const nno_op *op, nno_run *run)

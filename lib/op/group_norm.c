@@ -1,15 +1,16 @@
 /* group_norm.c - group normalisation: in each sample the channels of a group have one mean and variance over all
  * pixels. The kernels are those of a batch normalisation on one sample, whose channels of a group are given like
  * factors. A task is a sample, or some of them where the parameters' partial gradients would be too many: the sample is
- * found in a cache by the pass that follows. Sums run over fixed chunks of pixels in float and are combined in double. */
+ * found in a cache by the pass that follows. Sums run over fixed chunks of pixels in float and are combined in double.
+ */
 #include "base/size.h"
 #include "op/parallel.h"
 
 #include <math.h>
 #include <string.h>
 
-#define CHUNK 32768           /* elements of a chunk of pixels */
-#define PARTIALS (1 << 18)    /* floats of all partial sums, where there are so few channels */
+#define CHUNK 32768        /* elements of a chunk of pixels */
+#define PARTIALS (1 << 18) /* floats of all partial sums, where there are so few channels */
 enum { FEW_PARTS = 16, FOUND = 3 /* floats of a group: mean, what is left of it, 1 / deviation */ };
 /* A slot's room: two doubles a channel, and the floats of the kernels' results and of the factors. */
 enum { SUMS = 2, FLOATS = 9 };

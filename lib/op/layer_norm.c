@@ -7,18 +7,18 @@
 
 #include <string.h>
 
-#define BLOCK 32768           /* values of a block, where a row is not longer */
-#define PARTIALS (1 << 18)    /* floats of all partial sums, where rows are so short that there are many parts */
+#define BLOCK 32768        /* values of a block, where a row is not longer */
+#define PARTIALS (1 << 18) /* floats of all partial sums, where rows are so short that there are many parts */
 enum { FEW_PARTS = 16, FOUND = 3 /* floats of a row's statistics */, FORWARD_ROOM = 2, BACKWARD_ROOM = 3 };
 
 typedef struct rows_job {
 	const nno_op *op;
 	nno_run *run;
-	int64_t length, rows;          /* of a row, and of the batch */
-	int64_t block, blocks, parts;  /* rows of a block */
-	const float *scale, *shift;    /* NULL: none */
+	int64_t length, rows;         /* of a row, and of the batch */
+	int64_t block, blocks, parts; /* rows of a block */
+	const float *scale, *shift;   /* NULL: none */
 	float *found, *partials;
-	elem *room;                    /* of slots, for samples in the other order */
+	elem *room; /* of slots, for samples in the other order */
 	bool sums, add;
 } rows_job;
 
@@ -71,10 +71,7 @@ static rows_job start_job(const nno_op *op, nno_run *run)
 	return j;
 }
 
-static int64_t rows_of(const rows_job *j, int64_t block)
-{
-	return nno_i64_min(j->block, j->rows - block * j->block);
-}
+static int64_t rows_of(const rows_job *j, int64_t block) { return nno_i64_min(j->block, j->rows - block * j->block); }
 
 /* Sample `which` of a slot's room. */
 static elem *room_of(const rows_job *j, int slot, int samples, int which)

@@ -9,9 +9,9 @@
 typedef struct multiply_job {
 	const nno_op *op;
 	nno_run *run;
-	int64_t count;           /* values of the batch */
-	int64_t pixels, c;       /* of a sample, where factors are spread over it */
-	float *room;             /* of slots, a float a channel each */
+	int64_t count;     /* values of the batch */
+	int64_t pixels, c; /* of a sample, where factors are spread over it */
+	float *room;       /* of slots, a float a channel each */
 } multiply_job;
 
 static multiply_job start_job(const nno_op *op, nno_run *run)
@@ -25,10 +25,7 @@ static multiply_job start_job(const nno_op *op, nno_run *run)
 }
 
 /* Of inputs of equal shape there is nothing to spread. */
-static bool spreads(const nno_op *op)
-{
-	return nno_shape_count(op->in[1]) != nno_shape_count(op->in[0]);
-}
+static bool spreads(const nno_op *op) { return nno_shape_count(op->in[1]) != nno_shape_count(op->in[0]); }
 
 static bool book(nno_op *op, int slots)
 {

@@ -143,7 +143,7 @@ typedef struct nno_layer_norm_attr {
 	bool scale, bias;
 	bool planar;    /* rows are of the sample in (C, H, W) order; else of its memory */
 	int64_t length; /* values of a row, which has statistics of its own: a divisor of the sample */
-} nno_layer_norm_attr; /* param: [scale (length)], [bias (length)] */
+} nno_layer_norm_attr;  /* param: [scale (length)], [bias (length)] */
 
 typedef struct nno_group_norm_attr {
 	float epsilon;

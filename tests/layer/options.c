@@ -145,12 +145,14 @@ static void layer_norm_options(void **state)
 	o.extents = 2;
 	o.use_scale = 0;
 	assert_ok(nnopt_layer_norm_create(&l, ctx, &o));
-	expect_fields(l, "\"extents\": 2, \"channels\": false, \"epsilon\": 0.25, \"use_scale\": false, \"use_bias\": true");
+	expect_fields(
+	    l, "\"extents\": 2, \"channels\": false, \"epsilon\": 0.25, \"use_scale\": false, \"use_bias\": true");
 	o.use_bias = 0;
 	o.extents = 0;
 	o.channels = 1;
 	assert_ok(nnopt_layer_norm_create(&l, ctx, &o));
-	expect_fields(l, "\"extents\": 0, \"channels\": true, \"epsilon\": 0.25, \"use_scale\": false, \"use_bias\": false");
+	expect_fields(
+	    l, "\"extents\": 0, \"channels\": true, \"epsilon\": 0.25, \"use_scale\": false, \"use_bias\": false");
 	l = NULL;
 	o.extents = 1;
 	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "extents 1 with channels", nnopt_layer_norm_create(&l, ctx, &o));
@@ -333,7 +335,8 @@ static void shapes_are_refused(void **state)
 		{ "{\"kind\": \"group_norm\", \"groups\": 2}", 3, { 3, 5, 5 }, "multiple of groups 2" },
 		{ "{\"kind\": \"dropout2d\", \"p\": 0.5}", 1, { 3 }, "rank 4" },
 		{ "{\"kind\": \"drop_block\", \"p\": 0.5, \"block_size\": 3}", 1, { 3 }, "rank 4" },
-		{ "{\"kind\": \"max_pool2d\", \"kernel_h\": 2, \"kernel_w\": 2, \"name\": \"a\"}, {\"kind\": \"multiply\", "
+		{ "{\"kind\": \"max_pool2d\", \"kernel_h\": 2, \"kernel_w\": 2, \"name\": \"a\"}, {\"kind\": "
+		  "\"multiply\", "
 		  "\"inputs\": [\"input\", \"a\"]}",
 		  3,
 		  { 3, 4, 4 },

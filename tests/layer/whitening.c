@@ -211,8 +211,8 @@ static void diracs_equal_pytorch(void **state)
 {
 	(void)state;
 	for (size_t k = 0; k < sizeof diracs / sizeof *diracs; k++) {
-		conv_case c = { diracs[k].out,    diracs[k].in,     diracs[k].kernel_h, diracs[k].kernel_w,
-				diracs[k].groups, NNOPT_INIT_DIRAC };
+		conv_case c = { diracs[k].out,      diracs[k].in,     diracs[k].kernel_h,
+				diracs[k].kernel_w, diracs[k].groups, NNOPT_INIT_DIRAC };
 		nnopt_model *m = model_of(ctx, &c);
 		nnopt_tensor *weight = weight_of(m, &c);
 		c.init = NNOPT_INIT_DEFAULT;
@@ -237,10 +237,8 @@ static void diracs_equal_pytorch(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(whitening_equals_airbench),
-		cmocka_unit_test(fewer_filters_are_the_first),
-		cmocka_unit_test(threads_give_equal_bits),
-		cmocka_unit_test(whitening_refuses),
+		cmocka_unit_test(whitening_equals_airbench), cmocka_unit_test(fewer_filters_are_the_first),
+		cmocka_unit_test(threads_give_equal_bits),   cmocka_unit_test(whitening_refuses),
 		cmocka_unit_test(diracs_equal_pytorch),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);

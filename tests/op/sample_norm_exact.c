@@ -194,8 +194,8 @@ static void define(const config *c, data *x, const float *y)
 		const set *s = &sets[p.set];
 		bool passes = (double)y[i] > bound_of(c, false) && (double)y[i] < bound_of(c, true);
 		double g = passes ? (double)dy[i] * (has_scale(c) ? (double)gamma[p.parameter] : 1.0) : 0.0;
-		double dx = (g - s->sum / s->count - hat[i] * s->product / s->count) /
-			    sqrt(s->squares / s->count + 1e-5f);
+		double dx =
+		    (g - s->sum / s->count - hat[i] * s->product / s->count) / sqrt(s->squares / s->count + 1e-5f);
 		put(&data_of(&x->b[gradient_of(c)])[i], dx, c->add_dx);
 	}
 	for (int k = 0; k < 2 && c->training && !c->no_dparam; k++)

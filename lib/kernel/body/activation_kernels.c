@@ -142,10 +142,7 @@ NNO_INLINE vf gelu_tanh_back(vf dy, vf x, vf s)
 }
 
 /* min(max(x + 3, 0), 6) / 6 */
-NNO_INLINE vf hard_sigmoid(vf x, vf s)
-{
-	return v_mul(relu6(v_add(x, v_set1(3.0f)), s), v_set1(1.0f / 6.0f));
-}
+NNO_INLINE vf hard_sigmoid(vf x, vf s) { return v_mul(relu6(v_add(x, v_set1(3.0f)), s), v_set1(1.0f / 6.0f)); }
 
 /* Of the input: in 16 bits a result may be 1 where the input is not yet 3. */
 NNO_INLINE vf hard_sigmoid_back(vf dy, vf x, vf s)

@@ -102,8 +102,7 @@ NNO_INLINE void gradient_terms(const gradient_row *row, int64_t i, int64_t width
 {
 	vf g = v_mul(get_some(row->dy + i, width), factor_of(row->scale, i, width));
 	*sum = v_add(*sum, g);
-	*product =
-	    v_fma(g, centred(get_some(row->x + i, width), v_set1(row->s.near), v_set1(row->s.rest)), *product);
+	*product = v_fma(g, centred(get_some(row->x + i, width), v_set1(row->s.near), v_set1(row->s.rest)), *product);
 }
 
 /* dx = rstd g + b (x - mean) + d, with g = dy scale. */
