@@ -183,7 +183,7 @@ static void blocks_go_as_squares(void **state)
 		/* Pixels of a block go together: there are about so many fewer independent ones. */
 		double share = expected_share((double)rates[r]), n_free = (double)COUNT / (BLOCK * BLOCK);
 		assert_true(fabs((double)gone / COUNT - share) <= 5.0 * sqrt(share * (1.0 - share) / n_free));
-		/* The paper's rate aims at p and is a little above it for the pixels that blocks share. */
+		/* The paper's rate aims at p; blocks that share pixels keep it a little below. */
 		assert_true(share <= (double)rates[r] && share >= 0.75 * (double)rates[r]);
 		free_net(&n);
 	}
