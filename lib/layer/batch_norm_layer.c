@@ -22,10 +22,7 @@ static nnopt_status check(const void *state)
 	if (!(s->momentum >= 0.0f && s->momentum <= 1.0f))
 		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "batch_norm: momentum %g, 0 to 1 wanted",
 				(double)s->momentum);
-	if (!(s->epsilon >= 0.0f && s->epsilon <= 1.0f))
-		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "batch_norm: epsilon %g, 0 to 1 wanted",
-				(double)s->epsilon);
-	return NNOPT_OK;
+	return nno_layer_check_epsilon("batch_norm", s->epsilon);
 }
 
 static nnopt_status shape2d(const nnopt_layer *layer, const nno_value *in, int n_in, nno_value *out)

@@ -1,6 +1,6 @@
-/* row_norm_kernels.c - layer normalisation: rows of n values, each with a mean and a variance of its own. Differences
- * are taken from the row's first value, which is as far from zero as its mean, so that means far from zero cost no
- * digits. */
+/* row_norm_kernels.c - layer normalisation: rows of n values, each with a mean and a variance of its own. The mean is
+ * the sum of two floats, so that one far from zero costs no digits: it is found by differences from the row's first
+ * value, which is as far away. */
 #include "kernel/body.h"
 
 enum { NA = 4 /* sums that go on at once */, NV = 4 /* vectors of a row swept down the rows at a time */ };
@@ -54,9 +54,11 @@ NNO_INLINE float row_sum(const elem *x, int64_t n, float near, float rest, term 
 
 NNO_INLINE row_found measure(const elem *x, int64_t n, float epsilon)
 {
-	float count = (float)n;
-	row_found s = { .near = v_sum(get_n(x, 1)) };
-	s.rest = row_sum(x, n, s.near, 0.0f, difference) / count;
+	float count = (float)n, first = v_sum(get_n(x, 1)), more = row_sum(x, n, first, 0.0f, difference) / count;
+	row_found s = { .near = first + more };
+	/* What that sum lost; Knuth's two-sum, for the first value may be the small one. */
+	float part = s.near - first;
+	s.rest = (first - (s.near - part)) + (more - part);
 	s.rstd = 1.0f / __builtin_sqrtf(row_sum(x, n, s.near, s.rest, square) / count + epsilon);
 	return s;
 }
