@@ -1,6 +1,6 @@
-/* oom.c - every allocation of eleven scenarios fails in turn, alone and with all that follow. Each time: an error with its
- * text or the right result, no output written, nothing left behind; and after the failures the same objects do their
- * work. */
+/* oom.c - every allocation of eleven scenarios fails in turn, alone and with all that follow. Each time: an error with
+ * its text or the right result, no output written, nothing left behind; and after the failures the same objects do
+ * their work. */
 #include "check.h"
 
 #include "budget.h"

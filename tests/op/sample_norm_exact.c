@@ -148,20 +148,11 @@ static double bound_of(const config *c, bool high)
 }
 
 typedef struct set {
-	double count, mean, squares, sum, product;
+	double count, mean, rstd, sum, product;
 } set;
 
-static void put(float *dst, double value, bool add) { *dst = (float)(add ? (double)*dst + value : value); }
-
-/* `y` is the library's result, which tells where the gradient passes without a doubt. */
-static void define(const config *c, data *x, const float *y)
+static void find_statistics(const config *c, const float *src, int64_t all, set *sets)
 {
-	int64_t all = c->n * nno_shape_count(c->s);
-	const float *gamma = data_of(&x->b[SCALE]), *beta = data_of(&x->b[BIAS]);
-	float *src = data_of(&x->b[SRC]), *dy = data_of(&x->b[DDST]);
-	set *sets = calloc((size_t)sets_of(c), sizeof *sets);
-	double *hat = calloc((size_t)all, sizeof *hat), *sums = calloc((size_t)(2 * c->parameters), sizeof *sums);
-	assert_true(sets != NULL && hat != NULL && sums != NULL);
 	for (int64_t i = 0; i < all; i++) {
 		set *s = &sets[place_of(c, i).set];
 		s->count += 1.0;
@@ -171,38 +162,72 @@ static void define(const config *c, data *x, const float *y)
 		sets[k].mean /= sets[k].count;
 	for (int64_t i = 0; i < all; i++) {
 		set *s = &sets[place_of(c, i).set];
-		s->squares += ((double)src[i] - s->mean) * ((double)src[i] - s->mean);
+		s->rstd += ((double)src[i] - s->mean) * ((double)src[i] - s->mean);
 	}
+	for (int64_t k = 0; k < sets_of(c); k++)
+		sets[k].rstd = 1.0 / sqrt(sets[k].rstd / sets[k].count + (double)1e-5f);
+}
+
+static double scale_at(const config *c, const data *x, int64_t parameter)
+{
+	return has_scale(c) ? (double)data_of(&x->b[SCALE])[parameter] : 1.0;
+}
+
+static double hat_at(const config *c, const data *x, const set *sets, int64_t i)
+{
+	const set *s = &sets[place_of(c, i).set];
+	return ((double)data_of(&x->b[SRC])[i] - s->mean) * s->rstd;
+}
+
+/* `y` is the library's result, which tells where the gradient passes without a doubt. */
+static double gradient_at(const config *c, const data *x, const float *y, int64_t i)
+{
+	bool passes = (double)y[i] > bound_of(c, false) && (double)y[i] < bound_of(c, true);
+	return passes ? (double)data_of(&x->b[DDST])[i] : 0.0;
+}
+
+static void put(float *dst, double value, bool add) { *dst = (float)(add ? (double)*dst + value : value); }
+
+static void define_gradients(const config *c, data *x, const float *y, set *sets)
+{
+	int64_t all = c->n * nno_shape_count(c->s);
+	double *sums = calloc((size_t)(2 * c->parameters), sizeof *sums);
+	assert_non_null(sums);
 	for (int64_t i = 0; i < all; i++) {
 		place p = place_of(c, i);
-		set *s = &sets[p.set];
-		double scale = has_scale(c) ? (double)gamma[p.parameter] : 1.0;
-		hat[i] = ((double)src[i] - s->mean) / sqrt(s->squares / s->count + 1e-5f);
-		double v = hat[i] * scale + (has_bias(c) ? (double)beta[p.parameter] : 0.0);
-		data_of(&x->b[result_of(c)])[i] = (float)fmin(fmax(v, bound_of(c, false)), bound_of(c, true));
-		if (!c->training)
-			continue;
-		bool passes = (double)y[i] > bound_of(c, false) && (double)y[i] < bound_of(c, true);
-		double g = passes ? (double)dy[i] : 0.0;
-		s->sum += g * scale;
-		s->product += g * scale * hat[i];
-		sums[p.parameter] += g * hat[i];
+		double g = gradient_at(c, x, y, i), hat = hat_at(c, x, sets, i), scale = scale_at(c, x, p.parameter);
+		sets[p.set].sum += g * scale;
+		sets[p.set].product += g * scale * hat;
+		sums[p.parameter] += g * hat;
 		sums[c->parameters + p.parameter] += g;
 	}
-	for (int64_t i = 0; c->training && !c->no_dx && i < all; i++) {
+	for (int64_t i = 0; !c->no_dx && i < all; i++) {
 		place p = place_of(c, i);
 		const set *s = &sets[p.set];
-		bool passes = (double)y[i] > bound_of(c, false) && (double)y[i] < bound_of(c, true);
-		double g = passes ? (double)dy[i] * (has_scale(c) ? (double)gamma[p.parameter] : 1.0) : 0.0;
-		double dx =
-		    (g - s->sum / s->count - hat[i] * s->product / s->count) / sqrt(s->squares / s->count + 1e-5f);
-		put(&data_of(&x->b[gradient_of(c)])[i], dx, c->add_dx);
+		double g = gradient_at(c, x, y, i) * scale_at(c, x, p.parameter), hat = hat_at(c, x, sets, i);
+		put(&data_of(&x->b[gradient_of(c)])[i], s->rstd * (g - s->sum / s->count - hat * s->product / s->count),
+		    c->add_dx);
 	}
-	for (int k = 0; k < 2 && c->training && !c->no_dparam; k++)
+	for (int k = 0; k < 2 && !c->no_dparam; k++)
 		for (int64_t i = 0; i < c->parameters && (k == 0 ? has_scale(c) : has_bias(c)); i++)
 			put(&data_of(&x->b[DSCALE + k])[i], sums[k * c->parameters + i], c->accumulate);
 	free(sums);
-	free(hat);
+}
+
+static void define(const config *c, data *x, const float *y)
+{
+	int64_t all = c->n * nno_shape_count(c->s);
+	set *sets = calloc((size_t)sets_of(c), sizeof *sets);
+	assert_non_null(sets);
+	find_statistics(c, data_of(&x->b[SRC]), all, sets);
+	for (int64_t i = 0; i < all; i++) {
+		int64_t parameter = place_of(c, i).parameter;
+		double v = hat_at(c, x, sets, i) * scale_at(c, x, parameter) +
+			   (has_bias(c) ? (double)data_of(&x->b[BIAS])[parameter] : 0.0);
+		data_of(&x->b[result_of(c)])[i] = (float)fmin(fmax(v, bound_of(c, false)), bound_of(c, true));
+	}
+	if (c->training)
+		define_gradients(c, x, y, sets);
 	free(sets);
 }
 
