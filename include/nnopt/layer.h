@@ -33,6 +33,11 @@ typedef enum nnopt_init {
 	NNOPT_INIT_LECUN_UNIFORM = 6,  /**< U(+-sqrt(3/fan_in)) */
 	NNOPT_INIT_ORTHOGONAL = 7,     /**< rows or columns orthonormal; Saxe et al. 2013 */
 	NNOPT_INIT_CONSTANT = 8,       /**< the value given beside it */
+	NNOPT_INIT_DIRAC = 9,          /**< of a convolution's weight alone: in each group the first C / groups filters pass their
+	                                    channel on unchanged (torch.nn.init.dirac_), those left have the layer's own values;
+	                                    Zagoruyko and Komodakis 2017, in this form Jordan 2024 (airbench) */
+	NNOPT_INIT_TRUNCATED_NORMAL = 10, /**< N(0, s^2), drawn again beyond 2 s, with s the value given beside it, which is above
+	                                    0; 0.02 in ViT and ConvNeXt */
 	NNOPT_INIT_FORCE_32 = 0x7fffffff
 } nnopt_init;
 
@@ -66,7 +71,7 @@ typedef struct nnopt_conv2d_options {
 	int32_t use_bias;               /**< default 1 */
 	int32_t weight_init;            /**< nnopt_init */
 	int32_t bias_init;              /**< nnopt_init */
-	float weight_value, bias_value; /**< of NNOPT_INIT_CONSTANT */
+	float weight_value, bias_value; /**< of NNOPT_INIT_CONSTANT and NNOPT_INIT_TRUNCATED_NORMAL */
 } nnopt_conv2d_options;
 /** Fills `options` with the defaults. @param size sizeof *options. @since 0.1 */
 NNOPT_API nnopt_status nnopt_conv2d_options_init(nnopt_conv2d_options *options, size_t size);
@@ -81,7 +86,7 @@ typedef struct nnopt_linear_options {
 	int32_t use_bias; /**< default 1 */
 	int32_t weight_init; /**< nnopt_init */
 	int32_t bias_init;   /**< nnopt_init */
-	float weight_value, bias_value; /**< of NNOPT_INIT_CONSTANT */
+	float weight_value, bias_value; /**< of NNOPT_INIT_CONSTANT and NNOPT_INIT_TRUNCATED_NORMAL */
 	int32_t reserved; /**< 0 */
 } nnopt_linear_options;
 /** Fills `options` with the defaults. @param size sizeof *options. @since 0.1 */
@@ -108,9 +113,60 @@ NNOPT_API nnopt_status nnopt_batch_norm2d_create(nnopt_layer **out, nnopt_contex
 /** For (N, features). */
 NNOPT_API nnopt_status nnopt_batch_norm1d_create(nnopt_layer **out, nnopt_context *context, const nnopt_batch_norm_options *options);
 
+/** Layer normalisation; Ba et al. 2016, as torch.nn.LayerNorm: each of the runs of values named below has the mean 0 and the
+ *  (biased) variance 1, then y = x weight + bias. In training and inference alike, for each sample by itself.
+ *  Parameters: weight and bias, both of the shape that is normalised: (C, H, W), (H, W), (W), (features), or (C) with `channels`. */
+typedef struct nnopt_layer_norm_options {
+	size_t struct_size;
+	float epsilon;     /**< added to the variance, default 1e-5 */
+	int32_t extents;   /**< how many of the last extents are normalised together, as the length of PyTorch's normalized_shape: 0,
+	                        the default, is all of a sample; of (C, H, W) 1 is W, 2 is (H, W) and 3 is all */
+	int32_t channels;  /**< 1: over the channels at each position instead, as LayerNorm2d of ConvNeXt (Liu et al. 2022), with
+	                        `extents` 0. Default 0. The fastest form of pictures, with extents 0. */
+	int32_t use_scale; /**< default 1: weight, first 1 */
+	int32_t use_bias;  /**< default 1: bias, first 0 */
+	int32_t reserved;  /**< 0 */
+} nnopt_layer_norm_options;
+/** Fills `options` with the defaults. @param size sizeof *options. @since 0.1 */
+NNOPT_API nnopt_status nnopt_layer_norm_options_init(nnopt_layer_norm_options *options, size_t size);
+/** For (N, C, H, W) and (N, features). @since 0.1 */
+NNOPT_API nnopt_status nnopt_layer_norm_create(nnopt_layer **out, nnopt_context *context, const nnopt_layer_norm_options *options);
+
+/** Group normalisation; Wu and He 2018, as torch.nn.GroupNorm: in each sample the channels are cut into `groups` of equal
+ *  size, and each group with all its pixels has the mean 0 and the (biased) variance 1, then y = x weight + bias. In training
+ *  and inference alike. Parameters: weight (C), bias (C). */
+typedef struct nnopt_group_norm_options {
+	size_t struct_size;
+	float epsilon;     /**< added to the variance, default 1e-5 */
+	int32_t use_scale; /**< default 1: weight, first 1 */
+	int32_t use_bias;  /**< default 1: bias, first 0 */
+	int32_t reserved;  /**< 0 */
+} nnopt_group_norm_options;
+/** Fills `options` with the defaults. @param size sizeof *options. @since 0.1 */
+NNOPT_API nnopt_status nnopt_group_norm_options_init(nnopt_group_norm_options *options, size_t size);
+/** For (N, C, H, W) and (N, features). @param groups a divisor of C; 0: as many as channels, which is instance normalisation
+ *  (Ulyanov et al. 2016; torch.nn.InstanceNorm2d has use_scale and use_bias 0). @since 0.1 */
+NNOPT_API nnopt_status nnopt_group_norm_create(nnopt_layer **out, nnopt_context *context, int64_t groups,
+                                               const nnopt_group_norm_options *options);
+
 /** Dropout: in training each element is 0 with probability p, else scaled by 1 / (1 - p). Srivastava et al. 2014.
  *  @param p in [0, 1). */
 NNOPT_API nnopt_status nnopt_dropout_create(nnopt_layer **out, nnopt_context *context, float p);
+
+/** Dropout of whole channels: in training each channel of each sample is 0 with probability p, else scaled by 1 / (1 - p).
+ *  Tompson et al. 2015, as torch.nn.Dropout2d. For (N, C, H, W). @param p in [0, 1). @since 0.1 */
+NNOPT_API nnopt_status nnopt_dropout2d_create(nnopt_layer **out, nnopt_context *context, float p);
+/** DropBlock; Ghiasi et al. 2018: in training squares of block_size x block_size pixels of each channel are 0, so that about
+ *  a share p of all pixels is in one, and the rest is scaled by pixels / pixels kept. Blocks begin at random places with the
+ *  paper's rate gamma = p / block_size^2 * H W / ((H - block_size + 1) (W - block_size + 1)) and lie inside the picture, as in
+ *  torchvision.ops.drop_block2d; there the scale is of the whole batch, here of each sample, whose mask so depends on nothing
+ *  else. Larger blocks than the picture are cut to its shorter side. For (N, C, H, W).
+ *  @param block_size at least 1; 7 in the paper. @param p in [0, 1). @since 0.1 */
+NNOPT_API nnopt_status nnopt_drop_block_create(nnopt_layer **out, nnopt_context *context, int64_t block_size, float p);
+/** Stochastic depth (drop path): in training each sample is all 0 with probability p, else scaled by 1 / (1 - p). Put it at
+ *  the end of a residual branch, before the sum. Huang et al. 2016, as torchvision.ops.StochasticDepth in mode "row".
+ *  @param p in [0, 1). @since 0.1 */
+NNOPT_API nnopt_status nnopt_stochastic_depth_create(nnopt_layer **out, nnopt_context *context, float p);
 
 /** Pooling windows; as torch.nn.MaxPool2d / AvgPool2d. */
 typedef struct nnopt_pool2d_options {
@@ -150,6 +206,12 @@ NNOPT_API nnopt_status nnopt_silu_create(nnopt_layer **out, nnopt_context *conte
 NNOPT_API nnopt_status nnopt_sigmoid_create(nnopt_layer **out, nnopt_context *context);
 /** Hyperbolic tangent. @since 0.1 */
 NNOPT_API nnopt_status nnopt_tanh_create(nnopt_layer **out, nnopt_context *context);
+/** min(max(x + 3, 0), 6) / 6; Howard et al. 2019, as torch.nn.Hardsigmoid. @since 0.1 */
+NNOPT_API nnopt_status nnopt_hard_sigmoid_create(nnopt_layer **out, nnopt_context *context);
+/** x min(max(x + 3, 0), 6) / 6; Howard et al. 2019, as torch.nn.Hardswish. @since 0.1 */
+NNOPT_API nnopt_status nnopt_hard_swish_create(nnopt_layer **out, nnopt_context *context);
+/** factor x, any shape. @param factor finite. @since 0.1 */
+NNOPT_API nnopt_status nnopt_scale_create(nnopt_layer **out, nnopt_context *context, float factor);
 /** Over the channels of each position. */
 NNOPT_API nnopt_status nnopt_softmax_create(nnopt_layer **out, nnopt_context *context);
 
@@ -157,6 +219,9 @@ NNOPT_API nnopt_status nnopt_softmax_create(nnopt_layer **out, nnopt_context *co
 NNOPT_API nnopt_status nnopt_flatten_create(nnopt_layer **out, nnopt_context *context);
 /** Sum of two or more inputs of equal shape. */
 NNOPT_API nnopt_status nnopt_add_create(nnopt_layer **out, nnopt_context *context);
+/** Product of two inputs: of equal shape, element by element; or of (N, C, H, W) and a factor for each channel, (N, C, 1, 1) or
+ *  (N, C), as squeeze-and-excitation wants it (Hu et al. 2018). @since 0.1 */
+NNOPT_API nnopt_status nnopt_multiply_create(nnopt_layer **out, nnopt_context *context);
 /** Two or more inputs joined along the channels. */
 NNOPT_API nnopt_status nnopt_concat_create(nnopt_layer **out, nnopt_context *context);
 
@@ -193,7 +258,7 @@ typedef struct nnopt_own_layer_options {
 	                                const int32_t *in_ranks, int64_t *shape, int32_t *rank, void *user);
 	const char *parameter_names[4]; /**< copied */
 	int32_t parameter_inits[4];     /**< nnopt_init */
-	float parameter_values[4];      /**< of NNOPT_INIT_CONSTANT */
+	float parameter_values[4];      /**< of NNOPT_INIT_CONSTANT and NNOPT_INIT_TRUNCATED_NORMAL */
 	nnopt_status (*forward)(const nnopt_own_call *call, void *user);  /**< writes the output */
 	nnopt_status (*backward)(const nnopt_own_call *call, void *user); /**< NULL: inference only */
 	void (*destroy)(void *user);   /**< NULL or called once with the last reference */

@@ -46,8 +46,18 @@ NNOPT_API nnopt_status nnopt_add_linear(nnopt_model *model, int64_t out_features
 NNOPT_API nnopt_status nnopt_add_batch_norm2d(nnopt_model *model, const nnopt_batch_norm_options *options);
 /** nnopt_batch_norm1d_create(), added. @since 0.1 */
 NNOPT_API nnopt_status nnopt_add_batch_norm1d(nnopt_model *model, const nnopt_batch_norm_options *options);
+/** nnopt_layer_norm_create(), added. @since 0.1 */
+NNOPT_API nnopt_status nnopt_add_layer_norm(nnopt_model *model, const nnopt_layer_norm_options *options);
+/** nnopt_group_norm_create(), added. @since 0.1 */
+NNOPT_API nnopt_status nnopt_add_group_norm(nnopt_model *model, int64_t groups, const nnopt_group_norm_options *options);
 /** nnopt_dropout_create(), added. @since 0.1 */
 NNOPT_API nnopt_status nnopt_add_dropout(nnopt_model *model, float p);
+/** nnopt_dropout2d_create(), added. @since 0.1 */
+NNOPT_API nnopt_status nnopt_add_dropout2d(nnopt_model *model, float p);
+/** nnopt_drop_block_create(), added. @since 0.1 */
+NNOPT_API nnopt_status nnopt_add_drop_block(nnopt_model *model, int64_t block_size, float p);
+/** nnopt_stochastic_depth_create(), added. @since 0.1 */
+NNOPT_API nnopt_status nnopt_add_stochastic_depth(nnopt_model *model, float p);
 /** nnopt_max_pool2d_create(), added. @since 0.1 */
 NNOPT_API nnopt_status nnopt_add_max_pool2d(nnopt_model *model, int64_t kernel, const nnopt_pool2d_options *options);
 /** nnopt_avg_pool2d_create(), added. @since 0.1 */
@@ -74,6 +84,12 @@ NNOPT_API nnopt_status nnopt_add_silu(nnopt_model *model);
 NNOPT_API nnopt_status nnopt_add_sigmoid(nnopt_model *model);
 /** nnopt_tanh_create(), added. @since 0.1 */
 NNOPT_API nnopt_status nnopt_add_tanh(nnopt_model *model);
+/** nnopt_hard_sigmoid_create(), added. @since 0.1 */
+NNOPT_API nnopt_status nnopt_add_hard_sigmoid(nnopt_model *model);
+/** nnopt_hard_swish_create(), added. @since 0.1 */
+NNOPT_API nnopt_status nnopt_add_hard_swish(nnopt_model *model);
+/** nnopt_scale_create(), added. @since 0.1 */
+NNOPT_API nnopt_status nnopt_add_scale(nnopt_model *model, float factor);
 /** nnopt_softmax_create(), added. @since 0.1 */
 NNOPT_API nnopt_status nnopt_add_softmax(nnopt_model *model);
 /** nnopt_flatten_create(), added. @since 0.1 */
@@ -123,6 +139,24 @@ NNOPT_API nnopt_status nnopt_model_get_gradient(const nnopt_model *model, int32_
  *  refuse to run. `changed` (may be NULL) gets their number. Freezing a batch norm also stops its running statistics.
  *  @since 0.1 */
 NNOPT_API nnopt_status nnopt_model_set_trainable(nnopt_model *model, const char *prefix, int32_t trainable, int32_t *changed);
+/** Puts the batch norms whose name begins with `prefix` ("" is all) into the form of inference in training plans too (1): they
+ *  use their running statistics and leave them alone, while weight and bias train on as set_trainable() says. For fine-tuning
+ *  with few samples or small batches. 0 takes it back. Plans made before are stale and refuse to run. `changed` (may be NULL)
+ *  gets the number of layers. Like what is trainable, it is not saved with the model. As eval() on the BatchNorm2d modules of a
+ *  model in training in PyTorch. Errors: INVALID_ARGUMENT, STATE before the model is built. @since 0.1 */
+NNOPT_API nnopt_status nnopt_model_set_frozen_norms(nnopt_model *model, const char *prefix, int32_t frozen, int32_t *changed);
+/** Sets the weight of a convolution so that its results on pictures like `images` are uncorrelated: its filters become the
+ *  eigenvectors of the patches' covariance (not centred), those of the largest eigenvalues first, each over
+ *  sqrt(eigenvalue + epsilon), and then the negatives of all of them. As the first layer of airbench (Jordan 2024), whose 2x2
+ *  convolution of 3 channels has 24 filters. The sign of an eigenvector is that which makes its largest element positive.
+ *  Freeze the weight afterwards (nnopt_model_set_trainable()) to keep it.
+ *  @param index of the weight: of a convolution without groups that has an even number of filters, 2 C kh kw or fewer.
+ *  @param images f32, (N, C, H, W) with the convolution's C and pictures at least as large as its kernel; a few thousand will do.
+ *  @param epsilon above 0; 5e-4 in airbench.
+ *  Errors: INVALID_ARGUMENT, UNSUPPORTED for more than 512 values in a patch, OUT_OF_MEMORY; the weight is unchanged then.
+ *  @since 0.1 */
+NNOPT_API nnopt_status nnopt_model_initialise_whitening(nnopt_model *model, int32_t index, const nnopt_tensor *images,
+                                                        double epsilon);
 /** Gives all parameters fresh first values from `seed`, and resets the state. @since 0.1 */
 NNOPT_API nnopt_status nnopt_model_initialise(nnopt_model *model, uint64_t seed);
 

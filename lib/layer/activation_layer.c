@@ -38,6 +38,14 @@ static bool lower_gelu(const nnopt_layer *layer, nno_lowering *l) { return lower
 static bool lower_silu(const nnopt_layer *layer, nno_lowering *l) { return lower_to(layer, l, &nno_op_silu); }
 static bool lower_sigmoid(const nnopt_layer *layer, nno_lowering *l) { return lower_to(layer, l, &nno_op_sigmoid); }
 static bool lower_tanh(const nnopt_layer *layer, nno_lowering *l) { return lower_to(layer, l, &nno_op_tanh); }
+static bool lower_hard_sigmoid(const nnopt_layer *layer, nno_lowering *l)
+{
+	return lower_to(layer, l, &nno_op_hard_sigmoid);
+}
+static bool lower_hard_swish(const nnopt_layer *layer, nno_lowering *l)
+{
+	return lower_to(layer, l, &nno_op_hard_swish);
+}
 static bool lower_softmax(const nnopt_layer *layer, nno_lowering *l) { return lower_to(layer, l, &nno_op_softmax); }
 
 #define COMMON .min_inputs = 1, .max_inputs = 1, .state_size = sizeof(activation), .shape = nno_layer_same_shape
@@ -56,6 +64,8 @@ const nno_layer_class nno_layer_gelu = {
 const nno_layer_class nno_layer_silu = { .kind = "silu", COMMON, .lower = lower_silu };
 const nno_layer_class nno_layer_sigmoid = { .kind = "sigmoid", COMMON, .lower = lower_sigmoid };
 const nno_layer_class nno_layer_tanh = { .kind = "tanh", COMMON, .lower = lower_tanh };
+const nno_layer_class nno_layer_hard_sigmoid = { .kind = "hard_sigmoid", COMMON, .lower = lower_hard_sigmoid };
+const nno_layer_class nno_layer_hard_swish = { .kind = "hard_swish", COMMON, .lower = lower_hard_swish };
 const nno_layer_class nno_layer_softmax = { .kind = "softmax", COMMON, .lower = lower_softmax };
 
 nnopt_status nnopt_relu_create(nnopt_layer **out, nnopt_context *context)
@@ -93,6 +103,16 @@ nnopt_status nnopt_sigmoid_create(nnopt_layer **out, nnopt_context *context)
 nnopt_status nnopt_tanh_create(nnopt_layer **out, nnopt_context *context)
 {
 	return nno_layer_make(out, context, &nno_layer_tanh, &plain);
+}
+
+nnopt_status nnopt_hard_sigmoid_create(nnopt_layer **out, nnopt_context *context)
+{
+	return nno_layer_make(out, context, &nno_layer_hard_sigmoid, &plain);
+}
+
+nnopt_status nnopt_hard_swish_create(nnopt_layer **out, nnopt_context *context)
+{
+	return nno_layer_make(out, context, &nno_layer_hard_swish, &plain);
 }
 
 nnopt_status nnopt_softmax_create(nnopt_layer **out, nnopt_context *context)

@@ -22,10 +22,7 @@ static nnopt_status check(const void *state)
 	if (!(s->momentum >= 0.0f && s->momentum <= 1.0f))
 		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "batch_norm: momentum %g, 0 to 1 wanted",
 				(double)s->momentum);
-	if (!(s->epsilon >= 0.0f && s->epsilon <= 1.0f))
-		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "batch_norm: epsilon %g, 0 to 1 wanted",
-				(double)s->epsilon);
-	return NNOPT_OK;
+	return nno_layer_check_epsilon("batch_norm", s->epsilon);
 }
 
 static nnopt_status shape2d(const nnopt_layer *layer, const nno_value *in, int n_in, nno_value *out)
@@ -76,7 +73,7 @@ static bool lower(const nnopt_layer *layer, nno_lowering *l)
 					 .epsilon = s->epsilon,
 					 .scale = s->use_scale != 0,
 					 .bias = s->use_bias != 0,
-					 .frozen = l->frozen };
+					 .frozen = l->frozen || l->norm_frozen };
 	return attr != NULL;
 }
 
@@ -92,6 +89,7 @@ const nno_layer_class nno_layer_batch_norm2d = {
 	.shape = shape2d,
 	.parameters = parameters,
 	.lower = lower,
+	.running_statistics = true,
 };
 
 const nno_layer_class nno_layer_batch_norm1d = {
@@ -106,6 +104,7 @@ const nno_layer_class nno_layer_batch_norm1d = {
 	.shape = shape1d,
 	.parameters = parameters,
 	.lower = lower,
+	.running_statistics = true,
 };
 
 static const nnopt_batch_norm_options option_defaults = {

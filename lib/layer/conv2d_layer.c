@@ -60,8 +60,9 @@ static nnopt_status check(const void *state)
 		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT,
 				"conv2d: kernel %lldx%lld with same padding, odd extents wanted",
 				(long long)s->kernel_h, (long long)s->kernel_w);
-	NNO_TRY(nno_layer_check_init("conv2d", "weight_init", s->weight_init));
-	return nno_layer_check_init("conv2d", "bias_init", s->bias_init);
+	if (s->weight_init != NNOPT_INIT_DIRAC)
+		NNO_TRY(nno_layer_check_init_value("conv2d", "weight_init", s->weight_init, s->weight_value));
+	return nno_layer_check_init_value("conv2d", "bias_init", s->bias_init, s->bias_value);
 }
 
 static nno_conv_attr geometry(const conv2d *s)
@@ -121,7 +122,8 @@ static int parameters(const nnopt_layer *layer, const nno_value *in, int n_in, n
 			      .init = (int)s->weight_init,
 			      .value = s->weight_value,
 			      .fan_in = depth * window,
-			      .fan_out = s->out_channels * window };
+			      .fan_out = s->out_channels * window,
+			      .groups = s->groups };
 	if (!s->use_bias)
 		return 1;
 	spec[1] = (nno_spec){ .name = "bias",

@@ -61,10 +61,45 @@ nnopt_layer *nno_layer_take(nnopt_layer *layer)
 
 nnopt_status nno_layer_check_init(const char *kind, const char *field, int64_t init)
 {
-	if (init < NNOPT_INIT_DEFAULT || init > NNOPT_INIT_CONSTANT)
+	if (init < NNOPT_INIT_DEFAULT || init > NNOPT_INIT_TRUNCATED_NORMAL)
 		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "%s: %s %lld, %d to %d wanted", kind, field,
-				(long long)init, NNOPT_INIT_DEFAULT, NNOPT_INIT_CONSTANT);
+				(long long)init, NNOPT_INIT_DEFAULT, NNOPT_INIT_TRUNCATED_NORMAL);
+	if (init == NNOPT_INIT_DIRAC)
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT,
+				"%s: %s is dirac, which only the weight of a convolution can have", kind, field);
 	return NNOPT_OK;
+}
+
+nnopt_status nno_layer_check_init_value(const char *kind, const char *field, int64_t init, float value)
+{
+	NNO_TRY(nno_layer_check_init(kind, field, init));
+	if (init == NNOPT_INIT_TRUNCATED_NORMAL && !(value > 0.0f && value <= 1e30f))
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT,
+				"%s: %s is a truncated normal of deviation %g, a value above 0 beside it wanted", kind,
+				field, (double)value);
+	return NNOPT_OK;
+}
+
+nnopt_status nno_layer_check_epsilon(const char *kind, float epsilon)
+{
+	if (!(epsilon >= 0.0f && epsilon <= 1.0f))
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "%s: epsilon %g, 0 to 1 wanted", kind, (double)epsilon);
+	return NNOPT_OK;
+}
+
+int nno_layer_affine(nno_spec *spec, bool scale, bool bias, const nno_spec *form)
+{
+	int n = 0;
+	for (int i = 0; i < 2; i++) {
+		if (!(i == 0 ? scale : bias))
+			continue;
+		spec[n] = *form;
+		spec[n].name = i == 0 ? "weight" : "bias";
+		spec[n].role = i == 0 ? NNOPT_ROLE_SCALE : NNOPT_ROLE_BIAS;
+		spec[n].init = NNOPT_INIT_CONSTANT;
+		spec[n++].value = i == 0 ? 1.0f : 0.0f;
+	}
+	return n;
 }
 
 nnopt_status nno_layer_wants_rank4(const nnopt_layer *layer, const nno_value *in)

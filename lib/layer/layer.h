@@ -36,8 +36,9 @@ typedef struct nno_spec {
 	int64_t shape[4]; /* the public one, as PyTorch's */
 	int order[4];     /* storage: axis k in memory is public axis order[k] */
 	int init;         /* nnopt_init */
-	float value;      /* of NNOPT_INIT_CONSTANT */
+	float value;      /* of NNOPT_INIT_CONSTANT and NNOPT_INIT_TRUNCATED_NORMAL */
 	int64_t fan_in, fan_out;
+	int64_t groups; /* of a convolution's weight; 0 for others */
 } nno_spec;
 
 typedef struct nno_lowering nno_lowering;
@@ -59,6 +60,7 @@ typedef struct nno_layer_class {
 			  nno_spec spec[NNO_OP_MAX_PARAMETERS]);
 	/* Emits op nodes; the last one emitted is the layer's output. False: out of memory. */
 	bool (*lower)(const nnopt_layer *layer, nno_lowering *l);
+	bool running_statistics; /* of batches: training can be told to use them, nnopt_model_set_frozen_norms() */
 	/* Frees what the state points to. NULL: nothing. */
 	void (*destroy)(void *state);
 	bool own; /* the caller's: has no JSON */
@@ -80,7 +82,8 @@ struct nno_lowering {
 	const nno_value *in; /* the layer's inputs */
 	int n_in;
 	nno_value out;
-	bool frozen;                                 /* none of its tensors may change */
+	bool frozen;      /* none of its tensors may change */
+	bool norm_frozen; /* running statistics are used in training too, and do not change */
 	const nno_spec *spec[NNO_OP_MAX_PARAMETERS]; /* of its parameters */
 	/* Adds a node: op class, inputs (0..n_in-1 are the layer's inputs, n_in + k is the output of the k-th node
 	 * emitted), output shape, and which of the layer's parameters it gets. Returns its attributes, zeroed, to be
@@ -100,6 +103,12 @@ const nno_layer_class *nno_layer_class_of(const char *kind);
 
 /* Rules that kinds share. */
 nnopt_status nno_layer_check_init(const char *kind, const char *field, int64_t init);
+/* With the value beside it, where it has one. */
+nnopt_status nno_layer_check_init_value(const char *kind, const char *field, int64_t init, float value);
+nnopt_status nno_layer_check_epsilon(const char *kind, float epsilon);
+/* The weight, first 1, and the bias, first 0, that a normalisation has, of the shape and order of `form`; their number.
+ */
+int nno_layer_affine(nno_spec *spec, bool scale, bool bias, const nno_spec *form);
 nnopt_status nno_layer_wants_rank4(const nnopt_layer *layer, const nno_value *in);
 nnopt_status nno_layer_same_shape(const nnopt_layer *layer, const nno_value *in, int n_in, nno_value *out);
 

@@ -22,8 +22,8 @@ static nnopt_status check(const void *state)
 	if (s->out_features < 1 || s->out_features > INT32_MAX)
 		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "linear: out_features %lld, 1 to %d wanted",
 				(long long)s->out_features, INT32_MAX);
-	NNO_TRY(nno_layer_check_init("linear", "weight_init", s->weight_init));
-	return nno_layer_check_init("linear", "bias_init", s->bias_init);
+	NNO_TRY(nno_layer_check_init_value("linear", "weight_init", s->weight_init, s->weight_value));
+	return nno_layer_check_init_value("linear", "bias_init", s->bias_init, s->bias_value);
 }
 
 static nnopt_status shape(const nnopt_layer *layer, const nno_value *in, int n_in, nno_value *out)

@@ -156,7 +156,8 @@ static nnopt_status check_options(const nnopt_own_layer_options *o)
 		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT,
 				"own_layer_options: %d parameters and parameter_shape is NULL", o->parameter_count);
 	for (int i = 0; i < o->parameter_count; i++) {
-		NNO_TRY(nno_layer_check_init("own_layer_options", "parameter_inits", o->parameter_inits[i]));
+		NNO_TRY(nno_layer_check_init_value("own_layer_options", "parameter_inits", o->parameter_inits[i],
+						   o->parameter_values[i]));
 		if (o->parameter_names[i] != NULL && strlen(o->parameter_names[i]) >= NNO_NAME_BYTES)
 			return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT,
 					"own_layer_options: parameter_names[%d] is longer than %d bytes", i,

@@ -81,16 +81,22 @@ static void uniform_task(void *user, int64_t index, int slot)
 		uniform_tile(j, row, rows, c, nno_i64_min(j->tile_columns, end - c));
 }
 
+/* How far apart neighbours along each public axis lie in storage. */
+static void storage_strides(const nno_spec *spec, int64_t stride[4])
+{
+	int64_t run = 1;
+	for (int k = spec->rank - 1; k >= 0; k--) {
+		stride[spec->order[k]] = run;
+		run *= spec->shape[spec->order[k]];
+	}
+}
+
 /* Millions of values are the longest part of starting to train: all threads draw them, straight to their places. */
 static void fill_uniform(const nnopt_model *model, const nno_param *p, const nno_rng *start, double bound)
 {
 	const nno_spec *spec = &p->spec;
 	uniform_job j = { .spec = spec, .start = start, .storage = nno_param_data(model, p), .bound = bound };
-	int64_t stride = 1;
-	for (int k = spec->rank - 1; k >= 0; k--) {
-		j.stride[spec->order[k]] = stride;
-		stride *= spec->shape[spec->order[k]];
-	}
+	storage_strides(spec, j.stride);
 	j.rows = spec->shape[0];
 	j.columns = p->count / j.rows;
 	j.tile_columns = nno_i64_min(j.columns, TILE_COLUMNS);
@@ -104,6 +110,34 @@ static void fill_normal(nno_rng *r, float *dst, int64_t n, double deviation)
 {
 	for (int64_t i = 0; i < n; i++)
 		dst[i] = (float)((double)nno_rng_normal(r) * deviation);
+}
+
+static void fill_truncated(nno_rng *r, float *dst, int64_t n, double deviation)
+{
+	for (int64_t i = 0; i < n; i++) {
+		double x;
+		do
+			x = (double)nno_rng_normal(r);
+		while (fabs(x) > 2.0);
+		dst[i] = (float)(x * deviation);
+	}
+}
+
+/* The first filters of each group pass on a channel each. */
+static void set_dirac(const nnopt_model *model, const nno_param *p)
+{
+	const nno_spec *spec = &p->spec;
+	const int64_t *s = spec->shape;
+	int64_t stride[4], of_group = s[0] / spec->groups, passing = nno_i64_min(of_group, s[1]);
+	storage_strides(spec, stride);
+	for (int64_t k = 0; k < spec->groups * passing; k++) {
+		float *filter = nno_param_data(model, p) + (k / passing * of_group + k % passing) * stride[0];
+		for (int64_t c = 0; c < s[1]; c++)
+			for (int64_t y = 0; y < s[2]; y++)
+				for (int64_t x = 0; x < s[3]; x++)
+					filter[c * stride[1] + y * stride[2] + x * stride[3]] =
+					    c == k % passing && y == s[2] / 2 && x == s[3] / 2;
+	}
 }
 
 /* Removes from v its part along the first `n` rows of q, each of norm 1. */
@@ -159,6 +193,8 @@ static nnopt_status fill_in_order(nnopt_model *model, const nno_param *p, nno_rn
 	nnopt_status status = NNOPT_OK;
 	if (p->spec.init == NNOPT_INIT_ORTHOGONAL)
 		status = fill_orthogonal(model, r, values, &p->spec, p->count);
+	else if (p->spec.init == NNOPT_INIT_TRUNCATED_NORMAL)
+		fill_truncated(r, values, p->count, deviation);
 	else
 		fill_normal(r, values, p->count, deviation);
 	if (status == NNOPT_OK)
@@ -190,6 +226,12 @@ nnopt_status nno_param_initialise(nnopt_model *model, int index, uint64_t seed)
 		return fill_in_order(model, p, &r, sqrt(1.0 / in));
 	case NNOPT_INIT_ORTHOGONAL:
 		return fill_in_order(model, p, &r, 1.0);
+	case NNOPT_INIT_TRUNCATED_NORMAL:
+		return fill_in_order(model, p, &r, (double)spec->value);
+	case NNOPT_INIT_DIRAC:
+		fill_uniform(model, p, &r, 1.0 / sqrt(in));
+		set_dirac(model, p);
+		break;
 	case NNOPT_INIT_HE_UNIFORM:
 		fill_uniform(model, p, &r, sqrt(6.0 / in));
 		break;

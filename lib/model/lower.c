@@ -74,7 +74,12 @@ static nnopt_status lower_node(nno_graph *g, const nnopt_model *model, int index
 	bool frozen = true;
 	for (int i = 0; i < node->n_param; i++)
 		frozen = frozen && model->params[node->first_param + i].frozen;
-	l.base = (nno_lowering){ .in = in, .n_in = node->n_in, .out = node->out, .frozen = frozen, .emit = emit };
+	l.base = (nno_lowering){ .in = in,
+				 .n_in = node->n_in,
+				 .out = node->out,
+				 .frozen = frozen,
+				 .norm_frozen = node->norm_frozen,
+				 .emit = emit };
 	for (int i = 0; i < node->n_param; i++)
 		l.base.spec[i] = &model->params[node->first_param + i].spec;
 	if (!node->layer->cls->lower(node->layer, &l.base))

@@ -17,6 +17,7 @@ typedef struct nno_node {
 	char name[NNO_NAME_BYTES];
 	nno_value out;            /* once built */
 	int first_param, n_param; /* in params[], once built */
+	bool norm_frozen;         /* a batch norm that uses its running statistics in training too */
 } nno_node;
 
 typedef struct nno_param {

@@ -215,6 +215,28 @@ nnopt_status nnopt_model_set_trainable(nnopt_model *model, const char *prefix, i
 	return NNOPT_OK;
 }
 
+nnopt_status nnopt_model_set_frozen_norms(nnopt_model *model, const char *prefix, int32_t frozen, int32_t *changed)
+{
+	if (model == NULL || prefix == NULL)
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "set_frozen_norms: %s is NULL",
+				model == NULL ? "model" : "prefix");
+	if (!model->built)
+		return nno_fail(NNOPT_ERROR_STATE, "set_frozen_norms: the model is not built");
+	int32_t count = 0;
+	for (int i = 0; i < model->n_nodes; i++) {
+		nno_node *node = &model->nodes[i];
+		if (!node->layer->cls->running_statistics || strncmp(node->name, prefix, strlen(prefix)) != 0 ||
+		    node->norm_frozen == (frozen != 0))
+			continue;
+		node->norm_frozen = frozen != 0;
+		count++;
+	}
+	model->stamp += count > 0;
+	if (changed != NULL)
+		*changed = count;
+	return NNOPT_OK;
+}
+
 nnopt_status nnopt_model_get_blocks(nnopt_model *model, nnopt_model_blocks *blocks)
 {
 	if (model == NULL || blocks == NULL)

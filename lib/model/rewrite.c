@@ -25,7 +25,7 @@ static bool drop_identity(nno_graph *g, nno_graph_op *node)
 {
 	const nno_op *op = &node->op;
 	bool identity = op->cls->identity;
-	if (op->cls == &nno_op_dropout)
+	if (nno_op_is_dropout(op))
 		identity = !g->training || ((const nno_dropout_attr *)op->attr)->p == 0.0f;
 	if (op->cls == &nno_op_flatten)
 		identity = op->in[0].c == 1 || op->in[0].h * op->in[0].w == 1;
@@ -96,6 +96,8 @@ static nno_activation *activation_of(const nno_op *op)
 		return &((nno_linear_attr *)op->attr)->activation;
 	if (op->cls == &nno_op_batch_norm)
 		return &((nno_norm_attr *)op->attr)->activation;
+	if (op->cls == &nno_op_group_norm)
+		return &((nno_group_norm_attr *)op->attr)->activation;
 	if (nno_pool_takes_relu(op))
 		return &((nno_pool_attr *)op->attr)->activation;
 	return NULL;
@@ -108,7 +110,8 @@ static bool fuse_activation(nno_graph *g, nno_graph_op *node)
 	bool relu = node->op.cls == &nno_op_relu, relu6 = node->op.cls == &nno_op_relu6;
 	nno_graph_op *source = relu || relu6 ? only_source(g, node, 0) : NULL;
 	nno_activation *activation = source != NULL ? activation_of(&source->op) : NULL;
-	if (activation == NULL || *activation != NNO_ACT_NONE || (relu6 && source->op.cls != &nno_op_batch_norm))
+	if (activation == NULL || *activation != NNO_ACT_NONE ||
+	    (relu6 && source->op.cls != &nno_op_batch_norm && source->op.cls != &nno_op_group_norm))
 		return false;
 	*activation = relu ? NNO_ACT_RELU : NNO_ACT_RELU6;
 	note_fused(source, node->op.cls->name);
@@ -121,7 +124,7 @@ static bool *bias_of(const nno_op *op)
 {
 	const nno_activation *activation = activation_of(op);
 	if (activation == NULL || *activation != NNO_ACT_NONE || op->cls == &nno_op_batch_norm ||
-	    op->cls == &nno_op_max_pool)
+	    op->cls == &nno_op_group_norm || op->cls == &nno_op_max_pool)
 		return NULL;
 	return op->cls == &nno_op_linear ? &((nno_linear_attr *)op->attr)->bias : &((nno_conv_attr *)op->attr)->bias;
 }

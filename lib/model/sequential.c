@@ -39,6 +39,41 @@ nnopt_status nnopt_add_batch_norm1d(nnopt_model *model, const nnopt_batch_norm_o
 	return add_created(model, created, layer);
 }
 
+nnopt_status nnopt_add_layer_norm(nnopt_model *model, const nnopt_layer_norm_options *options)
+{
+	nnopt_layer *layer = NULL;
+	nnopt_status created = nnopt_layer_norm_create(&layer, nnopt_model_context(model), options);
+	return add_created(model, created, layer);
+}
+
+nnopt_status nnopt_add_group_norm(nnopt_model *model, int64_t groups, const nnopt_group_norm_options *options)
+{
+	nnopt_layer *layer = NULL;
+	nnopt_status created = nnopt_group_norm_create(&layer, nnopt_model_context(model), groups, options);
+	return add_created(model, created, layer);
+}
+
+nnopt_status nnopt_add_dropout2d(nnopt_model *model, float p)
+{
+	nnopt_layer *layer = NULL;
+	nnopt_status created = nnopt_dropout2d_create(&layer, nnopt_model_context(model), p);
+	return add_created(model, created, layer);
+}
+
+nnopt_status nnopt_add_drop_block(nnopt_model *model, int64_t block_size, float p)
+{
+	nnopt_layer *layer = NULL;
+	nnopt_status created = nnopt_drop_block_create(&layer, nnopt_model_context(model), block_size, p);
+	return add_created(model, created, layer);
+}
+
+nnopt_status nnopt_add_stochastic_depth(nnopt_model *model, float p)
+{
+	nnopt_layer *layer = NULL;
+	nnopt_status created = nnopt_stochastic_depth_create(&layer, nnopt_model_context(model), p);
+	return add_created(model, created, layer);
+}
+
 nnopt_status nnopt_add_dropout(nnopt_model *model, float p)
 {
 	nnopt_layer *layer = NULL;
@@ -134,6 +169,27 @@ nnopt_status nnopt_add_tanh(nnopt_model *model)
 {
 	nnopt_layer *layer = NULL;
 	nnopt_status created = nnopt_tanh_create(&layer, nnopt_model_context(model));
+	return add_created(model, created, layer);
+}
+
+nnopt_status nnopt_add_hard_sigmoid(nnopt_model *model)
+{
+	nnopt_layer *layer = NULL;
+	nnopt_status created = nnopt_hard_sigmoid_create(&layer, nnopt_model_context(model));
+	return add_created(model, created, layer);
+}
+
+nnopt_status nnopt_add_hard_swish(nnopt_model *model)
+{
+	nnopt_layer *layer = NULL;
+	nnopt_status created = nnopt_hard_swish_create(&layer, nnopt_model_context(model));
+	return add_created(model, created, layer);
+}
+
+nnopt_status nnopt_add_scale(nnopt_model *model, float factor)
+{
+	nnopt_layer *layer = NULL;
+	nnopt_status created = nnopt_scale_create(&layer, nnopt_model_context(model), factor);
 	return add_created(model, created, layer);
 }
 

@@ -18,10 +18,16 @@ static const struct {
 	{                                                                                                       \
 		&nno_op_##op, form, offsetof(value_kernels, kernel), offsetof(value_kernels, kernel##_gradient) \
 	}
-	FUNCTION(relu, false, relu),   FUNCTION(leaky_relu, false, leaky_relu),
-	FUNCTION(relu6, false, relu6), FUNCTION(sigmoid, false, sigmoid),
-	FUNCTION(tanh, false, tanh),   FUNCTION(silu, false, silu),
-	FUNCTION(gelu, false, gelu),   FUNCTION(gelu, true, gelu_tanh),
+	FUNCTION(relu, false, relu),
+	FUNCTION(leaky_relu, false, leaky_relu),
+	FUNCTION(relu6, false, relu6),
+	FUNCTION(sigmoid, false, sigmoid),
+	FUNCTION(tanh, false, tanh),
+	FUNCTION(silu, false, silu),
+	FUNCTION(gelu, false, gelu),
+	FUNCTION(gelu, true, gelu_tanh),
+	FUNCTION(hard_sigmoid, false, hard_sigmoid),
+	FUNCTION(hard_swish, false, hard_swish),
 #undef FUNCTION
 };
 
@@ -146,4 +152,6 @@ NNO_OP_CODE(gelu) = { book, forward, backward, NULL };
 NNO_OP_CODE(silu) = { book, forward, backward, NULL };
 NNO_OP_CODE(sigmoid) = { book, forward, backward, NULL };
 NNO_OP_CODE(tanh) = { book, forward, backward, NULL };
+NNO_OP_CODE(hard_sigmoid) = { book, forward, backward, NULL };
+NNO_OP_CODE(hard_swish) = { book, forward, backward, NULL };
 NNO_OP_CODE(softmax) = { book_softmax, softmax_forward, softmax_backward, NULL };

@@ -48,9 +48,16 @@ const nno_op_class nno_op_batch_norm = { .name = "batch_norm",
 					 .gradient_inplace = 3,
 					 .can_add = true,
 					 CODE(batch_norm) };
-const nno_op_class nno_op_dropout = {
-	.name = "dropout", .attr_size = sizeof(nno_dropout_attr), .inplace = true, .gradient_inplace = 1, CODE(dropout)
-};
+#define OWN_NORM(op, attr)                                                                                 \
+	.name = #op, .attr_size = sizeof(attr), .needs_src = true, .inplace = true, .gradient_inplace = 1, \
+	.can_add = true, CODE(op)
+const nno_op_class nno_op_layer_norm = { OWN_NORM(layer_norm, nno_layer_norm_attr) };
+const nno_op_class nno_op_group_norm = { OWN_NORM(group_norm, nno_group_norm_attr) };
+#define DROPOUT(op) .name = #op, .attr_size = sizeof(nno_dropout_attr), .inplace = true, .gradient_inplace = 1, CODE(op)
+const nno_op_class nno_op_dropout = { DROPOUT(dropout) };
+const nno_op_class nno_op_dropout2d = { DROPOUT(dropout2d) };
+const nno_op_class nno_op_drop_block = { DROPOUT(drop_block) };
+const nno_op_class nno_op_stochastic_depth = { DROPOUT(stochastic_depth) };
 
 /* --- activations --- */
 
@@ -64,6 +71,8 @@ const nno_op_class nno_op_tanh = { ACTIVATION(tanh), FROM_RESULT };
 const nno_op_class nno_op_leaky_relu = { ACTIVATION(leaky_relu), .needs_src = true };
 const nno_op_class nno_op_gelu = { ACTIVATION(gelu), .needs_src = true };
 const nno_op_class nno_op_silu = { ACTIVATION(silu), .needs_src = true };
+const nno_op_class nno_op_hard_sigmoid = { ACTIVATION(hard_sigmoid), .needs_src = true };
+const nno_op_class nno_op_hard_swish = { ACTIVATION(hard_swish), .needs_src = true };
 const nno_op_class nno_op_softmax = { ACTIVATION(softmax), .needs_dst = true };
 
 /* --- values moved, and the caller's functions --- */
@@ -72,6 +81,15 @@ const nno_op_class nno_op_flatten = { .name = "flatten", CODE(flatten) };
 const nno_op_class nno_op_add = {
 	.name = "add", .inplace = true, .gradient_inplace = (1u << NNO_OP_MAX_INPUTS) - 1, .can_add = true, CODE(add)
 };
+const nno_op_class nno_op_multiply = {
+	.name = "multiply", .needs_src = true, .inplace = true, .gradient_inplace = 1, .can_add = true, CODE(multiply)
+};
+const nno_op_class nno_op_scale = { .name = "scale",
+				    .attr_size = sizeof(nno_scale_attr),
+				    .inplace = true,
+				    .gradient_inplace = 1,
+				    .can_add = true,
+				    CODE(scale) };
 const nno_op_class nno_op_concat = { .name = "concat", .can_add = true, CODE(concat) };
 const nno_op_class nno_op_own = { .name = "own",
 				  .attr_size = sizeof(nno_own_attr),

@@ -13,6 +13,12 @@ bool nno_op_is_conv(const nno_op *op)
 	       op->cls == &nno_op_conv_depthwise;
 }
 
+bool nno_op_is_dropout(const nno_op *op)
+{
+	return op->cls == &nno_op_dropout || op->cls == &nno_op_dropout2d || op->cls == &nno_op_drop_block ||
+	       op->cls == &nno_op_stochastic_depth;
+}
+
 /* The activation whose gradient is read off the result. */
 static nno_activation masked_activation(const nno_op *op)
 {

@@ -137,7 +137,26 @@ typedef struct nno_act_attr {
 
 typedef struct nno_dropout_attr {
 	float p;
+	int64_t block_size; /* of blocks, at most; drop_block alone */
 } nno_dropout_attr;
+
+typedef struct nno_layer_norm_attr {
+	float epsilon;
+	bool scale, bias;
+	bool planar;    /* rows are of the sample in (C, H, W) order; else of its memory */
+	int64_t length; /* values of a row, which has statistics of its own: a divisor of the sample */
+} nno_layer_norm_attr;  /* param: [scale (length)], [bias (length)] */
+
+typedef struct nno_group_norm_attr {
+	float epsilon;
+	bool scale, bias;
+	int64_t groups;
+	nno_activation activation; /* fused */
+} nno_group_norm_attr;             /* param: [scale (C)], [bias (C)] */
+
+typedef struct nno_scale_attr {
+	float factor;
+} nno_scale_attr;
 
 /* --- classes --- */
 #define NNO_OP(name) extern const nno_op_class nno_op_##name;
@@ -181,6 +200,8 @@ bool nno_pool_takes_relu(const nno_op *op);
 int nno_norm_param(const nno_norm_attr *a, int which);
 /* Whether an op of this class takes on a neighbouring normalisation's work. */
 bool nno_op_borrows(const nno_op *op);
+/* Dropout of any kind: nothing but in training. */
+bool nno_op_is_dropout(const nno_op *op);
 /* Convolution by any of its classes. */
 bool nno_op_is_conv(const nno_op *op);
 

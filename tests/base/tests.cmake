@@ -1,1 +1,2 @@
 nnopt_test(base/base)
+nnopt_test(base/eigen)

@@ -1,11 +1,14 @@
-/* networks.c - the baseline CNN, ResNet-20 and -18, VGG-11 with batch norm, MobileNetV2, in their CIFAR forms (32 x 32,
- * ten classes). A failure is kept in the builder, so that a network reads as a list. */
+/* networks.c - the baseline CNN, ResNet-20 and -18, VGG-11 with batch norm, MobileNetV2, ResNet-20 with
+ * squeeze-and-excitation and with group norm, a small ConvNeXt, in their CIFAR forms (32 x 32, ten classes). A failure
+ * is kept in the builder, so that a network reads as a list. */
 #include "networks.h"
 
 typedef struct builder {
 	nnopt_model *net;
 	nnopt_context *ctx;
 	nnopt_status status;
+	int64_t groups;  /* of group norms; 0: batch norms */
+	int64_t squeeze; /* channels to one of a gate; 0: no gates */
 } builder;
 
 /* Adds a layer that reads node `a`, and `b` when it is not negative; destroys the handle; returns its node. */
@@ -38,7 +41,8 @@ static int32_t conv(builder *b, int32_t from, int64_t channels, int64_t kernel, 
 static int32_t norm(builder *b, int32_t from)
 {
 	nnopt_layer *l = NULL;
-	nnopt_status made = nnopt_batch_norm2d_create(&l, b->ctx, NULL);
+	nnopt_status made = b->groups > 0 ? nnopt_group_norm_create(&l, b->ctx, b->groups, NULL)
+					  : nnopt_batch_norm2d_create(&l, b->ctx, NULL);
 	return add(b, made, l, from, -1);
 }
 
@@ -61,6 +65,37 @@ static int32_t sum(builder *b, int32_t first, int32_t second)
 	nnopt_layer *l = NULL;
 	nnopt_status made = nnopt_add_create(&l, b->ctx);
 	return add(b, made, l, first, second);
+}
+
+typedef nnopt_status (*plain_create)(nnopt_layer **out, nnopt_context *context);
+
+static int32_t plain(builder *b, plain_create create, int32_t first, int32_t second)
+{
+	nnopt_layer *l = NULL;
+	nnopt_status made = create(&l, b->ctx);
+	return add(b, made, l, first, second);
+}
+
+/* Squeeze and excitation, Hu et al. 2018, figure 3. */
+static int32_t gate(builder *b, int32_t from, int64_t channels)
+{
+	if (b->squeeze == 0)
+		return from;
+	int32_t mean = plain(b, nnopt_global_avg_pool2d_create, from, -1);
+	int32_t inner = relu(b, conv(b, mean, channels / b->squeeze, 1, 1, 1));
+	int32_t factors = plain(b, nnopt_sigmoid_create, conv(b, inner, channels, 1, 1, 1), -1);
+	return plain(b, nnopt_multiply_create, from, factors);
+}
+
+static int32_t channel_norm(builder *b, int32_t from)
+{
+	nnopt_layer_norm_options o;
+	nnopt_layer *l = NULL;
+	nnopt_status made = nnopt_layer_norm_options_init(&o, sizeof o);
+	o.channels = 1;
+	if (made == NNOPT_OK)
+		made = nnopt_layer_norm_create(&l, b->ctx, &o);
+	return add(b, made, l, from, -1);
 }
 
 static int32_t max_pool(builder *b, int32_t from)
@@ -106,23 +141,39 @@ static nnopt_status baseline(nnopt_model *net)
 }
 
 /* He et al. 2016, section 4.2 and table 1; 1 x 1 convolutions where the shape changes. */
-static nnopt_status residual(nnopt_model *net, const int64_t *widths, int stages, int blocks)
+static nnopt_status residual(builder b, const int64_t *widths, int stages, int blocks)
 {
-	builder b = start(net);
 	int32_t node = relu(&b, norm(&b, conv(&b, NNOPT_INPUT_NODE, widths[0], 3, 1, 1)));
 	for (int stage = 0; stage < stages; stage++)
 		for (int block = 0; block < blocks; block++) {
 			int64_t stride = stage > 0 && block == 0 ? 2 : 1;
 			int32_t inner = relu(&b, norm(&b, conv(&b, node, widths[stage], 3, stride, 1)));
 			int32_t skip = stride == 1 ? node : norm(&b, conv(&b, node, widths[stage], 1, stride, 1));
-			node = relu(&b, sum(&b, norm(&b, conv(&b, inner, widths[stage], 3, 1, 1)), skip));
+			inner = gate(&b, norm(&b, conv(&b, inner, widths[stage], 3, 1, 1)), widths[stage]);
+			node = relu(&b, sum(&b, inner, skip));
 		}
 	return finish(&b);
 }
 
-static nnopt_status resnet20(nnopt_model *net) { return residual(net, (const int64_t[]){ 16, 32, 64 }, 3, 3); }
+static const int64_t small_widths[] = { 16, 32, 64 }, large_widths[] = { 64, 128, 256, 512 };
 
-static nnopt_status resnet18(nnopt_model *net) { return residual(net, (const int64_t[]){ 64, 128, 256, 512 }, 4, 2); }
+static nnopt_status resnet20(nnopt_model *net) { return residual(start(net), small_widths, 3, 3); }
+
+static nnopt_status resnet18(nnopt_model *net) { return residual(start(net), large_widths, 4, 2); }
+
+static nnopt_status seresnet20(nnopt_model *net)
+{
+	builder b = start(net);
+	b.squeeze = 4;
+	return residual(b, small_widths, 3, 3);
+}
+
+static nnopt_status resnet20_gn(nnopt_model *net)
+{
+	builder b = start(net);
+	b.groups = 8;
+	return residual(b, small_widths, 3, 3);
+}
 
 /* Simonyan and Zisserman 2015, configuration A, with batch norm. */
 static nnopt_status vgg11(nnopt_model *net)
@@ -158,8 +209,29 @@ static nnopt_status mobilenet2(nnopt_model *net)
 	return finish(&b);
 }
 
+/* Blocks of Liu et al. 2022, figure 4, with SiLU: three stages of two blocks, 3 x 3 convolutions of stride 2 between
+ * them. */
+static nnopt_status convnext(nnopt_model *net)
+{
+	builder b = start(net);
+	int32_t node = NNOPT_INPUT_NODE;
+	for (int64_t width = 48; width <= 192; width *= 2) {
+		node = width == 48 ? channel_norm(&b, conv(&b, node, width, 3, 2, 1))
+				   : conv(&b, channel_norm(&b, node), width, 3, 2, 1);
+		for (int block = 0; block < 2; block++) {
+			int32_t inner = channel_norm(&b, conv(&b, node, width, 7, 1, width));
+			inner = plain(&b, nnopt_silu_create, conv(&b, inner, 4 * width, 1, 1, 1), -1);
+			node = sum(&b, conv(&b, inner, width, 1, 1, 1), node);
+		}
+	}
+	(void)channel_norm(&b, node);
+	return finish(&b);
+}
+
 const network networks[] = {
-	{ "baseline", baseline, 64, 32 }, { "resnet20", resnet20, 128, 32 },      { "resnet18", resnet18, 128, 32 },
-	{ "vgg11_bn", vgg11, 128, 32 },   { "mobilenetv2", mobilenet2, 128, 32 },
+	{ "baseline", baseline, 64, 32 },        { "resnet20", resnet20, 128, 32 },
+	{ "resnet18", resnet18, 128, 32 },       { "vgg11_bn", vgg11, 128, 32 },
+	{ "mobilenetv2", mobilenet2, 128, 32 },  { "seresnet20", seresnet20, 128, 32 },
+	{ "resnet20_gn", resnet20_gn, 128, 32 }, { "convnext", convnext, 128, 32 },
 };
 const int network_count = sizeof networks / sizeof *networks;

@@ -20,11 +20,26 @@ def baseline():
                          nn.MaxPool2d(2), nn.Flatten(), nn.Linear(4096, 512), nn.ReLU(), nn.Dropout(0.5), nn.Linear(512, 10))
 
 
-class Block(nn.Module):
-    def __init__(self, cin, cout, stride):
+class Gate(nn.Module):
+    def __init__(self, channels, squeeze):
         super().__init__()
-        self.inner = nn.Sequential(conv(cin, cout, 3, stride), nn.BatchNorm2d(cout), nn.ReLU(), conv(cout, cout), nn.BatchNorm2d(cout))
-        self.skip = nn.Sequential() if stride == 1 else nn.Sequential(conv(cin, cout, 1, stride), nn.BatchNorm2d(cout))
+        self.factors = nn.Sequential(nn.AdaptiveAvgPool2d(1), conv(channels, channels // squeeze, 1), nn.ReLU(),
+                                     conv(channels // squeeze, channels, 1), nn.Sigmoid())
+
+    def forward(self, x):
+        return x * self.factors(x)
+
+
+def group_norm(channels):
+    return nn.GroupNorm(8, channels)
+
+
+class Block(nn.Module):
+    def __init__(self, cin, cout, stride, squeeze=0, norm=nn.BatchNorm2d):
+        super().__init__()
+        gate = [Gate(cout, squeeze)] if squeeze else []
+        self.inner = nn.Sequential(conv(cin, cout, 3, stride), norm(cout), nn.ReLU(), conv(cout, cout), norm(cout), *gate)
+        self.skip = nn.Sequential() if stride == 1 else nn.Sequential(conv(cin, cout, 1, stride), norm(cout))
 
     def forward(self, x):
         return torch.relu(self.inner(x) + self.skip(x))
@@ -34,11 +49,11 @@ def head(channels):
     return [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, 10)]
 
 
-def residual(widths, blocks):
-    layers, channels = [conv(3, widths[0]), nn.BatchNorm2d(widths[0]), nn.ReLU()], widths[0]
+def residual(widths, blocks, squeeze=0, norm=nn.BatchNorm2d):
+    layers, channels = [conv(3, widths[0]), norm(widths[0]), nn.ReLU()], widths[0]
     for stage, width in enumerate(widths):
         for block in range(blocks):
-            layers.append(Block(channels, width, 2 if stage > 0 and block == 0 else 1))
+            layers.append(Block(channels, width, 2 if stage > 0 and block == 0 else 1, squeeze, norm))
             channels = width
     return nn.Sequential(*layers, *head(channels))
 
@@ -74,8 +89,33 @@ def mobilenet2():
     return nn.Sequential(*layers, conv(channels, 1280, 1), nn.BatchNorm2d(1280), nn.ReLU6(), *head(1280))
 
 
+class ChannelNorm(nn.LayerNorm):
+    def forward(self, x):
+        return super().forward(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+
+
+class NextBlock(nn.Module):
+    def __init__(self, width):
+        super().__init__()
+        self.inner = nn.Sequential(conv(width, width, 7, 1, width), ChannelNorm(width), conv(width, 4 * width, 1), nn.SiLU(),
+                                   conv(4 * width, width, 1))
+
+    def forward(self, x):
+        return x + self.inner(x)
+
+
+def convnext():
+    layers = [conv(3, 48, 3, 2), ChannelNorm(48)]
+    for width in (48, 96, 192):
+        layers += [] if width == 48 else [ChannelNorm(width // 2), conv(width // 2, width, 3, 2)]
+        layers += [NextBlock(width), NextBlock(width)]
+    return nn.Sequential(*layers, ChannelNorm(192), *head(192))
+
+
 NETWORKS = {"baseline": (baseline, 64), "resnet20": (lambda: residual((16, 32, 64), 3), 128),
-            "resnet18": (lambda: residual((64, 128, 256, 512), 2), 128), "vgg11_bn": (vgg11, 128), "mobilenetv2": (mobilenet2, 128)}
+            "resnet18": (lambda: residual((64, 128, 256, 512), 2), 128), "vgg11_bn": (vgg11, 128), "mobilenetv2": (mobilenet2, 128),
+            "seresnet20": (lambda: residual((16, 32, 64), 3, squeeze=4), 128),
+            "resnet20_gn": (lambda: residual((16, 32, 64), 3, norm=group_norm), 128), "convnext": (convnext, 128)}
 
 
 class TorchPeer:

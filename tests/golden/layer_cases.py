@@ -195,6 +195,72 @@ def networks(case):
                        node("concat", "j", ["ar", "b", "m", "v"]), conv(5, 1)], (2, 5, 4, 4))
 
 
+def sample_norms(case):
+    for name, more, shape in [("picture", {}, (3, 5, 4, 3)), ("picture, no scale", {"use_scale": False}, (2, 3, 5, 7)),
+                              ("picture, no bias", {"use_bias": False}, (2, 3, 5, 7)),
+                              ("picture, neither", {"use_scale": False, "use_bias": False}, (2, 17, 3, 3)),
+                              ("picture, epsilon", {"epsilon": 0.25}, (2, 3, 3, 3)), ("extents 3", {"extents": 3}, (2, 4, 3, 5)),
+                              ("extents 2", {"extents": 2}, (3, 5, 4, 6)), ("extents 1", {"extents": 1}, (2, 5, 4, 7)),
+                              ("extents 1, no scale", {"extents": 1, "use_scale": False}, (2, 3, 2, 33)),
+                              ("extents 2, one channel", {"extents": 2}, (2, 1, 4, 4)),
+                              ("extents 1, one channel", {"extents": 1, "use_bias": False}, (2, 1, 4, 5)),
+                              ("channels", {"channels": True}, (2, 17, 3, 4)), ("64 channels", {"channels": True}, (1, 64, 3, 3)),
+                              ("96 channels, no bias", {"channels": True, "use_bias": False}, (2, 96, 2, 2)),
+                              ("3 channels", {"channels": True}, (2, 3, 5, 5)), ("features", {}, (5, 37)),
+                              ("130 features", {"extents": 1}, (3, 130)), ("channels of features", {"channels": True}, (4, 9))]:
+        case("layer norm, " + name, node("layer_norm", **more), shape)
+        if "no" not in name:
+            case("layer norm, " + name + ", inference", node("layer_norm", **more), shape, training=False)
+    case("layer norm, large mean", node("layer_norm", channels=True), (2, 33, 3, 3), offset=16.0)
+    case("layer norm, features, large mean", node("layer_norm"), (3, 70), offset=16.0)
+    for name, groups, more, shape in [("2 groups", 2, {}, (3, 6, 4, 3)), ("one group", 1, {}, (2, 5, 3, 5)),
+                                      ("a channel a group", 5, {}, (2, 5, 4, 4)), ("instances", 0, {}, (2, 17, 3, 5)),
+                                      ("instances, neither", 0, {"use_scale": False, "use_bias": False}, (2, 3, 5, 5)),
+                                      ("no scale", 3, {"use_scale": False}, (2, 9, 3, 3)), ("no bias", 4, {"use_bias": False}, (2, 64, 2, 3)),
+                                      ("epsilon", 2, {"epsilon": 0.25}, (2, 4, 3, 3)), ("features", 3, {}, (4, 33))]:
+        case("group norm, " + name, node("group_norm", groups=groups, **more), shape)
+        if "no" not in name:
+            case("group norm, " + name + ", inference", node("group_norm", groups=groups, **more), shape, training=False)
+    case("group norm, large mean", node("group_norm", groups=2), (2, 6, 5, 5), offset=16.0)
+    case("group norm, relu", [node("group_norm", groups=2), node("relu")], (2, 6, 4, 5))
+    case("conv, group norm, relu6, conv", [conv(6, 3, padding=1), node("group_norm", groups=3), node("relu6"), conv(5, 1)], (2, 3, 5, 4))
+    case("conv, group norm, relu, inference", [conv(6, 3), node("group_norm", groups=2), node("relu")], (2, 3, 5, 4), training=False)
+    case("layer norms in a row", [node("layer_norm", channels=True), node("tanh"), node("layer_norm", extents=2), node("silu"),
+                                  node("layer_norm"), node("tanh"), node("group_norm", groups=0)], (2, 5, 4, 3))
+    case("layer norm of a value read twice", [node("tanh", "a"), node("layer_norm", "b", ["a"], channels=True), node("layer_norm", "c", ["a"], extents=1),
+                                              node("group_norm", "d", ["a"], groups=1), node("layer_norm", "e", ["a"]),
+                                              node("concat", "f", ["e", "d", "c", "b", "a"])], (2, 3, 4, 5))
+
+
+def gates(case):
+    for kind in ("hard_sigmoid", "hard_swish"):
+        case(kind, node(kind), (2, 3, 3, 5), scale=3.0)
+        case(kind + ", extremes", node(kind), (1, len(FINITE) + 4), given=FINITE + [3.0, -3.0, 2.999, -2.999])
+        case(kind + ", not finite", node(kind), (1, 5), given=[INF, -INF, NAN, 1.0, -NAN])
+    case("scale", node("scale", factor=0.1111111), (2, 3, 3, 5))
+    case("scale of features", [node("linear", out_features=5), node("scale", factor=-3.5)], (3, 7))
+    case("scale, inference", node("scale", factor=2.0), (2, 3, 2, 2), training=False)
+    case("multiply", [node("tanh", "a", ["input"]), node("multiply", "b", ["input", "a"])], (2, 3, 3, 3))
+    case("multiply features", [node("linear", "a", out_features=33), node("sigmoid", "b"), node("multiply", "c", ["a", "b"])], (3, 5))
+    case("square", [node("tanh", "a"), node("multiply", "b", ["a", "a"])], (2, 5, 2, 3))
+    case("multiply, inference", [node("tanh", "a"), node("multiply", "b", ["a", "input"])], (2, 5, 2, 3), training=False)
+    case("multiply by channels", [node("global_avg_pool2d", "p", ["input"]), node("multiply", "m", ["input", "p"])], (2, 17, 4, 3))
+    case("multiply by channels, one pixel", [node("global_avg_pool2d", "p", ["input"]), node("multiply", "m", ["input", "p"])], (3, 5, 1, 1))
+    squeeze = [conv(8, 3, padding=1, name="c"), node("global_avg_pool2d", "p"), conv(2, 1, name="d"), node("relu", "r"),
+               conv(8, 1, name="u"), node("sigmoid", "s"), node("multiply", "m", ["c", "s"]), node("add", "sum", ["m", "c"]), node("relu", "o")]
+    case("squeeze and excitation", squeeze, (2, 3, 5, 4))
+    case("squeeze and excitation, inference", squeeze, (2, 3, 5, 4), training=False)
+    case("squeeze and excitation of features",
+         [node("hard_swish", "x"), node("global_avg_pool2d", "p"), node("flatten", "f"), node("linear", "d", out_features=3), node("relu", "r"),
+          node("linear", "u", out_features=17), node("hard_sigmoid", "s"), node("multiply", "m", ["x", "s"])], (2, 17, 3, 3))
+    case("gates read twice", [node("tanh", "a"), node("global_avg_pool2d", "p"), node("multiply", "m", ["a", "p"]),
+                              node("multiply", "n", ["m", "p"]), node("multiply", "o", ["n", "a"]), node("scale", "q", ["a"], factor=0.5),
+                              node("add", "sum", ["o", "q", "m"])], (2, 3, 4, 5))
+    for kind, more in (("dropout2d", {}), ("drop_block", {"block_size": 3}), ("stochastic_depth", {})):
+        case(kind + " of 0", [node(kind, p=0.0, **more), node("tanh")], (2, 3, 4, 4))
+        case(kind + ", inference", [node("tanh"), node(kind, p=0.5, **more)], (2, 3, 4, 4), training=False)
+
+
 def make(case):
-    for cases in (convolutions, linears, norms, pools, activations, networks):
+    for cases in (convolutions, linears, norms, pools, activations, networks, sample_norms, gates):
         cases(case)

@@ -70,6 +70,35 @@ def batch_norm(f, x, p, at, training):
     return F.batch_norm(x[0], mean, var, w, b, training and not p.frozen, f.get("momentum", 0.1), f.get("epsilon", 1e-5)), at + 2
 
 
+def affine(f, shape, p, at):
+    w = b = None
+    if f.get("use_scale", True):
+        w, at = p.get(shape, "scale", at), at + 1
+    if f.get("use_bias", True):
+        b, at = p.get(shape, "weight", at), at + 1
+    return w, b, at
+
+
+def layer_norm(f, x, p, at, training):
+    x, e = x[0], f.get("extents", 0)
+    eps = f.get("epsilon", 1e-5)
+    if f.get("channels"):
+        w, b, at = affine(f, (x.shape[1],), p, at)
+        return F.layer_norm(x.movedim(1, -1), x.shape[1:2], w, b, eps).movedim(-1, 1), at
+    shape = tuple(x.shape[-e:] if e else x.shape[1:])
+    w, b, at = affine(f, shape, p, at)
+    return F.layer_norm(x, shape, w, b, eps), at
+
+
+def group_norm(f, x, p, at, training):
+    w, b, at = affine(f, (x[0].shape[1],), p, at)
+    return F.group_norm(x[0], f["groups"] or x[0].shape[1], w, b, f.get("epsilon", 1e-5)), at
+
+
+def multiply(x):
+    return x[0] * (x[1] if x[1].shape == x[0].shape else x[1].reshape(x[0].shape[:2] + (1, 1)))
+
+
 def max_pool(f, x):
     k = pair(f, "kernel", None)
     s = tuple(a or b for a, b in zip(pair(f, "stride", 0), k))
@@ -99,9 +128,16 @@ plain = {
     "softmax": lambda f, x: F.softmax(x, 1),
     "flatten": lambda f, x: x.flatten(1),
     "dropout": lambda f, x: x,  # p is 0, or the plan is for inference
+    "dropout2d": lambda f, x: x,
+    "drop_block": lambda f, x: x,
+    "stochastic_depth": lambda f, x: x,
+    "hard_sigmoid": lambda f, x: F.hardsigmoid(x),
+    "hard_swish": lambda f, x: F.hardswish(x),
+    "scale": lambda f, x: x * torch.tensor(f["factor"], dtype=torch.float32).double(),
 }
-joint = {"add": lambda x: sum(x[1:], x[0]), "concat": lambda x: torch.cat(x, 1)}
-with_parameters = {"conv2d": conv2d, "linear": linear, "batch_norm1d": batch_norm, "batch_norm2d": batch_norm}
+joint = {"add": lambda x: sum(x[1:], x[0]), "concat": lambda x: torch.cat(x, 1), "multiply": multiply}
+with_parameters = {"conv2d": conv2d, "linear": linear, "batch_norm1d": batch_norm, "batch_norm2d": batch_norm,
+                   "layer_norm": layer_norm, "group_norm": group_norm}
 
 
 def run(layers, x, p, training):

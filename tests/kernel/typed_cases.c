@@ -41,6 +41,40 @@ static void check_transpose(frame *f)
 	of(f)->transpose(results(f, columns * (rows + 2) - 2), rows + 2, x, columns + 1, rows, columns);
 }
 
+static void check_scale_values(frame *f)
+{
+	elem *x = values(f, f->n, 1), *same = results(f, f->n);
+	of(f)->scale_values(results(f, f->n), x, 0.5f, f->n, 0);
+	of(f)->scale_values(results(f, f->n), x, -3.0f, f->n, 1);
+	of(f)->scale_values(same, same, 2.0f, f->n, 0);
+}
+
+static void check_multiply(frame *f)
+{
+	elem *a = values(f, f->n, 1), *b = values(f, f->n, 1), *same = results(f, f->n);
+	of(f)->multiply(results(f, f->n), a, b, f->n, 0);
+	of(f)->multiply(results(f, f->n), a, b, f->n, 1);
+	of(f)->multiply(same, same, b, f->n, 0);
+	same = results(f, f->n);
+	of(f)->multiply(same, a, same, f->n, 0);
+}
+
+static void check_multiply_columns(frame *f)
+{
+	enum { ROWS = 3 };
+	elem *x = values(f, ROWS * f->n, 1), *same = results(f, ROWS * f->n);
+	float *factors = in(f, f->n, 1);
+	of(f)->multiply_columns(results(f, ROWS * f->n), x, factors, ROWS, f->n, 0);
+	of(f)->multiply_columns(results(f, ROWS * f->n), x, factors, ROWS, f->n, 1);
+	of(f)->multiply_columns(same, same, factors, ROWS, f->n, 0);
+}
+
+static void check_product_sums(frame *f)
+{
+	elem *a = values(f, 5 * f->n, 1), *b = values(f, 5 * f->n, 1);
+	of(f)->product_sums(out(f, f->n), a, b, 5, f->n);
+}
+
 typedef void (*value_fn)(elem *, const elem *, float, int64_t);
 typedef void (*gradient_fn)(elem *, const elem *, const elem *, float, int64_t, int);
 
@@ -71,6 +105,10 @@ static void check_tanh(frame *f) { activation(f, of(f)->tanh); }
 static void check_silu(frame *f) { activation(f, of(f)->silu); }
 static void check_gelu(frame *f) { activation(f, of(f)->gelu); }
 static void check_gelu_tanh(frame *f) { activation(f, of(f)->gelu_tanh); }
+static void check_hard_sigmoid(frame *f) { activation(f, of(f)->hard_sigmoid); }
+static void check_hard_swish(frame *f) { activation(f, of(f)->hard_swish); }
+static void check_hard_sigmoid_gradient(frame *f) { activation_gradient(f, of(f)->hard_sigmoid_gradient, 4); }
+static void check_hard_swish_gradient(frame *f) { activation_gradient(f, of(f)->hard_swish_gradient, 4); }
 static void check_relu_gradient(frame *f) { activation_gradient(f, of(f)->relu_gradient, 1); }
 static void check_leaky_relu_gradient(frame *f) { activation_gradient(f, of(f)->leaky_relu_gradient, 1); }
 static void check_relu6_gradient(frame *f) { activation_gradient(f, of(f)->relu6_gradient, 4); }
@@ -162,6 +200,36 @@ static void check_norm_gradient(frame *f)
 		of(f)->norm_gradient(results(f, all), same, same, x, &p, &s, ROWS, n, stream ? NNO_NORM_STREAM : 0);
 		of(f)->norm_gradient(NULL, results(f, all), dy, x, &p, &s, ROWS, n, NNO_NORM_STREAM);
 	}
+}
+
+enum { LAYER_ROWS = 3 };
+
+static void check_layer_norm(frame *f)
+{
+	int64_t all = LAYER_ROWS * f->n;
+	elem *x = values(f, all, 1), *same = results(f, all);
+	float *scale = in(f, f->n, 1), *shift = in(f, f->n, 1), *found = out(f, 3 * LAYER_ROWS);
+	of(f)->layer_norm(results(f, all), x, scale, shift, 0.25f, found, LAYER_ROWS, f->n);
+	of(f)->layer_norm(results(f, all), x, NULL, shift, 0.25f, NULL, LAYER_ROWS, f->n);
+	of(f)->layer_norm(results(f, all), x, scale, NULL, 0.25f, NULL, LAYER_ROWS, f->n);
+	of(f)->layer_norm(same, same, NULL, NULL, 0.25f, NULL, LAYER_ROWS, f->n);
+}
+
+static void check_layer_norm_gradient(frame *f)
+{
+	int64_t all = LAYER_ROWS * f->n;
+	elem *x = values(f, all, 1), *dy = values(f, all, 1), *same = results(f, all);
+	float *scale = in(f, f->n, 1), *found = in(f, 3 * LAYER_ROWS, 0.5f);
+	of(f)->layer_norm_gradient(results(f, all), dy, x, scale, found, LAYER_ROWS, f->n, 0);
+	of(f)->layer_norm_gradient(results(f, all), dy, x, scale, found, LAYER_ROWS, f->n, 1);
+	of(f)->layer_norm_gradient(same, same, x, NULL, found, LAYER_ROWS, f->n, 0);
+}
+
+static void check_layer_norm_weights(frame *f)
+{
+	elem *x = values(f, LAYER_ROWS * f->n, 1), *dy = values(f, LAYER_ROWS * f->n, 1);
+	float *found = in(f, 3 * LAYER_ROWS, 0.5f), *dscale = out(f, f->n);
+	of(f)->layer_norm_weights(dscale, out(f, f->n), dy, x, found, LAYER_ROWS, f->n);
 }
 
 #define STRING2(x) #x

@@ -65,6 +65,15 @@ static void check_linear(void)
 
 /* --- normalisation, dropout, softmax --- */
 
+static void check_running_statistics(void)
+{
+	const int64_t shape[3] = { 3, 3, 5 };
+	nnopt_model *m = model_of(norm(true, 1, 1, 0.1f));
+	assert_ok(nnopt_model_build(m, 3, shape));
+	assert_ok(nnopt_model_set_frozen_norms(m, "", 1, NULL));
+	check_model("batch_norm2d, running statistics", m, 3, shape, 2, 0.5f, NULL);
+}
+
 static void check_batch_norm2d(void)
 {
 	picture("batch_norm2d", norm(true, 1, 1, 1e-5f), 3, 3, 3, 5);
@@ -75,6 +84,7 @@ static void check_batch_norm2d(void)
 	check_model("batch_norm2d, frozen", model_of(norm(true, 1, 1, 1e-5f)), 3, (int64_t[]){ 3, 3, 5 }, 2, 0.5f, "");
 	check_model("batch_norm2d, fixed scale", model_of(norm(true, 1, 1, 1e-5f)), 3, (int64_t[]){ 3, 3, 5 }, 2, 0.5f,
 		    "batch_norm2d1.weight");
+	check_running_statistics();
 }
 
 static void check_batch_norm1d(void)
@@ -92,6 +102,87 @@ static void check_dropout(void)
 	picture("dropout", l, 2, 3, 5, 5);
 	assert_ok(nnopt_dropout_create(&l, ctx, 0.0f));
 	features("dropout of 0", l, 2, 7);
+}
+
+static nnopt_layer *layer_norm(int32_t extents, int32_t channels, int32_t scale, int32_t bias)
+{
+	nnopt_layer_norm_options o;
+	nnopt_layer *l = NULL;
+	assert_ok(nnopt_layer_norm_options_init(&o, sizeof o));
+	o.extents = extents;
+	o.channels = channels;
+	o.use_scale = scale;
+	o.use_bias = bias;
+	o.epsilon = 0.1f;
+	assert_ok(nnopt_layer_norm_create(&l, ctx, &o));
+	return l;
+}
+
+static void check_layer_norm(void)
+{
+	for (int32_t extents = 0; extents <= 3; extents++) {
+		picture("layer_norm", layer_norm(extents, 0, 1, 1), 2, 3, 4, 5);
+		picture("layer_norm of one channel", layer_norm(extents, 0, 1, 0), 2, 1, 4, 3);
+		picture("layer_norm without scale", layer_norm(extents, 0, 0, 1), 1, 5, 3, 3);
+	}
+	picture("layer_norm of channels", layer_norm(0, 1, 1, 1), 2, 17, 3, 2);
+	picture("layer_norm of channels without both", layer_norm(0, 1, 0, 0), 2, 5, 3, 3);
+	features("layer_norm of features", layer_norm(0, 0, 1, 1), 3, 37);
+	features("layer_norm of one feature: variance 0", layer_norm(1, 0, 1, 1), 3, 1);
+	check_model("layer_norm, frozen", model_of(layer_norm(0, 1, 1, 1)), 3, (int64_t[]){ 3, 3, 5 }, 2, 0.5f, "");
+	check_model("layer_norm, fixed scale", model_of(layer_norm(2, 0, 1, 1)), 3, (int64_t[]){ 3, 3, 5 }, 2, 0.5f,
+		    "layer_norm1.weight");
+}
+
+static nnopt_layer *group_norm(int64_t groups, int32_t scale, int32_t bias)
+{
+	nnopt_group_norm_options o;
+	nnopt_layer *l = NULL;
+	assert_ok(nnopt_group_norm_options_init(&o, sizeof o));
+	o.use_scale = scale;
+	o.use_bias = bias;
+	o.epsilon = 0.1f;
+	assert_ok(nnopt_group_norm_create(&l, ctx, groups, &o));
+	return l;
+}
+
+static void check_group_norm(void)
+{
+	picture("group_norm", group_norm(2, 1, 1), 3, 6, 3, 3);
+	picture("group_norm of one group", group_norm(1, 1, 0), 2, 3, 3, 5);
+	picture("group_norm of each channel", group_norm(0, 0, 1), 2, 5, 3, 3);
+	picture("group_norm without both", group_norm(3, 0, 0), 1, 6, 3, 3);
+	features("group_norm of features", group_norm(3, 1, 1), 3, 21);
+	check_model("group_norm, frozen", model_of(group_norm(3, 1, 1)), 3, (int64_t[]){ 3, 3, 5 }, 2, 0.5f, "");
+	check_model("group_norm, fixed scale", model_of(group_norm(1, 1, 1)), 3, (int64_t[]){ 3, 3, 5 }, 2, 0.5f,
+		    "group_norm1.weight");
+}
+
+static void check_dropout2d(void)
+{
+	nnopt_layer *l = NULL;
+	assert_ok(nnopt_dropout2d_create(&l, ctx, 0.4f));
+	picture("dropout2d", l, 2, 17, 3, 3);
+}
+
+static void check_drop_block(void)
+{
+	nnopt_layer *l = NULL;
+	assert_ok(nnopt_drop_block_create(&l, ctx, 3, 0.3f));
+	picture("drop_block", l, 2, 3, 7, 6);
+	assert_ok(nnopt_drop_block_create(&l, ctx, 2, 0.3f));
+	picture("drop_block of even size", l, 2, 5, 5, 4);
+	assert_ok(nnopt_drop_block_create(&l, ctx, 9, 0.3f));
+	picture("drop_block larger than the picture", l, 2, 9, 4, 3);
+}
+
+static void check_stochastic_depth(void)
+{
+	nnopt_layer *l = NULL;
+	assert_ok(nnopt_stochastic_depth_create(&l, ctx, 0.4f));
+	picture("stochastic_depth", l, 7, 3, 3, 3);
+	assert_ok(nnopt_stochastic_depth_create(&l, ctx, 0.4f));
+	features("stochastic_depth of features", l, 7, 9);
 }
 
 static void check_softmax(void)
@@ -195,6 +286,8 @@ static void check_relu6(void) { check_function("relu6", nnopt_relu6_create); }
 static void check_silu(void) { check_function("silu", nnopt_silu_create); }
 static void check_sigmoid(void) { check_function("sigmoid", nnopt_sigmoid_create); }
 static void check_tanh(void) { check_function("tanh", nnopt_tanh_create); }
+static void check_hard_sigmoid(void) { check_function("hard_sigmoid", nnopt_hard_sigmoid_create); }
+static void check_hard_swish(void) { check_function("hard_swish", nnopt_hard_swish_create); }
 static void check_leaky_relu(void) { check_function("leaky_relu", leaky); }
 
 static void check_gelu(void)
@@ -202,6 +295,13 @@ static void check_gelu(void)
 	check_function("gelu", gelu_erf);
 	check_function("gelu, tanh form", gelu_tanh);
 }
+
+static nnopt_status third(nnopt_layer **out, nnopt_context *context)
+{
+	return nnopt_scale_create(out, context, -0.375f);
+}
+
+static void check_scale(void) { check_function("scale", third); }
 
 /* --- joining --- */
 
@@ -221,6 +321,29 @@ static void check_join(const char *kind, plain_create join)
 	check_model(kind, joined(join), 3, (int64_t[]){ 3, 3, 5 }, 2, 0.5f, NULL);
 	check_model(kind, joined(join), 3, (int64_t[]){ 1, 1, 3 }, 1, 0.5f, NULL);
 	check_model(kind, joined(join), 1, (int64_t[]){ 7 }, 3, 0.5f, NULL);
+}
+
+/* multiply(multiply(x, gate), x) and the square of that, the gate being the mean of each channel of tanh(x), as a
+ * picture of one pixel or as features. */
+static nnopt_model *gated(bool flat)
+{
+	nnopt_model *m = NULL;
+	assert_ok(nnopt_model_create(&m, ctx));
+	int32_t a = connect(m, make(nnopt_tanh_create), 1, (int32_t[]){ NNOPT_INPUT_NODE });
+	int32_t gate = connect(m, make(nnopt_global_avg_pool2d_create), 1, &a);
+	if (flat)
+		gate = connect(m, make(nnopt_flatten_create), 1, &gate);
+	int32_t b = connect(m, make(nnopt_multiply_create), 2, (int32_t[]){ a, gate });
+	int32_t c = connect(m, make(nnopt_multiply_create), 2, (int32_t[]){ b, a });
+	connect(m, make(nnopt_multiply_create), 2, (int32_t[]){ c, c });
+	return m;
+}
+
+static void check_multiply(void)
+{
+	check_model("multiply by channels", gated(false), 3, (int64_t[]){ 3, 3, 5 }, 2, 0.5f, NULL);
+	check_model("multiply by features", gated(true), 3, (int64_t[]){ 17, 3, 2 }, 2, 0.5f, NULL);
+	check_model("multiply of one pixel", gated(false), 3, (int64_t[]){ 5, 1, 1 }, 3, 0.5f, NULL);
 }
 
 static void check_add(void) { check_join("add", nnopt_add_create); }

@@ -106,7 +106,7 @@ static nnopt_model *linear_model(int64_t in, int64_t out, int init)
 	assert_ok(nnopt_linear_options_init(&o, sizeof o));
 	o.weight_init = o.bias_init = init;
 	o.weight_value = 0.25f;
-	o.bias_value = -0.5f;
+	o.bias_value = init == NNOPT_INIT_TRUNCATED_NORMAL ? 0.5f : -0.5f;
 	assert_ok(nnopt_model_create(&m, ctx));
 	assert_ok(nnopt_add_linear(m, out, &o));
 	assert_ok(nnopt_model_build(m, 1, &in));
@@ -147,6 +147,23 @@ static void laws_have_their_moments(void **state)
 		free(x);
 		nnopt_model_destroy(m);
 	}
+}
+
+/* N(0, 0.25^2) cut at two deviations: those of what is left are 0.8796 of it (Johnson and Kotz 1970), and its kurtosis
+ * is 2.37. Cut so, values are drawn again and not clipped: none is at the bound. */
+static void truncated_normals_end_at_two_deviations(void **state)
+{
+	(void)state;
+	int64_t n;
+	nnopt_model *m = linear_model(150, 400, NNOPT_INIT_TRUNCATED_NORMAL);
+	float *x = values_of(m, "linear1.weight", &n);
+	moments got = moments_of(x, n);
+	double root = sqrt((double)n), wanted = 0.25 * 0.87962566;
+	assert_true(fabs(got.mean) <= 5.0 * wanted / root && fabs(got.deviation / wanted - 1.0) <= 3.6 / root);
+	assert_true(fabs(got.kurtosis - 2.3655) <= 25.0 / root);
+	assert_true(got.largest < 0.5 && got.largest > 0.5 * (1.0 - 100.0 / (double)n));
+	free(x);
+	nnopt_model_destroy(m);
 }
 
 /* Biases are of the fan of their weight, as in PyTorch's layers. */
@@ -428,6 +445,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(laws_have_their_moments),
+		cmocka_unit_test(truncated_normals_end_at_two_deviations),
 		cmocka_unit_test(biases_have_the_fan_of_their_weight),
 		cmocka_unit_test(constants_are_constant),
 		cmocka_unit_test(norms_start_at_identity),

@@ -2,6 +2,7 @@
  * refused with their name. What a layer holds is read from the model's JSON. */
 #include "check.h"
 
+#include <math.h>
 #include <stdio.h>
 
 static nnopt_context *ctx;
@@ -131,6 +132,62 @@ static void batch_norm_options(void **state)
 	}
 }
 
+static void layer_norm_options(void **state)
+{
+	(void)state;
+	nnopt_layer *l = NULL;
+	nnopt_layer_norm_options o;
+	assert_ok(nnopt_layer_norm_options_init(&o, sizeof o));
+	assert_true(o.epsilon == 1e-5f);
+	assert_ok(nnopt_layer_norm_create(&l, ctx, NULL));
+	expect_fields(l, "\"extents\": 0, \"channels\": false, \"epsilon\": ");
+	o.epsilon = 0.25f;
+	o.extents = 2;
+	o.use_scale = 0;
+	assert_ok(nnopt_layer_norm_create(&l, ctx, &o));
+	expect_fields(
+	    l, "\"extents\": 2, \"channels\": false, \"epsilon\": 0.25, \"use_scale\": false, \"use_bias\": true");
+	o.use_bias = 0;
+	o.extents = 0;
+	o.channels = 1;
+	assert_ok(nnopt_layer_norm_create(&l, ctx, &o));
+	expect_fields(
+	    l, "\"extents\": 0, \"channels\": true, \"epsilon\": 0.25, \"use_scale\": false, \"use_bias\": false");
+	l = NULL;
+	o.extents = 1;
+	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "extents 1 with channels", nnopt_layer_norm_create(&l, ctx, &o));
+	o.extents = 4;
+	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "extents 4", nnopt_layer_norm_create(&l, ctx, &o));
+	o.extents = 0;
+	o.epsilon = -1.0f;
+	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "epsilon -1", nnopt_layer_norm_create(&l, ctx, &o));
+	assert_null(l);
+}
+
+static void group_norm_options(void **state)
+{
+	(void)state;
+	nnopt_layer *l = NULL;
+	nnopt_group_norm_options o;
+	assert_ok(nnopt_group_norm_options_init(&o, sizeof o));
+	assert_true(o.epsilon == 1e-5f);
+	assert_ok(nnopt_group_norm_create(&l, ctx, 8, NULL));
+	expect_fields(l, "\"groups\": 8, \"epsilon\": ");
+	o.epsilon = 0.25f;
+	o.use_scale = 0;
+	assert_ok(nnopt_group_norm_create(&l, ctx, 0, &o));
+	expect_fields(l, "\"groups\": 0, \"epsilon\": 0.25, \"use_scale\": false, \"use_bias\": true");
+	o.use_scale = 1;
+	o.use_bias = 0;
+	assert_ok(nnopt_group_norm_create(&l, ctx, 1, &o));
+	expect_fields(l, "\"use_scale\": true, \"use_bias\": false");
+	l = NULL;
+	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "groups -1", nnopt_group_norm_create(&l, ctx, -1, NULL));
+	o.epsilon = 2.0f;
+	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "epsilon 2", nnopt_group_norm_create(&l, ctx, 1, &o));
+	assert_null(l);
+}
+
 static void pool_options(void **state)
 {
 	(void)state;
@@ -183,7 +240,21 @@ static void single_options(void **state)
 	expect_fields(l, "\"tanh_form\": true");
 	assert_ok(nnopt_dropout_create(&l, ctx, 0.75f));
 	expect_fields(l, "\"p\": 0.75");
+	assert_ok(nnopt_dropout2d_create(&l, ctx, 0.25f));
+	expect_fields(l, "\"kind\": \"dropout2d\", \"name\": \"dropout2d1\", \"inputs\": [\"input\"], \"p\": 0.25");
+	assert_ok(nnopt_drop_block_create(&l, ctx, 7, 0.5f));
+	expect_fields(l, "\"p\": 0.5, \"block_size\": 7");
+	assert_ok(nnopt_stochastic_depth_create(&l, ctx, 0.125f));
+	expect_fields(l, "\"p\": 0.125");
+	assert_ok(nnopt_scale_create(&l, ctx, -0.5f));
+	expect_fields(l, "\"factor\": -0.5");
 	l = NULL;
+	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "dropout2d: p 1", nnopt_dropout2d_create(&l, ctx, 1.0f));
+	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "drop_block: p -1", nnopt_drop_block_create(&l, ctx, 3, -1.0f));
+	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "block_size 0", nnopt_drop_block_create(&l, ctx, 0, 0.5f));
+	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "stochastic_depth: p 1",
+		     nnopt_stochastic_depth_create(&l, ctx, 1.0f));
+	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "factor inf", nnopt_scale_create(&l, ctx, INFINITY));
 	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "0x3", nnopt_adaptive_avg_pool2d_create(&l, ctx, 0, 3));
 	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "slope -1", nnopt_leaky_relu_create(&l, ctx, -1.0f));
 	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "p -0.5", nnopt_dropout_create(&l, ctx, -0.5f));
@@ -223,8 +294,14 @@ static void conv2d_refuses(void **state)
 	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "padding_mode 2", nnopt_conv2d_create(&l, ctx, 8, 3, &o));
 	o.padding_mode = NNOPT_PADDING_SAME;
 	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "same padding", nnopt_conv2d_create(&l, ctx, 8, 4, &o));
-	o.weight_init = 9;
-	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "weight_init 9", nnopt_conv2d_create(&l, ctx, 8, 3, &o));
+	o.weight_init = 11;
+	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "weight_init 11", nnopt_conv2d_create(&l, ctx, 8, 3, &o));
+	o.weight_init = NNOPT_INIT_TRUNCATED_NORMAL;
+	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "weight_init is a truncated normal of deviation 0",
+		     nnopt_conv2d_create(&l, ctx, 8, 3, &o));
+	o.weight_init = NNOPT_INIT_DEFAULT;
+	o.bias_init = NNOPT_INIT_DIRAC;
+	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "bias_init is dirac", nnopt_conv2d_create(&l, ctx, 8, 3, &o));
 	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "out is NULL", nnopt_conv2d_create(NULL, ctx, 8, 3, NULL));
 	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "context is NULL", nnopt_conv2d_create(&l, NULL, 8, 3, NULL));
 	assert_null(l);
@@ -254,6 +331,16 @@ static void shapes_are_refused(void **state)
 		{ "{\"kind\": \"max_pool2d\", \"kernel_h\": 6, \"kernel_w\": 2}", 3, { 3, 5, 5 }, "padded input 5x5" },
 		{ "{\"kind\": \"global_avg_pool2d\"}", 1, { 3 }, "rank 4" },
 		{ "{\"kind\": \"adaptive_max_pool2d\", \"out_h\": 1, \"out_w\": 1}", 1, { 3 }, "rank 4" },
+		{ "{\"kind\": \"layer_norm\", \"extents\": 2}", 1, { 3 }, "0 or 1 wanted" },
+		{ "{\"kind\": \"group_norm\", \"groups\": 2}", 3, { 3, 5, 5 }, "multiple of groups 2" },
+		{ "{\"kind\": \"dropout2d\", \"p\": 0.5}", 1, { 3 }, "rank 4" },
+		{ "{\"kind\": \"drop_block\", \"p\": 0.5, \"block_size\": 3}", 1, { 3 }, "rank 4" },
+		{ "{\"kind\": \"max_pool2d\", \"kernel_h\": 2, \"kernel_w\": 2, \"name\": \"a\"}, {\"kind\": "
+		  "\"multiply\", "
+		  "\"inputs\": [\"input\", \"a\"]}",
+		  3,
+		  { 3, 4, 4 },
+		  "(N, 3, 1, 1) wanted" },
 	};
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		char text[512];
@@ -273,7 +360,8 @@ int main(void)
 		cmocka_unit_test(conv2d_options),     cmocka_unit_test(linear_options),
 		cmocka_unit_test(batch_norm_options), cmocka_unit_test(pool_options),
 		cmocka_unit_test(single_options),     cmocka_unit_test(conv2d_refuses),
-		cmocka_unit_test(shapes_are_refused),
+		cmocka_unit_test(shapes_are_refused), cmocka_unit_test(layer_norm_options),
+		cmocka_unit_test(group_norm_options),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);
 }

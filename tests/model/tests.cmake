@@ -1,4 +1,5 @@
 nnopt_test(model/first_values)
+nnopt_public_test(model/frozen_norms)
 nnopt_test(model/fusion)
 nnopt_test(model/graph)
 nnopt_public_test(model/loss_scale)

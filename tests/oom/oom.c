@@ -1,6 +1,6 @@
-/* oom.c - every allocation of ten scenarios fails in turn, alone and with all that follow. Each time: an error with its
- * text or the right result, no output written, nothing left behind; and after the failures the same objects do their
- * work. */
+/* oom.c - every allocation of eleven scenarios fails in turn, alone and with all that follow. Each time: an error with
+ * its text or the right result, no output written, nothing left behind; and after the failures the same objects do
+ * their work. */
 #include "check.h"
 
 #include "budget.h"
@@ -33,6 +33,12 @@ static nnopt_status add_layers(nnopt_model *m)
 		s = nnopt_add_max_pool2d(m, 2, NULL);
 	if (s == NNOPT_OK)
 		s = nnopt_add_dropout(m, 0.2f);
+	if (s == NNOPT_OK)
+		s = nnopt_add_layer_norm(m, NULL);
+	if (s == NNOPT_OK)
+		s = nnopt_add_group_norm(m, 2, NULL);
+	if (s == NNOPT_OK)
+		s = nnopt_add_drop_block(m, 2, 0.1f);
 	if (s == NNOPT_OK)
 		s = nnopt_add_flatten(m);
 	return s == NNOPT_OK ? nnopt_add_linear(m, 3, NULL) : s;
@@ -303,6 +309,18 @@ static nnopt_status picture_and_array_files(world *w)
 	return s;
 }
 
+static nnopt_status whitening(world *w)
+{
+	nnopt_tensor *images = NULL;
+	nnopt_status s = nnopt_tensor_create(&images, w->ctx, NNOPT_F32, 4, (int64_t[]){ 3, 1, 8, 8 }, NNOPT_NCHW);
+	if (s == NNOPT_OK)
+		s = nnopt_tensor_fill(images, 0.5);
+	if (s == NNOPT_OK)
+		s = nnopt_model_initialise_whitening(w->net, 0, images, 5e-4);
+	nnopt_tensor_destroy(images);
+	return s;
+}
+
 /* --- how they are run --- */
 
 static void make_data(world *w)
@@ -414,6 +432,7 @@ static void all_scenarios(void **state)
 	run(w, evaluation, "evaluation");
 	run(w, fit, "fit");
 	run(w, picture_and_array_files, "pictures and arrays");
+	run(w, whitening, "whitening");
 }
 
 int main(void)

@@ -141,6 +141,27 @@ NNO_INLINE vf gelu_tanh_back(vf dy, vf x, vf s)
 	return v_mul(dy, v_add(share, rise));
 }
 
+/* min(max(x + 3, 0), 6) / 6 */
+NNO_INLINE vf hard_sigmoid(vf x, vf s) { return v_mul(relu6(v_add(x, v_set1(3.0f)), s), v_set1(1.0f / 6.0f)); }
+
+/* Of the input: in 16 bits a result may be 1 where the input is not yet 3. */
+NNO_INLINE vf hard_sigmoid_back(vf dy, vf x, vf s)
+{
+	(void)s;
+	vf inner = v_select_gt(v_set1(3.0f), x, v_mul(dy, v_set1(1.0f / 6.0f)), v_zero());
+	return v_select_gt(x, v_set1(-3.0f), inner, v_zero());
+}
+
+NNO_INLINE vf hard_swish(vf x, vf s) { return v_mul(x, hard_sigmoid(x, s)); }
+
+NNO_INLINE vf hard_swish_back(vf dy, vf x, vf s)
+{
+	(void)s;
+	vf inner = v_mul(dy, v_fma(x, v_set1(1.0f / 3.0f), v_set1(0.5f)));
+	inner = v_select_gt(v_set1(3.0f), x, inner, dy);
+	return v_select_le(x, v_set1(-3.0f), v_zero(), inner);
+}
+
 void NNO_OF(relu)(elem *dst, const elem *x, float slope, int64_t n) { map(dst, x, slope, n, relu); }
 void NNO_OF(leaky_relu)(elem *dst, const elem *x, float slope, int64_t n) { map(dst, x, slope, n, leaky); }
 void NNO_OF(relu6)(elem *dst, const elem *x, float slope, int64_t n) { map(dst, x, slope, n, relu6); }
@@ -149,6 +170,8 @@ void NNO_OF(tanh)(elem *dst, const elem *x, float slope, int64_t n) { map(dst, x
 void NNO_OF(silu)(elem *dst, const elem *x, float slope, int64_t n) { map(dst, x, slope, n, silu); }
 void NNO_OF(gelu)(elem *dst, const elem *x, float slope, int64_t n) { map(dst, x, slope, n, gelu); }
 void NNO_OF(gelu_tanh)(elem *dst, const elem *x, float slope, int64_t n) { map(dst, x, slope, n, gelu_tanh); }
+void NNO_OF(hard_sigmoid)(elem *dst, const elem *x, float slope, int64_t n) { map(dst, x, slope, n, hard_sigmoid); }
+void NNO_OF(hard_swish)(elem *dst, const elem *x, float slope, int64_t n) { map(dst, x, slope, n, hard_swish); }
 
 void NNO_OF(relu_gradient)(elem *dx, const elem *dy, const elem *y, float slope, int64_t n, int add)
 {
@@ -188,4 +211,14 @@ void NNO_OF(gelu_gradient)(elem *dx, const elem *dy, const elem *x, float slope,
 void NNO_OF(gelu_tanh_gradient)(elem *dx, const elem *dy, const elem *x, float slope, int64_t n, int add)
 {
 	map_back(dx, dy, x, slope, n, add, gelu_tanh_back);
+}
+
+void NNO_OF(hard_sigmoid_gradient)(elem *dx, const elem *dy, const elem *x, float slope, int64_t n, int add)
+{
+	map_back(dx, dy, x, slope, n, add, hard_sigmoid_back);
+}
+
+void NNO_OF(hard_swish_gradient)(elem *dx, const elem *dy, const elem *x, float slope, int64_t n, int add)
+{
+	map_back(dx, dy, x, slope, n, add, hard_swish_back);
 }

@@ -49,6 +49,46 @@ void NNO_OF(column_sums)(float *sums, const elem *x, int64_t rows, int64_t n)
 	}
 }
 
+void NNO_OF(scale_values)(elem *dst, const elem *src, float factor, int64_t n, int add)
+{
+	vf f = v_set1(factor);
+	for (int64_t i = 0; i < n; i += VL) {
+		int64_t width = n - i;
+		vf x = v_mul(get_some(src + i, width), f);
+		put_some(dst + i, add ? v_add(get_some(dst + i, width), x) : x, width);
+	}
+}
+
+void NNO_OF(multiply)(elem *dst, const elem *a, const elem *b, int64_t n, int add)
+{
+	for (int64_t i = 0; i < n; i += VL) {
+		int64_t width = n - i;
+		vf x = v_mul(get_some(a + i, width), get_some(b + i, width));
+		put_some(dst + i, add ? v_add(get_some(dst + i, width), x) : x, width);
+	}
+}
+
+void NNO_OF(multiply_columns)(elem *dst, const elem *src, const float *factors, int64_t rows, int64_t n, int add)
+{
+	for (int64_t i = 0; i < rows; i++, dst += n, src += n)
+		for (int64_t j = 0; j < n; j += VL) {
+			int64_t width = n - j;
+			vf x = v_mul(get_some(src + j, width), load_some(factors + j, width));
+			put_some(dst + j, add ? v_add(get_some(dst + j, width), x) : x, width);
+		}
+}
+
+void NNO_OF(product_sums)(float *sums, const elem *a, const elem *b, int64_t rows, int64_t n)
+{
+	for (int64_t j = 0; j < n; j += VL) {
+		int64_t width = n - j;
+		vf acc = load_some(sums + j, width);
+		for (int64_t i = 0; i < rows; i++)
+			acc = v_fma(get_some(a + i * n + j, width), get_some(b + i * n + j, width), acc);
+		store_some(sums + j, acc, width);
+	}
+}
+
 NNO_INLINE void transpose4(elem *dst, int64_t to, const elem *src, int64_t from)
 {
 #ifdef NNO_TYPE_F32
