@@ -74,6 +74,10 @@ NNOPT_API nnopt_status nnopt_add_silu(nnopt_model *model);
 NNOPT_API nnopt_status nnopt_add_sigmoid(nnopt_model *model);
 /** nnopt_tanh_create(), added. @since 0.1 */
 NNOPT_API nnopt_status nnopt_add_tanh(nnopt_model *model);
+/** nnopt_lstm_create(), added. @since 0.1 */
+NNOPT_API nnopt_status nnopt_add_lstm(nnopt_model *model, int64_t hidden_size, const nnopt_recurrent_options *options);
+/** nnopt_gru_create(), added. @since 0.1 */
+NNOPT_API nnopt_status nnopt_add_gru(nnopt_model *model, int64_t hidden_size, const nnopt_recurrent_options *options);
 /** nnopt_softmax_create(), added. @since 0.1 */
 NNOPT_API nnopt_status nnopt_add_softmax(nnopt_model *model);
 /** nnopt_flatten_create(), added. @since 0.1 */

@@ -40,6 +40,9 @@ typedef struct nno_spec {
 	int64_t fan_in, fan_out;
 } nno_spec;
 
+/* A layer may lower to several ops, each with its share of the parameters. */
+#define NNO_LAYER_MAX_PARAMETERS (2 * NNO_OP_MAX_PARAMETERS)
+
 typedef struct nno_lowering nno_lowering;
 
 typedef struct nno_layer_class {
@@ -56,7 +59,7 @@ typedef struct nno_layer_class {
 	/* Parameters, then state tensors, in the order in which the op wants them; their number. NULL: none.
 	 * `in` passed shape(). Negative: failure, the text is set. */
 	int (*parameters)(const nnopt_layer *layer, const nno_value *in, int n_in,
-			  nno_spec spec[NNO_OP_MAX_PARAMETERS]);
+			  nno_spec spec[NNO_LAYER_MAX_PARAMETERS]);
 	/* Emits op nodes; the last one emitted is the layer's output. False: out of memory. */
 	bool (*lower)(const nnopt_layer *layer, nno_lowering *l);
 	/* Frees what the state points to. NULL: nothing. */
@@ -80,8 +83,8 @@ struct nno_lowering {
 	const nno_value *in; /* the layer's inputs */
 	int n_in;
 	nno_value out;
-	bool frozen;                                 /* none of its tensors may change */
-	const nno_spec *spec[NNO_OP_MAX_PARAMETERS]; /* of its parameters */
+	bool frozen;                                    /* none of its tensors may change */
+	const nno_spec *spec[NNO_LAYER_MAX_PARAMETERS]; /* of its parameters */
 	/* Adds a node: op class, inputs (0..n_in-1 are the layer's inputs, n_in + k is the output of the k-th node
 	 * emitted), output shape, and which of the layer's parameters it gets. Returns its attributes, zeroed, to be
 	 * filled in (not NULL even when there are none); NULL when out of memory. */
