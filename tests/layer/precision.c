@@ -176,7 +176,7 @@ static void threads_give_equal_bits(void **state)
 {
 	(void)state;
 	for (int i = 0; i < ROWS; i++)
-		for (int p = NNOPT_PRECISION_BF16; p <= NNOPT_PRECISION_F16 && !rows[i].given; p++)
+		for (int p = NNOPT_PRECISION_F32; p <= NNOPT_PRECISION_F16 && !rows[i].given; p++)
 			for (int threads = 1; threads <= 3; threads++) {
 				nnopt_context *context = NULL;
 				nnopt_context_options o;

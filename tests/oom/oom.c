@@ -1,6 +1,6 @@
-/* oom.c - every allocation of ten scenarios fails in turn, alone and with all that follow. Each time: an error with its
- * text or the right result, no output written, nothing left behind; and after the failures the same objects do their
- * work. */
+/* oom.c - every allocation of eleven scenarios fails in turn, alone and with all that follow. Each time: an error with
+ * its text or the right result, no output written, nothing left behind; and after the failures the same objects do
+ * their work. */
 #include "check.h"
 
 #include "budget.h"
@@ -123,6 +123,43 @@ static nnopt_status residual_model(world *w)
 		s = nnopt_plan_options_init(&po, sizeof po);
 	if (s == NNOPT_OK) {
 		po.rank = 3;
+		po.shape[0] = 2;
+		po.shape[1] = po.shape[2] = 7;
+		s = nnopt_plan_create(&p, m, &po);
+	}
+	nnopt_plan_destroy(p);
+	nnopt_model_destroy(m);
+	return s;
+}
+
+/* Both directions of a recurrent layer, and a learned vote of its result and the pixels. */
+static nnopt_status recurrent_model(world *w)
+{
+	nnopt_model *m = NULL;
+	nnopt_layer *l = NULL;
+	nnopt_plan *p = NULL;
+	int32_t a = 0, b = 0;
+	nnopt_recurrent_options ro;
+	nnopt_weighted_sum_options so;
+	nnopt_plan_options po;
+	nnopt_status s = nnopt_recurrent_options_init(&ro, sizeof ro);
+	ro.bidirectional = 1;
+	if (s == NNOPT_OK)
+		s = nnopt_weighted_sum_options_init(&so, sizeof so);
+	so.learned = 1;
+	if (s == NNOPT_OK)
+		s = nnopt_plan_options_init(&po, sizeof po);
+	if (s == NNOPT_OK)
+		s = nnopt_model_create(&m, w->ctx);
+	if (s == NNOPT_OK)
+		s = connect(m, nnopt_lstm_create(&l, w->ctx, 5, &ro), &l, 0, -1, &a);
+	if (s == NNOPT_OK)
+		s = connect(m, nnopt_gru_create(&l, w->ctx, 10, NULL), &l, 0, -1, &b);
+	if (s == NNOPT_OK)
+		s = connect(m, nnopt_weighted_sum_create(&l, w->ctx, &so), &l, a, b, &a);
+	if (s == NNOPT_OK) {
+		po.rank = 3;
+		po.mode = NNOPT_TRAINING;
 		po.shape[0] = 2;
 		po.shape[1] = po.shape[2] = 7;
 		s = nnopt_plan_create(&p, m, &po);
@@ -407,6 +444,7 @@ static void all_scenarios(void **state)
 	run(w, contexts_and_tensors, "context and tensors");
 	run(w, sequential_model, "sequential model");
 	run(w, residual_model, "residual model");
+	run(w, recurrent_model, "recurrent model");
 	run(w, steps, "training steps");
 	run(w, save_and_load, "save and load");
 	run(w, to_json_and_back, "JSON");
