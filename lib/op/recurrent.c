@@ -7,11 +7,12 @@
 
 #include <string.h>
 
-#define RUN 56         /* rows of a task of the inputs' product */
-#define MOST_BLOCKS 16 /* tasks that a batch is worth cutting into, of at least so many */
-#define BLOCK_UNIT 7   /* samples, which fill a register tile of the product */
-#define LARGEST_BLOCK ((int64_t)4 * BLOCK_UNIT)
-#define NEAR_WEIGHTS ((int64_t)1 << 17) /* floats that stay in a second-level cache from step to step */
+#define RUN 56   /* rows of a task of the inputs' product */
+#define BLOCKS 8 /* of a batch, of at least so many samples and not more: */
+#define LEAST_BLOCK 4
+#define MOST_BLOCK 16
+#define MOST_FAR_BLOCK 32               /* where the weights are read from far away each time, */
+#define NEAR_WEIGHTS ((int64_t)1 << 17) /* more floats than a second-level cache keeps */
 
 /* Takes matrices off a piece of memory, or only counts them where there is none. */
 typedef struct carver {
@@ -29,7 +30,7 @@ static float *carve(carver *c, int64_t rows, int64_t columns)
 	return c->fits && c->memory != NULL ? (float *)(void *)(c->memory + at) : NULL;
 }
 
-static void read_sequence(recurrent *r)
+static void read_sequence(nno_recurrent *r)
 {
 	nno_shape s = r->op->in[0];
 	bool columns = r->a.sequence == NNO_COLUMNS;
@@ -41,74 +42,110 @@ static void read_sequence(recurrent *r)
 	r->in = r->pieces * r->length;
 }
 
-/* Blocks are so large that the weights, where they are far, are worth reading for them. */
-static int64_t block_of(const recurrent *r)
+static int64_t block_of(const nno_recurrent *r)
 {
-	int64_t share = nno_i64_ceil_div(r->op->batch, MOST_BLOCKS);
-	int64_t block = nno_i64_ceil_div(share, BLOCK_UNIT) * BLOCK_UNIT;
-	return r->gates * r->hidden > NEAR_WEIGHTS ? LARGEST_BLOCK : nno_i64_min(block, LARGEST_BLOCK);
+	int64_t share = nno_i64_ceil_div(r->op->batch, BLOCKS * LEAST_BLOCK) * LEAST_BLOCK;
+	return nno_i64_min(share, r->gates * r->hidden > NEAR_WEIGHTS ? MOST_FAR_BLOCK : MOST_BLOCK);
 }
 
-/* False when a size overflows. What backward reads is kept; else it is workspace. */
-static bool lay_out(recurrent *r, bool backward, int slots, carver *kept, carver *room)
+static nno_panels panels_of(carver *room, const float *from, int64_t rows, int64_t columns, int64_t ld, bool turned)
+{
+	return (nno_panels){ rows, columns, carve(room, rows, columns), from, ld, turned };
+}
+
+/* Forward two, and three of gru, whose third gate scales what its past comes to. */
+static void lay_out_weights(nno_recurrent *r, bool backward, const float *ih, const float *hh, carver *room)
+{
+	int64_t h = r->hidden, both = r->lstm ? 4 * h : 2 * h;
+	if (backward) {
+		r->ih = panels_of(room, ih, r->gates, r->in, r->gates, true);
+		r->hh = panels_of(room, hh, r->gates, h, r->gates, true);
+		return;
+	}
+	r->ih = panels_of(room, ih, r->in, r->gates, r->gates, false);
+	r->hh = panels_of(room, hh, h, both, r->gates, false);
+	if (!r->lstm)
+		r->third = panels_of(room, hh != NULL ? hh + both : NULL, h, h, r->gates, false);
+}
+
+/* Where things lie in what backward reads, which is workspace where there is no backward; in the workspace; and in what
+ * pack() fills. */
+typedef struct memory {
+	carver saved, room, packed;
+} memory;
+
+/* False when a size overflows. */
+static bool lay_out(nno_recurrent *r, bool backward, int slots, const nno_run *run, memory *m)
 {
 	int64_t rows;
 	if (!nno_i64_mul(r->op->batch, r->steps, &rows))
 		return false;
-	carver *state = r->op->training ? kept : room;
-	r->x = carve(room, rows, r->in);
-	r->sums = carve(room, 4, r->hidden);
+	carver *state = r->op->training ? &m->saved : &m->room;
+	r->x = carve(&m->room, rows, r->in);
+	r->sums = carve(&m->room, 4, r->hidden);
 	r->values = carve(state, rows, 4 * r->hidden);
 	r->h = carve(state, rows, r->hidden);
 	r->c = r->lstm ? carve(state, rows, r->hidden) : NULL;
-	if (backward) {
-		r->turned_ih = carve(room, r->gates, r->in);
-		r->turned_hh = carve(room, r->gates, r->hidden);
-		r->scratch = carve(room, slots, r->slot_floats);
-	}
-	return kept->fits && room->fits;
+	lay_out_weights(r, backward, run != NULL ? run->param[0] : NULL, run != NULL ? run->param[1] : NULL,
+			r->op->constant ? &m->packed : &m->room);
+	r->scratch = backward ? carve(&m->room, slots, r->slot_floats) : NULL;
+	return m->saved.fits && m->room.fits && m->packed.fits;
 }
 
-static recurrent describe(const nno_op *op)
+static memory memory_of(const nno_run *run)
 {
-	recurrent r = { .op = op,
-			.lstm = op->cls == &nno_op_lstm,
-			.a = *(const nno_recurrent_attr *)op->attr,
-			.hidden = op->out.c };
+	return (memory){ { run != NULL ? run->saved : NULL, 0, true },
+			 { run != NULL ? run->workspace : NULL, 0, true },
+			 { run != NULL ? run->packed : NULL, 0, true } };
+}
+
+static nno_recurrent describe(const nno_op *op)
+{
+	nno_recurrent r = { .op = op,
+			    .lstm = op->cls == &nno_op_lstm,
+			    .a = *(const nno_recurrent_attr *)op->attr,
+			    .hidden = op->out.c };
 	read_sequence(&r);
 	r.gates = (r.lstm ? 4 : 3) * r.hidden;
 	r.block = block_of(&r);
-	r.slot_floats = (2 * r.block + 1) * r.hidden;
+	r.slot_floats = nno_i64_max((2 * r.block + 1) * r.hidden, NNO_RECURRENT_SQUARES);
 	return r;
 }
 
 static bool book(nno_op *op, int slots)
 {
-	recurrent r = describe(op);
-	carver kept = { .fits = true }, room = { .fits = true }, kept_again = kept, back = room;
-	if (!lay_out(&r, false, slots, &kept, &room) || !lay_out(&r, true, slots, &kept_again, &back))
+	nno_recurrent r = describe(op);
+	memory forward = memory_of(NULL), backward = forward;
+	if (!lay_out(&r, false, slots, NULL, &forward) || !lay_out(&r, true, slots, NULL, &backward))
 		return false;
-	op->saved_bytes = kept.bytes;
-	op->forward_workspace = room.bytes;
-	op->backward_workspace = back.bytes;
+	op->saved_bytes = forward.saved.bytes;
+	op->packed_bytes = forward.packed.bytes;
+	op->forward_workspace = forward.room.bytes;
+	op->backward_workspace = backward.room.bytes;
 	return nno_i64_mul(r.gates, r.in + r.hidden, &op->macs) && nno_i64_mul(op->macs, r.steps, &op->macs);
 }
 
-recurrent NNO_OF(nno_recurrent_start)(const nno_op *op, nno_run *run, bool backward)
+nno_recurrent NNO_OF(nno_recurrent_start)(const nno_op *op, nno_run *run, bool backward)
 {
-	recurrent r = describe(op);
-	carver kept = { .memory = run->saved, .fits = true }, room = { .memory = run->workspace, .fits = true };
-	(void)lay_out(&r, backward, nno_pool_slots(run->pool), &kept, &room);
+	nno_recurrent r = describe(op);
+	memory m = memory_of(run);
+	(void)lay_out(&r, backward, nno_pool_slots(run->pool), run, &m);
 	r.run = run;
 	r.n = run->n;
 	r.rows = r.n * r.steps;
 	return r;
 }
 
+static void pack(const nno_op *op, nno_run *run)
+{
+	nno_recurrent r = NNO_OF(nno_recurrent_start)(op, run, false);
+	nno_panels_fill(run, (const nno_panels[]){ r.ih, r.hh, r.third }, r.lstm ? 2 : 3);
+}
+
 static void gather_sample(void *user, int64_t i, int slot)
 {
 	(void)slot;
-	const recurrent *r = user;
+	const nno_recurrent *r = user;
 	const elem *src = src_of(r->run, 0) + i * nno_shape_count(r->op->in[0]);
 	for (int64_t s = 0; s < r->steps; s++) {
 		const elem *step = src + place_of(r, s) * r->step_gap;
@@ -118,10 +155,10 @@ static void gather_sample(void *user, int64_t i, int slot)
 	}
 }
 
-void NNO_OF(nno_recurrent_gather)(recurrent *r) { nno_parallel_for(r->run->pool, r->n, gather_sample, r); }
+void NNO_OF(nno_recurrent_gather)(nno_recurrent *r) { nno_parallel_for(r->run->pool, r->n, gather_sample, r); }
 
 /* What is added to each row of gates. PyTorch's two biases are one, but for that of gru's product of the past. */
-static void add_biases(const recurrent *r)
+static void add_biases(const nno_recurrent *r)
 {
 	const float *ih = r->run->param[2], *hh = r->run->param[3];
 	int64_t h = r->hidden, both = r->lstm ? 4 * h : 2 * h;
@@ -135,27 +172,33 @@ static void add_biases(const recurrent *r)
 static void input_run(void *user, int64_t index, int slot)
 {
 	(void)slot;
-	const recurrent *r = user;
+	const nno_recurrent *r = user;
 	int64_t row = index * RUN, m = nno_i64_min(RUN, r->rows - row), wide = 4 * r->hidden;
-	r->run->kernels->f32->gemm(m, r->gates, r->in, r->x + row * r->in, r->in, r->run->param[0], r->gates,
-				   r->values + row * wide, wide, r->a.bias ? r->sums : NULL, 0);
+	nno_panels_product(r->run->kernels, &r->ih, 0, r->in, m, r->x + row * r->in, r->in, r->values + row * wide,
+			   wide, r->a.bias ? r->sums : NULL, 0);
 }
 
 /* The hidden state's part of the gates of m samples; before the first step it is zero. */
-static void add_past(const recurrent *r, int64_t s, int64_t i, int64_t m)
+static void add_past(const nno_recurrent *r, int64_t s, int64_t i, int64_t m)
 {
-	const nno_kernels_f32 *f32 = r->run->kernels->f32;
-	const float *before = row_of(r, r->h, s - 1, i, r->hidden), *w = r->run->param[1];
+	const nno_kernels *k = r->run->kernels;
+	const float *before = row_of(r, r->h, s - 1, i, r->hidden), *bias = r->a.bias ? r->sums + 3 * r->hidden : NULL;
 	float *gates = row_of(r, r->values, s, i, 4 * r->hidden);
 	int64_t h = r->hidden, wide = 4 * h;
 	if (before != NULL)
-		f32->gemm(m, r->lstm ? wide : 2 * h, h, before, h, w, r->gates, gates, wide, NULL, NNO_GEMM_ADD);
-	if (!r->lstm)
-		f32->gemm(m, h, before != NULL ? h : 0, before != NULL ? before : r->h, h, w + 2 * h, r->gates,
-			  gates + 3 * h, wide, r->a.bias ? r->sums + 3 * h : NULL, 0);
+		nno_panels_product(k, &r->hh, 0, h, m, before, h, gates, wide, NULL, NNO_GEMM_ADD);
+	if (!r->lstm && before != NULL)
+		nno_panels_product(k, &r->third, 0, h, m, before, h, gates + 3 * h, wide, bias, 0);
+	for (int64_t p = 0; !r->lstm && before == NULL && p < m; p++) {
+		float *past = gates + p * wide + 3 * h;
+		if (bias != NULL)
+			memcpy(past, bias, (size_t)h * sizeof(float));
+		else
+			memset(past, 0, (size_t)h * sizeof(float));
+	}
 }
 
-static void run_cell(const recurrent *r, int64_t s, int64_t i)
+static void run_cell(const nno_recurrent *r, int64_t s, int64_t i)
 {
 	const nno_kernels *k = r->run->kernels;
 	float *gates = row_of(r, r->values, s, i, 4 * r->hidden), *h = row_of(r, r->h, s, i, r->hidden);
@@ -173,7 +216,7 @@ static void run_cell(const recurrent *r, int64_t s, int64_t i)
 static void forward_block(void *user, int64_t index, int slot)
 {
 	(void)slot;
-	const recurrent *r = user;
+	const nno_recurrent *r = user;
 	int64_t first = index * r->block, m = nno_i64_min(r->block, r->n - first);
 	for (int64_t s = 0; s < r->steps; s++) {
 		add_past(r, s, first, m);
@@ -184,7 +227,9 @@ static void forward_block(void *user, int64_t index, int slot)
 
 static void forward(const nno_op *op, nno_run *run)
 {
-	recurrent r = NNO_OF(nno_recurrent_start)(op, run, false);
+	nno_recurrent r = NNO_OF(nno_recurrent_start)(op, run, false);
+	if (!op->constant)
+		pack(op, run);
 	NNO_OF(nno_recurrent_gather)(&r);
 	if (r.a.bias)
 		add_biases(&r);
@@ -192,5 +237,5 @@ static void forward(const nno_op *op, nno_run *run)
 	nno_parallel_for(run->pool, blocks_of(&r), forward_block, &r);
 }
 
-NNO_OP_CODE(lstm) = { book, forward, NNO_OF(nno_recurrent_backward), NULL };
-NNO_OP_CODE(gru) = { book, forward, NNO_OF(nno_recurrent_backward), NULL };
+NNO_OP_CODE(lstm) = { book, forward, NNO_OF(nno_recurrent_backward), pack };
+NNO_OP_CODE(gru) = { book, forward, NNO_OF(nno_recurrent_backward), pack };

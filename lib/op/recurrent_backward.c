@@ -7,26 +7,10 @@
 #include <string.h>
 
 #define RUN 56      /* rows of a task of the source's gradient */
-#define BLOCK 64    /* rows and columns of the weights' gradient in a task */
 #define SUM_ROWS 16 /* of gates, which a first-level cache holds while they are summed */
 
-static void turn(const nno_run *run, float *dst, const float *w, int64_t rows, int64_t columns)
-{
-	run->kernels->f32->transpose(dst, rows, w, columns, rows, columns);
-}
-
-static void turn_task(void *user, int64_t index, int slot)
-{
-	(void)slot;
-	const recurrent *r = user;
-	if (index == 0)
-		turn(r->run, r->turned_hh, r->run->param[1], r->hidden, r->gates);
-	else
-		turn(r->run, r->turned_ih, r->run->param[0], r->in, r->gates);
-}
-
 /* dh += what dst's gradient says of this step, `room` having space for a row. */
-static void add_result(const recurrent *r, int64_t s, int64_t i, float *dh, float *room)
+static void add_result(const nno_recurrent *r, int64_t s, int64_t i, float *dh, float *room)
 {
 	if (r->a.last && s < r->steps - 1)
 		return;
@@ -35,7 +19,7 @@ static void add_result(const recurrent *r, int64_t s, int64_t i, float *dh, floa
 	r->run->kernels->f32->add(dh, dh, d, r->hidden);
 }
 
-static void cell_gradient(const recurrent *r, int64_t s, int64_t i, float *dh, float *dc)
+static void cell_gradient(const nno_recurrent *r, int64_t s, int64_t i, float *dh, float *dc)
 {
 	const nno_kernels *k = r->run->kernels;
 	float *gates = row_of(r, r->values, s, i, 4 * r->hidden);
@@ -47,22 +31,22 @@ static void cell_gradient(const recurrent *r, int64_t s, int64_t i, float *dh, f
 }
 
 /* The gradient of the hidden state before, from that of the gates. */
-static void pass_back(const recurrent *r, int64_t s, int64_t i, int64_t m, float *dh)
+static void pass_back(const nno_recurrent *r, int64_t s, int64_t i, int64_t m, float *dh)
 {
-	const nno_kernels_f32 *f32 = r->run->kernels->f32;
-	const float *gates = row_of(r, r->values, s, i, 4 * r->hidden), *w = r->turned_hh;
+	const nno_kernels *k = r->run->kernels;
+	const float *gates = row_of(r, r->values, s, i, 4 * r->hidden);
 	int64_t h = r->hidden, wide = 4 * h;
 	if (r->lstm) {
-		f32->gemm(m, h, wide, gates, wide, w, h, dh, h, NULL, 0);
+		nno_panels_product(k, &r->hh, 0, wide, m, gates, wide, dh, h, NULL, 0);
 		return;
 	}
-	f32->gemm(m, h, 2 * h, gates, wide, w, h, dh, h, NULL, NNO_GEMM_ADD);
-	f32->gemm(m, h, h, gates + 3 * h, wide, w + 2 * h * h, h, dh, h, NULL, NNO_GEMM_ADD);
+	nno_panels_product(k, &r->hh, 0, 2 * h, m, gates, wide, dh, h, NULL, NNO_GEMM_ADD);
+	nno_panels_product(k, &r->hh, 2 * h, h, m, gates + 3 * h, wide, dh, h, NULL, NNO_GEMM_ADD);
 }
 
 static void backward_block(void *user, int64_t index, int slot)
 {
-	const recurrent *r = user;
+	const nno_recurrent *r = user;
 	int64_t first = index * r->block, m = nno_i64_min(r->block, r->n - first), h = r->hidden;
 	float *dh = r->scratch + slot * r->slot_floats, *dc = dh + r->block * h, *room = dc + r->block * h;
 	memset(dh, 0, (size_t)(m * h) * sizeof(float));
@@ -79,32 +63,47 @@ static void backward_block(void *user, int64_t index, int slot)
 
 /* --- the weights --- */
 
-/* A task is a square of one of the weights, in columns of one gate. */
-static void weight_square(const recurrent *r, int which, int64_t index)
+static void copy_square(float *dst, const float *src, int64_t rows, int64_t ld, int64_t width)
 {
-	int64_t h = r->hidden, across = nno_i64_ceil_div(h, BLOCK), down = which == 0 ? r->in : h, zero = 0;
-	int64_t column = index % across * BLOCK, gate = index / across % (r->gates / h);
-	int64_t row = index / (across * (r->gates / h)) * BLOCK;
-	/* gru's third gate takes its past through the fourth row of gates. */
-	int64_t from = (which == 1 && !r->lstm && gate == 2 ? 3 : gate) * h + column;
-	const float *x = which == 0 ? r->x : r->h, *y = r->values + from;
-	if (which == 1) /* a step's past is the hidden state n rows above */
-		y += r->n * 4 * h;
-	r->run->kernels->gemm_columns_f32(nno_i64_min(BLOCK, down - row), nno_i64_min(BLOCK, h - column),
-					  which == 0 ? r->rows : r->rows - r->n, 1, x + row, &zero, down, y, &zero,
-					  4 * h, r->run->dparam[which] + row * r->gates + gate * h + column, r->gates,
-					  r->run->dparam_add ? NNO_GEMM_ADD : 0);
+	for (int64_t i = 0; i < rows; i++)
+		memcpy(dst + i * width, src + i * ld, (size_t)width * sizeof(float));
 }
 
-static int64_t squares_of(const recurrent *r, int which)
+/* A task is a square of one of the weights, in columns of one gate. What it multiplies is copied together, a stretch at
+ * a time: its lines may be a power of two apart, and then one cache set theirs. */
+static void weight_square(const nno_recurrent *r, int which, int64_t index, float *room)
+{
+	int64_t h = r->hidden, wide = 4 * h, down = which == 0 ? r->in : h, zero = 0;
+	int64_t across = nno_i64_ceil_div(h, NNO_SQUARE), gates = r->gates / h;
+	int64_t column = index % across * NNO_SQUARE, gate = index / across % gates,
+		row = index / across / gates * NNO_SQUARE;
+	int64_t m = nno_i64_min(NNO_SQUARE, down - row), n = nno_i64_min(NNO_SQUARE, h - column);
+	/* gru's third gate takes its past through the fourth row of gates; a step's past lies n rows above. */
+	const float *y = r->values + (which == 1 && !r->lstm && gate == 2 ? 3 : gate) * h + column;
+	const float *x = (which == 0 ? r->x : r->h) + row;
+	int64_t k = which == 0 ? r->rows : r->rows - r->n;
+	y += which == 0 ? 0 : r->n * wide;
+	float *dw = r->run->dparam[which] + row * r->gates + gate * h + column, *ys = room + NNO_STRETCH * NNO_SQUARE;
+	int64_t at = 0;
+	do {
+		int64_t part = nno_i64_min(NNO_STRETCH, k - at);
+		copy_square(room, x + at * down, part, down, m);
+		copy_square(ys, y + at * wide, part, wide, n);
+		r->run->kernels->gemm_columns_f32(m, n, part, 1, room, &zero, m, ys, &zero, n, dw, r->gates,
+						  at > 0 || r->run->dparam_add ? NNO_GEMM_ADD : 0);
+		at += NNO_STRETCH;
+	} while (at < k);
+}
+
+static int64_t squares_of(const nno_recurrent *r, int which)
 {
 	int64_t down = which == 0 ? r->in : r->hidden;
-	return r->run->dparam[which] == NULL
-		   ? 0
-		   : nno_i64_ceil_div(down, BLOCK) * nno_i64_ceil_div(r->hidden, BLOCK) * (r->gates / r->hidden);
+	return r->run->dparam[which] == NULL ? 0
+					     : nno_i64_ceil_div(down, NNO_SQUARE) *
+						   nno_i64_ceil_div(r->hidden, NNO_SQUARE) * (r->gates / r->hidden);
 }
 
-static void give_bias(const recurrent *r, float *dst, int64_t from, const float *sums, int64_t count)
+static void give_bias(const nno_recurrent *r, float *dst, int64_t from, const float *sums, int64_t count)
 {
 	if (r->run->dparam_add)
 		r->run->kernels->f32->add(dst + from, dst + from, sums, count);
@@ -112,7 +111,7 @@ static void give_bias(const recurrent *r, float *dst, int64_t from, const float 
 		memcpy(dst + from, sums, (size_t)count * sizeof(float));
 }
 
-static void bias_gradients(const recurrent *r)
+static void bias_gradients(const nno_recurrent *r)
 {
 	int64_t h = r->hidden, wide = 4 * h;
 	float *ih = r->run->dparam[2], *hh = r->run->dparam[3];
@@ -133,16 +132,16 @@ static void bias_gradients(const recurrent *r)
 /* The sums are one task, the first because they take longest. */
 static void parameter_task(void *user, int64_t index, int slot)
 {
-	(void)slot;
-	const recurrent *r = user;
+	const nno_recurrent *r = user;
+	float *room = r->scratch + slot * r->slot_floats;
 	int64_t inner = squares_of(r, 1);
 	if (index == 0) {
 		if (r->a.bias)
 			bias_gradients(r);
 	} else if (index - 1 < inner) {
-		weight_square(r, 1, index - 1);
+		weight_square(r, 1, index - 1, room);
 	} else {
-		weight_square(r, 0, index - 1 - inner);
+		weight_square(r, 0, index - 1 - inner, room);
 	}
 }
 
@@ -151,16 +150,16 @@ static void parameter_task(void *user, int64_t index, int slot)
 static void source_run(void *user, int64_t index, int slot)
 {
 	(void)slot;
-	const recurrent *r = user;
+	const nno_recurrent *r = user;
 	int64_t row = index * RUN, m = nno_i64_min(RUN, r->rows - row), wide = 4 * r->hidden;
-	r->run->kernels->f32->gemm(m, r->in, r->gates, r->values + row * wide, wide, r->turned_ih, r->in,
-				   r->x + row * r->in, r->in, NULL, 0);
+	nno_panels_product(r->run->kernels, &r->ih, 0, r->gates, m, r->values + row * wide, wide, r->x + row * r->in,
+			   r->in, NULL, 0);
 }
 
 static void scatter_sample(void *user, int64_t i, int slot)
 {
 	(void)slot;
-	const recurrent *r = user;
+	const nno_recurrent *r = user;
 	elem *dsrc = dsrc_of(r->run, 0) + i * nno_shape_count(r->op->in[0]);
 	for (int64_t s = 0; s < r->steps; s++) {
 		elem *step = dsrc + place_of(r, s) * r->step_gap;
@@ -173,8 +172,8 @@ static void scatter_sample(void *user, int64_t i, int slot)
 
 void NNO_OF(nno_recurrent_backward)(const nno_op *op, nno_run *run)
 {
-	recurrent r = NNO_OF(nno_recurrent_start)(op, run, true);
-	nno_parallel_for(run->pool, run->dsrc[0] != NULL ? 2 : 1, turn_task, &r);
+	nno_recurrent r = NNO_OF(nno_recurrent_start)(op, run, true);
+	nno_panels_fill(run, (const nno_panels[]){ r.hh, r.ih }, run->dsrc[0] != NULL ? 2 : 1);
 	nno_parallel_for(run->pool, blocks_of(&r), backward_block, &r);
 	if (op->wants_dparam) {
 		if (run->dparam[0] != NULL)

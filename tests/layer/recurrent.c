@@ -330,7 +330,7 @@ static nnopt_tensor *pictures(int64_t count)
 	return x;
 }
 
-static nnopt_plan *plan_of(nnopt_model *m, int64_t batch, int32_t mode)
+static nnopt_plan *plan_of(nnopt_model *m, int64_t batch, int32_t mode, int32_t constant)
 {
 	nnopt_plan_options o;
 	nnopt_plan *plan = NULL;
@@ -341,6 +341,7 @@ static nnopt_plan *plan_of(nnopt_model *m, int64_t batch, int32_t mode)
 	o.shape[1] = 6;
 	o.shape[2] = 5;
 	o.mode = mode;
+	o.constant = constant;
 	assert_ok(nnopt_plan_create(&plan, m, &o));
 	return plan;
 }
@@ -348,7 +349,7 @@ static nnopt_plan *plan_of(nnopt_model *m, int64_t batch, int32_t mode)
 /* Results of inference for the first `count` of a fixed batch, by a plan for `batch`. */
 static void infer(nnopt_model *m, int64_t batch, int64_t count, float *y)
 {
-	nnopt_plan *plan = plan_of(m, batch, NNOPT_INFERENCE);
+	nnopt_plan *plan = plan_of(m, batch, NNOPT_INFERENCE, 0);
 	nnopt_tensor *x = pictures(count);
 	const nnopt_tensor *out = NULL;
 	assert_ok(nnopt_plan_forward(plan, x, &out));
@@ -377,6 +378,28 @@ static void files_give_the_same_network(void **state)
 	nnopt_model_destroy(loaded);
 	nnopt_model_destroy(m);
 	unlink(PATH);
+}
+
+/* Its parameters are those of when it was made. */
+static void constant_plans_give_the_same(void **state)
+{
+	(void)state;
+	float y[4 * 3];
+	nnopt_model *m = NULL;
+	nnopt_tensor *x = pictures(4);
+	const nnopt_tensor *out = NULL;
+	assert_ok(nnopt_model_from_json(&m, ctx, fusion, sizeof fusion - 1));
+	nnopt_plan *plan = plan_of(m, 4, NNOPT_INFERENCE, 1);
+	infer(m, 4, 4, y);
+	assert_ok(nnopt_model_initialise(m, 17));
+	for (int i = 0; i < 2; i++) {
+		assert_ok(nnopt_plan_forward(plan, x, &out));
+		for (int k = 0; k < 12; k++)
+			assert_true(fabsf(((const float *)nnopt_tensor_const_data(out))[k] - y[k]) <= 1e-6f);
+	}
+	nnopt_plan_destroy(plan);
+	nnopt_tensor_destroy(x);
+	nnopt_model_destroy(m);
 }
 
 static void weights_of_a_sum_can_be_set(void **state)
@@ -505,7 +528,7 @@ static void steps_allocate_nothing(void **state)
 	(void)state;
 	budget memory = { 0 };
 	run r = start_run(&memory, 2);
-	nnopt_plan *plan = plan_of(r.net, 16, NNOPT_TRAINING);
+	nnopt_plan *plan = plan_of(r.net, 16, NNOPT_TRAINING, 0);
 	nnopt_tensor *x = pictures(16), *labels = NULL;
 	assert_ok(nnopt_tensor_create(&labels, r.ctx, NNOPT_I32, 1, (int64_t[]){ 16 }, NNOPT_NCHW));
 	long before = 0;
@@ -538,6 +561,7 @@ int main(void)
 		cmocka_unit_test(parameters_are_named_as_pytorch_names_them),
 		cmocka_unit_test(first_values_can_be_chosen),
 		cmocka_unit_test(files_give_the_same_network),
+		cmocka_unit_test(constant_plans_give_the_same),
 		cmocka_unit_test(weights_of_a_sum_can_be_set),
 		cmocka_unit_test(resumed_runs_have_the_same_bits),
 		cmocka_unit_test(steps_allocate_nothing),
