@@ -7,12 +7,12 @@
 
 #include <string.h>
 
-#define RUN 56   /* rows of a task of the inputs' product */
-#define BLOCKS 8 /* of a batch, of at least so many samples and not more: */
-#define LEAST_BLOCK 4
-#define MOST_BLOCK 16
-#define MOST_FAR_BLOCK 32               /* where the weights are read from far away each time, */
-#define NEAR_WEIGHTS ((int64_t)1 << 17) /* more floats than a second-level cache keeps */
+#define RUN 56            /* rows of a task of the inputs' product */
+#define BLOCKS 8          /* tasks that a batch is cut into step by step, or more, so that several threads have work, */
+#define BLOCK_UNIT 4      /* each of a multiple of so many samples, */
+#define MOST_BLOCK 16     /* and at most so many, with which the product is about as fast as with more; */
+#define MOST_FAR_BLOCK 32 /* or so many, where the weights come from far away at each step */
+#define NEAR_WEIGHTS ((int64_t)1 << 17) /* because they are more floats than a second-level cache keeps */
 
 /* Takes matrices off a piece of memory, or only counts them where there is none. */
 typedef struct carver {
@@ -44,7 +44,7 @@ static void read_sequence(nno_recurrent *r)
 
 static int64_t block_of(const nno_recurrent *r)
 {
-	int64_t share = nno_i64_ceil_div(r->op->batch, BLOCKS * LEAST_BLOCK) * LEAST_BLOCK;
+	int64_t share = nno_i64_ceil_div(r->op->batch, BLOCKS * BLOCK_UNIT) * BLOCK_UNIT;
 	return nno_i64_min(share, r->gates * r->hidden > NEAR_WEIGHTS ? MOST_FAR_BLOCK : MOST_BLOCK);
 }
 
