@@ -45,7 +45,7 @@ typedef enum nnopt_init {
 typedef enum nnopt_parameter_role {
 	NNOPT_ROLE_WEIGHT = 0, /**< weights of convolutions and linear layers */
 	NNOPT_ROLE_BIAS = 1,   /**< biases, those of normalisations too */
-	NNOPT_ROLE_SCALE = 2,  /**< scales of normalisations */
+	NNOPT_ROLE_SCALE = 2,  /**< scales of normalisations, weights of weighted sums */
 	NNOPT_ROLE_OTHER = 3,  /**< parameters of the caller's own layers */
 	NNOPT_ROLE_STATE = 4,  /**< not trained: running statistics */
 	NNOPT_ROLE_FORCE_32 = 0x7fffffff
@@ -224,6 +224,76 @@ NNOPT_API nnopt_status nnopt_add_create(nnopt_layer **out, nnopt_context *contex
 NNOPT_API nnopt_status nnopt_multiply_create(nnopt_layer **out, nnopt_context *context);
 /** Two or more inputs joined along the channels. */
 NNOPT_API nnopt_status nnopt_concat_create(nnopt_layer **out, nnopt_context *context);
+
+/** What of a picture (N, C, H, W) a recurrent layer takes for its steps. Features of a step are numbered as said here, which are
+ *  the columns of weight_ih; x is the picture as a PyTorch tensor, and what PyTorch's layer with batch_first reads is given
+ *  with each. A tensor (N, C, T, 1) is a sequence of T steps of C features by rows, one (N, C, 1, T) by columns, both by
+ *  pixels. @since 0.1 */
+typedef enum nnopt_sequence {
+	NNOPT_SEQUENCE_ROWS = 0,    /**< H steps of W C features, feature w C + c: x.permute(0, 2, 3, 1).flatten(2) */
+	NNOPT_SEQUENCE_COLUMNS = 1, /**< W steps of H C features, feature h C + c: x.permute(0, 3, 2, 1).flatten(2) */
+	NNOPT_SEQUENCE_PIXELS = 2,  /**< H W steps of C features, row by row: x.flatten(2).transpose(1, 2) */
+	NNOPT_SEQUENCE_FORCE_32 = 0x7fffffff
+} nnopt_sequence;
+
+/** What a recurrent layer gives, D being 2 for both directions and else 1. @since 0.1 */
+typedef enum nnopt_recurrent_output {
+	/** (N, D hidden_size): the last hidden state; of the direction that begins at the end, the one that has reached the
+	 *  beginning. PyTorch's h_n, its directions side by side. */
+	NNOPT_RECURRENT_LAST = 0,
+	/** The hidden state at each step, at the place of the step: (N, D hidden_size, H, 1) by rows, (N, D hidden_size, 1, W)
+	 *  by columns, (N, D hidden_size, H, W) by pixels. PyTorch's output. Another recurrent layer with the same `sequence`
+	 *  reads it as it is: so layers are stacked. */
+	NNOPT_RECURRENT_ALL = 1,
+	NNOPT_RECURRENT_FORCE_32 = 0x7fffffff
+} nnopt_recurrent_output;
+
+/** Recurrent layers: semantics, parameters and first values of torch.nn.LSTM and torch.nn.GRU with num_layers=1. States begin
+ *  at zero. Parameters, G being 4 for LSTM and 3 for GRU: weight_ih_l0 (G hidden_size, features), weight_hh_l0 (G hidden_size,
+ *  hidden_size), bias_ih_l0 and bias_hh_l0 (G hidden_size); with `bidirectional` the same once more with "_reverse" behind
+ *  their names. The layer k of a stack in PyTorch, "..._lk", is here the k-th layer's "..._l0". */
+typedef struct nnopt_recurrent_options {
+	size_t struct_size;
+	int32_t sequence;       /**< nnopt_sequence, default NNOPT_SEQUENCE_ROWS */
+	int32_t output;         /**< nnopt_recurrent_output, default NNOPT_RECURRENT_LAST */
+	int32_t bidirectional;  /**< default 0; 1: a second one that begins at the last step, its results behind the first's */
+	int32_t use_bias;       /**< default 1 */
+	int32_t input_init;     /**< nnopt_init of weight_ih; the default is uniform(-1/sqrt(hidden_size), 1/sqrt(hidden_size)) */
+	int32_t recurrent_init; /**< nnopt_init of weight_hh, same default */
+	int32_t bias_init;      /**< nnopt_init of both biases, same default */
+	float weight_value, bias_value; /**< of NNOPT_INIT_CONSTANT */
+	int32_t reserved;       /**< 0 */
+} nnopt_recurrent_options;
+/** Fills `options` with the defaults. @param size sizeof *options. @since 0.1 */
+NNOPT_API nnopt_status nnopt_recurrent_options_init(nnopt_recurrent_options *options, size_t size);
+/** Long short-term memory over a picture's rows, columns or pixels: i, f, o = sigmoid(.), g = tanh(.), c = f c' + i g,
+ *  h = o tanh(c); rows of the parameters are i, f, g, o. Hochreiter and Schmidhuber 1997, Gers et al. 2000; as torch.nn.LSTM.
+ *  @param hidden_size 1 to 2^24. Errors: INVALID_ARGUMENT, OUT_OF_MEMORY. @since 0.1 */
+NNOPT_API nnopt_status nnopt_lstm_create(nnopt_layer **out, nnopt_context *context, int64_t hidden_size,
+                                         const nnopt_recurrent_options *options);
+/** Gated recurrent unit: r, z = sigmoid(.), n = tanh(W_in x + b_in + r (W_hn h' + b_hn)), h = (1 - z) n + z h'; rows of the
+ *  parameters are r, z, n. Cho et al. 2014; as torch.nn.GRU.
+ *  @param hidden_size 1 to 2^24. Errors: INVALID_ARGUMENT, OUT_OF_MEMORY. @since 0.1 */
+NNOPT_API nnopt_status nnopt_gru_create(nnopt_layer **out, nnopt_context *context, int64_t hidden_size,
+                                        const nnopt_recurrent_options *options);
+
+/** Weighted sum of two to eight inputs of equal shape: the fusion of several networks' decisions. Fixed weights are part of
+ *  the layer. Learned ones are its parameter weight (inputs), of which those that count are softmax(weight) with `normalise`;
+ *  they start equal. Put softmax layers before it for a mean of probabilities; for training by cross-entropy, which takes
+ *  logits, join the logits. */
+typedef struct nnopt_weighted_sum_options {
+	size_t struct_size;
+	const double *weights; /**< one for each input; copied. NULL: 1 / inputs each, or learned */
+	int64_t weight_count;  /**< of `weights`; 0 with NULL */
+	int32_t learned;       /**< default 0 */
+	int32_t normalise;     /**< default 1: weights add up to 1, given ones are divided by their sum and may not be negative */
+} nnopt_weighted_sum_options;
+/** Fills `options` with the defaults. @param size sizeof *options. @since 0.1 */
+NNOPT_API nnopt_status nnopt_weighted_sum_options_init(nnopt_weighted_sum_options *options, size_t size);
+/** A weighted sum. Errors: INVALID_ARGUMENT, OUT_OF_MEMORY; when the model is built INVALID_ARGUMENT where the inputs' shapes
+ *  or number differ from what it wants. @since 0.1 */
+NNOPT_API nnopt_status nnopt_weighted_sum_create(nnopt_layer **out, nnopt_context *context,
+                                                 const nnopt_weighted_sum_options *options);
 
 /** What a caller's own layer is given at run time. Tensors are borrowed for the call; activations are f32 in NHWC
  *  memory order (rank 2: row-major), parameters row-major. `batch` samples of the planned batch are in use, and the

@@ -90,6 +90,10 @@ NNOPT_API nnopt_status nnopt_add_hard_sigmoid(nnopt_model *model);
 NNOPT_API nnopt_status nnopt_add_hard_swish(nnopt_model *model);
 /** nnopt_scale_create(), added. @since 0.1 */
 NNOPT_API nnopt_status nnopt_add_scale(nnopt_model *model, float factor);
+/** nnopt_lstm_create(), added. @since 0.1 */
+NNOPT_API nnopt_status nnopt_add_lstm(nnopt_model *model, int64_t hidden_size, const nnopt_recurrent_options *options);
+/** nnopt_gru_create(), added. @since 0.1 */
+NNOPT_API nnopt_status nnopt_add_gru(nnopt_model *model, int64_t hidden_size, const nnopt_recurrent_options *options);
 /** nnopt_softmax_create(), added. @since 0.1 */
 NNOPT_API nnopt_status nnopt_add_softmax(nnopt_model *model);
 /** nnopt_flatten_create(), added. @since 0.1 */

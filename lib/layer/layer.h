@@ -41,6 +41,9 @@ typedef struct nno_spec {
 	int64_t groups; /* of a convolution's weight; 0 for others */
 } nno_spec;
 
+/* A layer may lower to several ops, each with its share of the parameters. */
+#define NNO_LAYER_MAX_PARAMETERS (2 * NNO_OP_MAX_PARAMETERS)
+
 typedef struct nno_lowering nno_lowering;
 
 typedef struct nno_layer_class {
@@ -57,7 +60,7 @@ typedef struct nno_layer_class {
 	/* Parameters, then state tensors, in the order in which the op wants them; their number. NULL: none.
 	 * `in` passed shape(). Negative: failure, the text is set. */
 	int (*parameters)(const nnopt_layer *layer, const nno_value *in, int n_in,
-			  nno_spec spec[NNO_OP_MAX_PARAMETERS]);
+			  nno_spec spec[NNO_LAYER_MAX_PARAMETERS]);
 	/* Emits op nodes; the last one emitted is the layer's output. False: out of memory. */
 	bool (*lower)(const nnopt_layer *layer, nno_lowering *l);
 	bool running_statistics; /* of batches: training can be told to use them, nnopt_model_set_frozen_norms() */
@@ -84,7 +87,7 @@ struct nno_lowering {
 	nno_value out;
 	bool frozen;      /* none of its tensors may change */
 	bool norm_frozen; /* running statistics are used in training too, and do not change */
-	const nno_spec *spec[NNO_OP_MAX_PARAMETERS]; /* of its parameters */
+	const nno_spec *spec[NNO_LAYER_MAX_PARAMETERS]; /* of its parameters */
 	/* Adds a node: op class, inputs (0..n_in-1 are the layer's inputs, n_in + k is the output of the k-th node
 	 * emitted), output shape, and which of the layer's parameters it gets. Returns its attributes, zeroed, to be
 	 * filled in (not NULL even when there are none); NULL when out of memory. */

@@ -189,10 +189,10 @@ static nnopt_status lay_out(nno_param *p, int64_t *parameters, int64_t *state)
 static nnopt_status collect_params(nnopt_model *model, const nno_value *input)
 {
 	model->params =
-	    nno_new_array(&model->context->alloc, (size_t)model->n_nodes * NNO_OP_MAX_PARAMETERS, sizeof(nno_param));
+	    nno_new_array(&model->context->alloc, (size_t)model->n_nodes * NNO_LAYER_MAX_PARAMETERS, sizeof(nno_param));
 	if (model->params == NULL)
 		return nno_fail_memory("model_build",
-				       (size_t)model->n_nodes * NNO_OP_MAX_PARAMETERS * sizeof(nno_param));
+				       (size_t)model->n_nodes * NNO_LAYER_MAX_PARAMETERS * sizeof(nno_param));
 	for (int i = 0; i < model->n_nodes; i++) {
 		nno_node *node = &model->nodes[i];
 		node->first_param = model->n_params;
@@ -202,7 +202,7 @@ static nnopt_status collect_params(nnopt_model *model, const nno_value *input)
 		nno_value in[NNO_OP_MAX_INPUTS];
 		for (int k = 0; k < node->n_in; k++)
 			in[k] = *value_of(model, input, node->inputs[k]);
-		nno_spec spec[NNO_OP_MAX_PARAMETERS];
+		nno_spec spec[NNO_LAYER_MAX_PARAMETERS];
 		memset(spec, 0, sizeof spec);
 		int n = node->layer->cls->parameters(node->layer, in, node->n_in, spec);
 		if (n < 0)

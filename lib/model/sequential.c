@@ -193,6 +193,20 @@ nnopt_status nnopt_add_scale(nnopt_model *model, float factor)
 	return add_created(model, created, layer);
 }
 
+nnopt_status nnopt_add_lstm(nnopt_model *model, int64_t hidden_size, const nnopt_recurrent_options *options)
+{
+	nnopt_layer *layer = NULL;
+	nnopt_status created = nnopt_lstm_create(&layer, nnopt_model_context(model), hidden_size, options);
+	return add_created(model, created, layer);
+}
+
+nnopt_status nnopt_add_gru(nnopt_model *model, int64_t hidden_size, const nnopt_recurrent_options *options)
+{
+	nnopt_layer *layer = NULL;
+	nnopt_status created = nnopt_gru_create(&layer, nnopt_model_context(model), hidden_size, options);
+	return add_created(model, created, layer);
+}
+
 nnopt_status nnopt_add_softmax(nnopt_model *model)
 {
 	nnopt_layer *layer = NULL;

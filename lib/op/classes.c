@@ -75,6 +75,13 @@ const nno_op_class nno_op_hard_sigmoid = { ACTIVATION(hard_sigmoid), .needs_src 
 const nno_op_class nno_op_hard_swish = { ACTIVATION(hard_swish), .needs_src = true };
 const nno_op_class nno_op_softmax = { ACTIVATION(softmax), .needs_dst = true };
 
+/* --- recurrent --- */
+
+#define RECURRENT(op) .name = #op, .attr_size = sizeof(nno_recurrent_attr), .needs_src = true, .can_add = true, CODE(op)
+
+const nno_op_class nno_op_lstm = { RECURRENT(lstm) };
+const nno_op_class nno_op_gru = { RECURRENT(gru) };
+
 /* --- values moved, and the caller's functions --- */
 
 const nno_op_class nno_op_flatten = { .name = "flatten", CODE(flatten) };
@@ -91,6 +98,11 @@ const nno_op_class nno_op_scale = { .name = "scale",
 				    .can_add = true,
 				    CODE(scale) };
 const nno_op_class nno_op_concat = { .name = "concat", .can_add = true, CODE(concat) };
+const nno_op_class nno_op_weighted_sum = { .name = "weighted_sum",
+					   .attr_size = sizeof(nno_weighted_sum_attr),
+					   .needs_src = true,
+					   .can_add = true,
+					   CODE(weighted_sum) };
 const nno_op_class nno_op_own = { .name = "own",
 				  .attr_size = sizeof(nno_own_attr),
 				  .needs_src = true,

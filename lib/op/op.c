@@ -37,7 +37,8 @@ static nno_activation masked_activation(const nno_op *op)
 bool nno_op_needs_src(const nno_op *op, int input)
 {
 	bool lent = nno_lends(op->lazy, NNO_LAZY_SUMS) && nno_lends(op->lazy, NNO_LAZY_SLOPE);
-	return op->cls->needs_src && !(op->cls == &nno_op_batch_norm && (input == 1 || lent));
+	bool fixed = op->cls == &nno_op_weighted_sum && !((const nno_weighted_sum_attr *)op->attr)->learned;
+	return op->cls->needs_src && !fixed && !(op->cls == &nno_op_batch_norm && (input == 1 || lent));
 }
 
 bool nno_op_needs_dst(const nno_op *op)

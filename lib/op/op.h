@@ -158,6 +158,26 @@ typedef struct nno_scale_attr {
 	float factor;
 } nno_scale_attr;
 
+/* How a picture is read as a sequence: steps, and the features of each in memory's order. */
+typedef enum nno_sequence {
+	NNO_ROWS = 0,    /* h steps of (w, c) */
+	NNO_COLUMNS = 1, /* w steps of (h, c) */
+	NNO_PIXELS = 2   /* h * w steps of c, row by row */
+} nno_sequence;
+
+typedef struct nno_recurrent_attr {
+	nno_sequence sequence;
+	bool reverse; /* from the last step to the first */
+	bool last;    /* dst is the last hidden state alone, else that of every step */
+	bool bias;
+} nno_recurrent_attr; /* param: weight_ih (in, gates H), weight_hh (H, gates H), [bias_ih, bias_hh (gates H)] */
+
+typedef struct nno_weighted_sum_attr {
+	float weights[NNO_OP_MAX_INPUTS];
+	bool learned; /* the weights are the parameter, through softmax where `softmax`; else those above */
+	bool softmax;
+} nno_weighted_sum_attr; /* param: [weight (n_in)] */
+
 /* --- classes --- */
 #define NNO_OP(name) extern const nno_op_class nno_op_##name;
 #include "op/ops.inc"

@@ -20,6 +20,18 @@ def baseline():
                          nn.MaxPool2d(2), nn.Flatten(), nn.Linear(4096, 512), nn.ReLU(), nn.Dropout(0.5), nn.Linear(512, 10))
 
 
+class CnnLstm(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.map = nn.Sequential(conv(3, 32), nn.ReLU(), nn.MaxPool2d(2), conv(32, 64), nn.ReLU(), nn.MaxPool2d(2))
+        self.rows, self.classes = nn.LSTM(512, 128, batch_first=True), nn.Linear(64 + 128, 10)
+
+    def forward(self, x):
+        features = self.map(x)
+        _, (hidden, _) = self.rows(features.permute(0, 2, 3, 1).flatten(2))
+        return self.classes(torch.cat((features.mean((2, 3)), hidden[0]), 1))
+
+
 class Gate(nn.Module):
     def __init__(self, channels, squeeze):
         super().__init__()
@@ -112,7 +124,7 @@ def convnext():
     return nn.Sequential(*layers, ChannelNorm(192), *head(192))
 
 
-NETWORKS = {"baseline": (baseline, 64), "resnet20": (lambda: residual((16, 32, 64), 3), 128),
+NETWORKS = {"baseline": (baseline, 64), "cnn_lstm": (CnnLstm, 64), "resnet20": (lambda: residual((16, 32, 64), 3), 128),
             "resnet18": (lambda: residual((64, 128, 256, 512), 2), 128), "vgg11_bn": (vgg11, 128), "mobilenetv2": (mobilenet2, 128),
             "seresnet20": (lambda: residual((16, 32, 64), 3, squeeze=4), 128),
             "resnet20_gn": (lambda: residual((16, 32, 64), 3, norm=group_norm), 128), "convnext": (convnext, 128)}

@@ -14,6 +14,48 @@ static float *positive_out(frame *f, int64_t count, float more)
 static void check_scale_f32(frame *f) { f->k->scale_f32(out(f, f->n), in(f, f->n, 1), 0.5f, f->n); }
 static void check_add_scaled_f32(frame *f) { f->k->add_scaled_f32(out(f, f->n), in(f, f->n, 1), 3.0f, f->n); }
 
+static void check_dot_f32(frame *f)
+{
+	float *a = in(f, f->n, 1);
+	f->k->dot_f32(a, in(f, f->n, 1), f->n, doubles_out(f, 1));
+}
+
+static void check_lstm_cell_f32(frame *f)
+{
+	float *before = in(f, f->n, 1);
+	for (int i = 0; i < 2; i++) {
+		float *gates = out(f, 4 * f->n), *c = out(f, f->n);
+		f->k->lstm_cell_f32(gates, i ? before : NULL, c, out(f, f->n), f->n);
+	}
+}
+
+static void check_lstm_cell_gradient_f32(frame *f)
+{
+	float *before = in(f, f->n, 1), *c = in(f, f->n, 1), *dh = in(f, f->n, 1);
+	for (int i = 0; i < 2; i++) {
+		float *gates = out(f, 4 * f->n);
+		f->k->lstm_cell_gradient_f32(gates, i ? before : NULL, c, dh, out(f, f->n), f->n);
+	}
+}
+
+static void check_gru_cell_f32(frame *f)
+{
+	float *before = in(f, f->n, 1);
+	for (int i = 0; i < 2; i++) {
+		float *gates = out(f, 4 * f->n);
+		f->k->gru_cell_f32(gates, i ? before : NULL, out(f, f->n), f->n);
+	}
+}
+
+static void check_gru_cell_gradient_f32(frame *f)
+{
+	float *before = in(f, f->n, 1), *dh = in(f, f->n, 1);
+	for (int i = 0; i < 2; i++) {
+		float *gates = out(f, 4 * f->n), *same = out(f, f->n);
+		f->k->gru_cell_gradient_f32(gates, i ? before : NULL, i ? same : dh, i ? same : out(f, f->n), f->n);
+	}
+}
+
 static void check_softmax_row_f32(frame *f)
 {
 	float *x = in(f, f->n, 10);

@@ -2,6 +2,8 @@
  * not compile. */
 #include "layers.h"
 
+#include <stdio.h>
+
 /* concat(layer(x), x), flat: backward reaches x first through the concatenation, so that the layer must add its
  * gradient. */
 static nnopt_model *model_of(nnopt_layer *layer)
@@ -303,6 +305,46 @@ static nnopt_status third(nnopt_layer **out, nnopt_context *context)
 
 static void check_scale(void) { check_function("scale", third); }
 
+/* --- recurrent --- */
+
+typedef nnopt_status (*recurrent_create)(nnopt_layer **out, nnopt_context *context, int64_t hidden_size,
+					 const nnopt_recurrent_options *options);
+
+static void check_recurrent(const char *kind, recurrent_create create)
+{
+	static const struct {
+		int64_t hidden;
+		int32_t sequence, output, both, bias;
+		int64_t batch, c, h, w;
+	} cases[] = {
+		{ 4, 0, 0, 0, 1, 2, 3, 5, 2 }, { 4, 0, 1, 1, 1, 2, 3, 5, 2 },  { 3, 1, 1, 0, 1, 2, 3, 2, 5 },
+		{ 3, 1, 0, 1, 0, 2, 3, 2, 5 }, { 5, 2, 1, 0, 0, 2, 3, 3, 2 },  { 5, 2, 0, 1, 1, 9, 3, 1, 5 },
+		{ 1, 0, 1, 0, 1, 1, 1, 1, 1 }, { 17, 0, 0, 0, 1, 1, 2, 3, 1 },
+	};
+	for (size_t i = 0; i < NNO_COUNT(cases); i++) {
+		nnopt_recurrent_options o;
+		nnopt_layer *l = NULL;
+		assert_ok(nnopt_recurrent_options_init(&o, sizeof o));
+		o.sequence = cases[i].sequence;
+		o.output = cases[i].output;
+		o.bidirectional = cases[i].both;
+		o.use_bias = cases[i].bias;
+		assert_ok(create(&l, ctx, cases[i].hidden, &o));
+		picture(kind, l, cases[i].batch, cases[i].c, cases[i].h, cases[i].w);
+	}
+	static const char *const frozen[] = { "weight_ih", "weight_hh", "bias_ih", "bias_hh", "" };
+	for (size_t i = 0; i < NNO_COUNT(frozen); i++) {
+		nnopt_layer *l = NULL;
+		char prefix[32];
+		assert_ok(create(&l, ctx, 3, NULL));
+		snprintf(prefix, sizeof prefix, "%s1.%s", kind, frozen[i]);
+		check_model(prefix, model_of(l), 3, (int64_t[]){ 2, 3, 2 }, 2, 0.5f, prefix);
+	}
+}
+
+static void check_lstm(void) { check_recurrent("lstm", nnopt_lstm_create); }
+static void check_gru(void) { check_recurrent("gru", nnopt_gru_create); }
+
 /* --- joining --- */
 
 /* join(tanh(x), x, silu(tanh(x)), tanh(x)): values read once, twice and three times. */
@@ -348,6 +390,39 @@ static void check_multiply(void)
 
 static void check_add(void) { check_join("add", nnopt_add_create); }
 static void check_concat(void) { check_join("concat", nnopt_concat_create); }
+
+static nnopt_status learned_sum(nnopt_layer **out, nnopt_context *context)
+{
+	nnopt_weighted_sum_options o;
+	assert_ok(nnopt_weighted_sum_options_init(&o, sizeof o));
+	o.learned = 1;
+	return nnopt_weighted_sum_create(out, context, &o);
+}
+
+static nnopt_status free_sum(nnopt_layer **out, nnopt_context *context)
+{
+	nnopt_weighted_sum_options o;
+	assert_ok(nnopt_weighted_sum_options_init(&o, sizeof o));
+	o.learned = 1;
+	o.normalise = 0;
+	return nnopt_weighted_sum_create(out, context, &o);
+}
+
+static nnopt_status fixed_sum(nnopt_layer **out, nnopt_context *context)
+{
+	nnopt_weighted_sum_options o;
+	assert_ok(nnopt_weighted_sum_options_init(&o, sizeof o));
+	o.weights = (const double[]){ 1.0, 2.0, 0.0, 0.5 };
+	o.weight_count = 4;
+	return nnopt_weighted_sum_create(out, context, &o);
+}
+
+static void check_weighted_sum(void)
+{
+	check_join("weighted_sum, learned", learned_sum);
+	check_join("weighted_sum, learned freely", free_sum);
+	check_join("weighted_sum, fixed", fixed_sum);
+}
 
 static void every_kind(void **state)
 {

@@ -1,4 +1,5 @@
-/* layer_rows.h - the cases of tests/golden/make_layers.py: networks of every layer kind, and how they are run. */
+/* layer_rows.h - the cases of make_layers.py and make_recurrent.py in tests/golden/: networks of every layer kind, and
+ * how they are run. */
 #ifndef TESTS_LAYER_ROWS_H
 #define TESTS_LAYER_ROWS_H
 
@@ -14,6 +15,7 @@ typedef struct row {
 
 static const row rows[] = {
 #include "golden/layers.inc"
+#include "golden/recurrent.inc"
 };
 enum { ROWS = sizeof rows / sizeof *rows };
 

@@ -7,6 +7,7 @@ nnopt_public_test(layer/layer_golden)
 nnopt_public_test(layer/options)
 nnopt_public_test(layer/precision)
 nnopt_public_test(layer/whitening)
+nnopt_public_test(layer/recurrent)
 nnopt_public_test(layer/blas)
 if(NNOPT_SANITIZE MATCHES thread)
   # OpenBLAS is not instrumented: how its threads wait for each other is not seen.

@@ -138,6 +138,43 @@ static nnopt_status residual_model(world *w)
 	return s;
 }
 
+/* Both directions of a recurrent layer, and a learned vote of its result and the pixels. */
+static nnopt_status recurrent_model(world *w)
+{
+	nnopt_model *m = NULL;
+	nnopt_layer *l = NULL;
+	nnopt_plan *p = NULL;
+	int32_t a = 0, b = 0;
+	nnopt_recurrent_options ro;
+	nnopt_weighted_sum_options so;
+	nnopt_plan_options po;
+	nnopt_status s = nnopt_recurrent_options_init(&ro, sizeof ro);
+	ro.bidirectional = 1;
+	if (s == NNOPT_OK)
+		s = nnopt_weighted_sum_options_init(&so, sizeof so);
+	so.learned = 1;
+	if (s == NNOPT_OK)
+		s = nnopt_plan_options_init(&po, sizeof po);
+	if (s == NNOPT_OK)
+		s = nnopt_model_create(&m, w->ctx);
+	if (s == NNOPT_OK)
+		s = connect(m, nnopt_lstm_create(&l, w->ctx, 5, &ro), &l, 0, -1, &a);
+	if (s == NNOPT_OK)
+		s = connect(m, nnopt_gru_create(&l, w->ctx, 10, NULL), &l, 0, -1, &b);
+	if (s == NNOPT_OK)
+		s = connect(m, nnopt_weighted_sum_create(&l, w->ctx, &so), &l, a, b, &a);
+	if (s == NNOPT_OK) {
+		po.rank = 3;
+		po.mode = NNOPT_TRAINING;
+		po.shape[0] = 2;
+		po.shape[1] = po.shape[2] = 7;
+		s = nnopt_plan_create(&p, m, &po);
+	}
+	nnopt_plan_destroy(p);
+	nnopt_model_destroy(m);
+	return s;
+}
+
 static nnopt_status make_training_plan(world *w, nnopt_plan **p)
 {
 	nnopt_plan_options o;
@@ -425,6 +462,7 @@ static void all_scenarios(void **state)
 	run(w, contexts_and_tensors, "context and tensors");
 	run(w, sequential_model, "sequential model");
 	run(w, residual_model, "residual model");
+	run(w, recurrent_model, "recurrent model");
 	run(w, steps, "training steps");
 	run(w, save_and_load, "save and load");
 	run(w, to_json_and_back, "JSON");

@@ -62,16 +62,10 @@ NNO_INLINE vf relu6_back(vf dy, vf y, vf s)
 	return v_select_le(y, v_zero(), v_zero(), v_select_le(v_set1(6.0f), y, v_zero(), dy));
 }
 
-NNO_INLINE vf sigmoid_of(vf x)
-{
-	vf one = v_set1(1.0f);
-	return v_div(one, v_add(one, v_exp(v_neg(x))));
-}
-
 NNO_INLINE vf sigmoid(vf x, vf s)
 {
 	(void)s;
-	return sigmoid_of(x);
+	return v_sigmoid(x);
 }
 NNO_INLINE vf sigmoid_back(vf dy, vf y, vf s)
 {
@@ -91,13 +85,13 @@ NNO_INLINE vf tanh_back(vf dy, vf y, vf s)
 NNO_INLINE vf silu(vf x, vf s)
 {
 	(void)s;
-	return v_mul(x, sigmoid_of(x));
+	return v_mul(x, v_sigmoid(x));
 }
 
 NNO_INLINE vf silu_back(vf dy, vf x, vf s)
 {
 	(void)s;
-	vf one = v_set1(1.0f), y = sigmoid_of(x);
+	vf one = v_set1(1.0f), y = v_sigmoid(x);
 	return v_mul(dy, v_mul(y, v_fma(x, v_sub(one, y), one)));
 }
 
@@ -121,7 +115,7 @@ NNO_INLINE vf gelu_back(vf dy, vf x, vf s)
 /* (1 + tanh u) / 2 = sigmoid(2 u), which loses no digits where tanh is close to -1. */
 NNO_INLINE vf gelu_share(vf x)
 {
-	return sigmoid_of(v_mul(v_set1(2.0f * SQRT_2_OVER_PI), v_fma(v_mul(v_set1(CUBIC), v_mul(x, x)), x, x)));
+	return v_sigmoid(v_mul(v_set1(2.0f * SQRT_2_OVER_PI), v_fma(v_mul(v_set1(CUBIC), v_mul(x, x)), x, x)));
 }
 
 NNO_INLINE vf gelu_tanh(vf x, vf s)

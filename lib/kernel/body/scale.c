@@ -1,4 +1,4 @@
-/* scale.c - f32 arrays times a factor. */
+/* scale.c - f32 arrays times a factor, and times each other. */
 #include "kernel/body.h"
 
 void NNO_FN(scale_f32)(float *dst, const float *src, float factor, int64_t n)
@@ -19,4 +19,19 @@ void NNO_FN(add_scaled_f32)(float *dst, const float *src, float factor, int64_t 
 		v_store(dst + i, v_fma(v_load(src + i), f, v_load(dst + i)));
 	if (i < n)
 		v_store_n(dst + i, v_fma(v_load_n(src + i, n - i), f, v_load_n(dst + i, n - i)), n - i);
+}
+
+/* Sums of floats lose digits as they grow: a double takes over after so many. */
+enum { PART = 256 };
+
+void NNO_FN(dot_f32)(const float *a, const float *b, int64_t n, double *sum)
+{
+	*sum = 0.0;
+	for (int64_t from = 0; from < n; from += PART) {
+		int64_t end = n - from < PART ? n : from + PART;
+		vf acc = v_zero();
+		for (int64_t i = from; i < end; i += VL)
+			acc = v_fma(load_some(a + i, end - i), load_some(b + i, end - i), acc);
+		*sum += (double)v_sum(acc);
+	}
 }

@@ -63,6 +63,13 @@ NNO_INLINE vf v_tanh(vf x)
 	return v_select_gt(v_set1(4e-4f), v_abs(x), x, y);
 }
 
+/* 1 / (1 + e^-x), error below 4 ulp, NaN for NaN. */
+NNO_INLINE vf v_sigmoid(vf x)
+{
+	vf one = v_set1(1.0f);
+	return v_div(one, v_add(one, v_exp(v_neg(x))));
+}
+
 /* erf, error below 1e-6 of the result, NaN for NaN. As v_tanh, on [-4, 4], with the coefficients of Eigen's perf. */
 NNO_INLINE vf v_erf(vf x)
 {
