@@ -76,19 +76,36 @@ static void fill_panel(const search *s, int64_t begin)
 	}
 }
 
+/* Four coordinates at a time: the sums are read and written once for them. */
+static void add_distances(float *restrict sums, const float *restrict q, const float *restrict column)
+{
+	for (int r = 0; r < PANEL; r++) {
+		float a = q[0] - column[r], b = q[1] - column[PANEL + r], c = q[2] - column[2 * PANEL + r],
+		      d = q[3] - column[3 * PANEL + r];
+		sums[r] += (a * a + b * b) + (c * c + d * d);
+	}
+}
+
+static void subtract_products(float *restrict sums, const float *restrict q, const float *restrict column)
+{
+	for (int r = 0; r < PANEL; r++)
+		sums[r] -= (q[0] * column[r] + q[1] * column[PANEL + r]) +
+			   (q[2] * column[2 * PANEL + r] + q[3] * column[3 * PANEL + r]);
+}
+
 static void against_panel(const search *s, const float *query, float sums[PANEL])
 {
 	for (int r = 0; r < PANEL; r++)
 		sums[r] = 0.0f;
-	for (int64_t i = 0; i < s->d; i++) {
-		const float *column = s->panel + i * PANEL;
-		float q = query[i];
+	for (int64_t i = 0; i < s->d; i += 4) {
+		/* The panel's columns past the last are zeros. */
+		float q[4] = { 0 };
+		for (int64_t j = i; j < s->d && j < i + 4; j++)
+			q[j - i] = query[j];
 		if (s->distance == NNOPT_DISTANCE_COSINE)
-			for (int r = 0; r < PANEL; r++)
-				sums[r] -= q * column[r];
+			subtract_products(sums, q, s->panel + i * PANEL);
 		else
-			for (int r = 0; r < PANEL; r++)
-				sums[r] += (q - column[r]) * (q - column[r]);
+			add_distances(sums, q, s->panel + i * PANEL);
 	}
 }
 
@@ -187,8 +204,8 @@ nnopt_status nnopt_knn_accuracy(double *accuracy, nnopt_context *context, const 
 	s.count = nnopt_tensor_extent(queries, 0);
 	s.d = nnopt_tensor_extent(reference, 1);
 	if ((uint64_t)k <= SIZE_MAX / sizeof *s.labels / (uint64_t)s.count &&
-	    (uint64_t)s.d <= SIZE_MAX / sizeof *s.panel / PANEL) {
-		s.panel = nnopt_context_alloc(context, (size_t)s.d * PANEL * sizeof *s.panel);
+	    (uint64_t)s.d <= SIZE_MAX / sizeof *s.panel / PANEL - 3) {
+		s.panel = nnopt_context_alloc(context, ((size_t)s.d + 3) * PANEL * sizeof *s.panel); /* zeroed */
 		s.far = nnopt_context_alloc(context, (size_t)(s.count * k) * sizeof *s.far);
 		s.labels = nnopt_context_alloc(context, (size_t)(s.count * k) * sizeof *s.labels);
 	}

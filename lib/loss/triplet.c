@@ -13,12 +13,12 @@ typedef struct attr {
 
 static const nnopt_triplet_options defaults = { .struct_size = sizeof(nnopt_triplet_options), .margin = 0.2 };
 
-/* One triple; -1 for no negative. */
+/* One triple. */
 static void add_triple(const attr *a, float *slopes, const float *between, int64_t positive, int64_t negative,
 		       nno_loss_part *part)
 {
 	double u = (double)between[positive] - (double)between[negative] + (a->soft ? 0.0 : a->margin);
-	double value = fmax(u, 0.0), slope = u > 0.0 ? 1.0 : 0.0;
+	double value = isnan(u) ? u : fmax(u, 0.0), slope = u > 0.0 ? 1.0 : 0.0;
 	if (a->soft) {
 		double e = exp(-fabs(u));
 		value += log1p(e);
@@ -31,18 +31,6 @@ static void add_triple(const attr *a, float *slopes, const float *between, int64
 	slopes[negative] -= (float)slope;
 }
 
-/* The nearest of [begin, end) that is farther away than `above`, when it is nearer than `best`. */
-static int64_t nearest(const float *between, int64_t begin, int64_t end, float above, int64_t best)
-{
-	float least = best >= 0 ? between[best] : INFINITY;
-	for (int64_t j = begin; j < end; j++)
-		if (between[j] < least && between[j] > above) {
-			least = between[j];
-			best = j;
-		}
-	return best;
-}
-
 static int64_t farthest(const float *between, int64_t begin, int64_t end, int64_t best)
 {
 	for (int64_t j = begin; j < end; j++)
@@ -51,28 +39,43 @@ static int64_t farthest(const float *between, int64_t begin, int64_t end, int64_
 	return best;
 }
 
-static int64_t nearest_other(const nno_loss_pairs *p, const float *between, int64_t i, float above)
+/* The nearest row of another label that is farther away than `above`; -1 for none. */
+static int64_t nearest_other(const nno_loss_call *call, int64_t i, const float *between, float above)
 {
-	return nearest(between, p->last[i], p->n, above, nearest(between, 0, p->first[i], above, -1));
+	const nno_loss_pairs *p = call->loss->attr;
+	const nno_kernels *kernels = call->loss->context->kernels;
+	int64_t first = p->first[i], last = p->last[i];
+	float before, after;
+	kernels->least_above_f32(between, above, first, &before);
+	kernels->least_above_f32(between + last, above, p->n - last, &after);
+	float least = before <= after ? before : after;
+	int64_t j = before <= after ? 0 : last;
+	while (between[j] != least && isfinite(least))
+		j++;
+	return isfinite(least) ? j : -1;
 }
 
-static void mine_hard(const attr *a, int64_t i, float *slopes, const float *between, nno_loss_part *part)
+static void mine_hard(const nno_loss_call *call, int64_t i, float *slopes, const float *between, nno_loss_part *part)
 {
+	const attr *a = call->loss->attr;
 	const nno_loss_pairs *p = &a->pairs;
 	int64_t positive = farthest(between, i + 1, p->last[i], farthest(between, p->first[i], i, -1));
-	int64_t negative = nearest_other(p, between, i, -1.0f);
-	if (negative >= 0) /* all may be infinitely far */
-		add_triple(a, slopes, between, positive, negative, part);
+	int64_t negative = nearest_other(call, i, between, -1.0f);
+	if (negative < 0) /* all are infinitely far */
+		negative = p->first[i] > 0 ? 0 : p->last[i];
+	add_triple(a, slopes, between, positive, negative, part);
 }
 
-static void mine_semi_hard(const attr *a, int64_t i, float *slopes, const float *between, nno_loss_part *part)
+static void mine_semi_hard(const nno_loss_call *call, int64_t i, float *slopes, const float *between,
+			   nno_loss_part *part)
 {
+	const attr *a = call->loss->attr;
 	const nno_loss_pairs *p = &a->pairs;
 	int64_t last = farthest(between, p->last[i], p->n, farthest(between, 0, p->first[i], -1));
 	for (int64_t positive = p->first[i]; positive < p->last[i]; positive++) {
 		if (positive == i)
 			continue;
-		int64_t negative = nearest_other(p, between, i, between[positive]);
+		int64_t negative = nearest_other(call, i, between, between[positive]);
 		add_triple(a, slopes, between, positive, negative >= 0 ? negative : last, part);
 	}
 }
@@ -108,9 +111,9 @@ static void mine(const nno_loss_call *call, int64_t begin, int64_t end, nno_loss
 		const float *between = nno_loss_pair_row(p, p->between, i);
 		part->count++;
 		if (a->mining == NNOPT_TRIPLET_BATCH_HARD)
-			mine_hard(a, i, slopes, between, part);
+			mine_hard(call, i, slopes, between, part);
 		else if (a->mining == NNOPT_TRIPLET_SEMI_HARD)
-			mine_semi_hard(a, i, slopes, between, part);
+			mine_semi_hard(call, i, slopes, between, part);
 		else
 			mine_all(call, i, slopes, between, part);
 	}

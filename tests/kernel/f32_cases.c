@@ -103,6 +103,14 @@ static void check_add_difference_f32(frame *f)
 	f->k->add_difference_f32(out(f, f->n), a, b, 3.0f, f->n);
 }
 
+static void check_least_above_f32(frame *f)
+{
+	float *d = in(f, f->n, 2);
+	f->k->least_above_f32(d, -1.5f, f->n, out(f, 1));
+	f->k->least_above_f32(d, 2.0f, f->n, out(f, 1));
+	f->k->least_above_f32(d, 9.0f, f->n, out(f, 1));
+}
+
 static void check_hinge_f32(frame *f)
 {
 	float *d = in(f, f->n, 2);

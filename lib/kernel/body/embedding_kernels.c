@@ -2,6 +2,7 @@
 #include "kernel/body.h"
 #include "kernel/body/vmath.h"
 
+#include <math.h>
 #include <stddef.h>
 
 NNO_INLINE vf joined(vf a, vf b, vf sum, int differences)
@@ -52,6 +53,20 @@ void NNO_FN(add_difference_f32)(float *dst, const float *a, const float *b, floa
 		vf d = v_sub(load_some(a + i, n - i), load_some(b + i, n - i));
 		store_some(dst + i, v_fma(d, f, load_some(dst + i, n - i)), n - i);
 	}
+}
+
+void NNO_FN(least_above_f32)(const float *d, float above, int64_t n, float *least)
+{
+	vf a = v_set1(above), none = v_set1(INFINITY), m = none;
+	int64_t i = 0;
+	for (; i + VL <= n; i += VL) {
+		vf x = v_load(d + i);
+		m = v_min(v_select_gt(x, a, x, none), m);
+	}
+	float found = -v_reduce_max(v_neg(m));
+	for (; i < n; i++)
+		found = d[i] > above && d[i] < found ? d[i] : found;
+	*least = found;
 }
 
 /* The value of each lane; its slope to *slope. */
