@@ -1,6 +1,6 @@
 /* contrastive.c - contrastive loss over all pairs of a batch, Hadsell, Chopra and LeCun 2006: likes are drawn together,
  * others pushed to the margin, with springs. */
-#include "loss/pairs.h"
+#include "loss/embedding_pairs.h"
 
 #include <math.h>
 

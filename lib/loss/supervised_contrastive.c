@@ -1,6 +1,6 @@
 /* supervised_contrastive.c - an anchor's likes told from all other rows of the batch by a softmax over similarities:
  * with labels Khosla et al. 2020, without them NT-Xent of SimCLR (Chen et al. 2020), where the likes are two views. */
-#include "loss/pairs.h"
+#include "loss/embedding_pairs.h"
 
 #include <math.h>
 

@@ -1,7 +1,7 @@
 /* triplet.c - triplet loss on embeddings, with triples mined inside the batch: batch-hard and batch-all of Hermans,
  * Beyer and Leibe 2017, semi-hard of Schroff, Kalenichenko and Philbin 2015 (FaceNet). Only the hardest triples teach
  * once the easy ones are learnt; which to take is a choice between pace and outliers. */
-#include "loss/pairs.h"
+#include "loss/embedding_pairs.h"
 
 #include <math.h>
 

@@ -1,8 +1,8 @@
-/* pairs.h - what losses over all pairs of a batch's embeddings share. Rows are put in order of their labels, so that
- * those of one label lie together and those of others in two runs around them; every loop over likes or others is then
- * over contiguous memory. */
-#ifndef NNO_LOSS_PAIRS_H
-#define NNO_LOSS_PAIRS_H
+/* embedding_pairs.h - what losses over all pairs of a batch's embeddings share. Rows are put in order of their labels,
+ * so that those of one label lie together and those of others in two runs around them; every loop over likes or others
+ * is then over contiguous memory. */
+#ifndef NNO_LOSS_EMBEDDING_PAIRS_H
+#define NNO_LOSS_EMBEDDING_PAIRS_H
 
 #include "loss/loss.h"
 

@@ -1,4 +1,4 @@
-/* classes.c - what losses on labels share. */
+/* labels.c - what losses on labels share. */
 #include "loss/loss.h"
 
 #include <math.h>

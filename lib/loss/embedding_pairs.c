@@ -1,6 +1,6 @@
-/* pairs.c - pairs of a batch's embeddings. Distances are sums of squared differences, not |a|^2 + |b|^2 - 2 ab, which
- * would lose those of close neighbours; likewise the gradients are sums of differences. */
-#include "loss/pairs.h"
+/* embedding_pairs.c - pairs of a batch's embeddings. Distances are sums of squared differences, not |a|^2 + |b|^2 - 2
+ * ab, which would lose those of close neighbours; likewise the gradients are sums of differences. */
+#include "loss/embedding_pairs.h"
 
 #include "base/size.h"
 
