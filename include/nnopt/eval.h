@@ -72,6 +72,21 @@ NNOPT_API nnopt_status nnopt_evaluate(nnopt_model *model, nnopt_plan *plan, nnop
 NNOPT_API nnopt_status nnopt_predict(nnopt_tensor **scores, nnopt_model *model, nnopt_plan *plan, nnopt_loader *loader,
                                      int32_t probabilities);
 
+/** How far apart two embeddings are. @since 0.1 */
+typedef enum nnopt_distance {
+	NNOPT_DISTANCE_EUCLIDEAN = 0,
+	NNOPT_DISTANCE_COSINE = 1, /**< 1 minus the cosine of the angle between them */
+	NNOPT_DISTANCE_FORCE_32 = 0x7fffffff
+} nnopt_distance;
+/** Share of the queries whose label is the commonest among their `k` nearest references: what embeddings are measured by, as
+ *  scikit-learn's KNeighborsClassifier(k).score. Embeddings f32 (N, D), finite; labels i32 or i64 (N), of any values. When the
+ *  queries are the references (the same memory), none is its own neighbour. Equal distances: the lower row is nearer; equal
+ *  votes: the lowest label wins. Looks at every pair, on the calling thread, with sums in f32. Takes 12 k bytes a query while
+ *  it runs. @param k 1 to the number of references. Errors: INVALID_ARGUMENT, OUT_OF_MEMORY. @since 0.1 */
+NNOPT_API nnopt_status nnopt_knn_accuracy(double *accuracy, nnopt_context *context, const nnopt_tensor *reference,
+                                          const nnopt_tensor *reference_labels, const nnopt_tensor *queries,
+                                          const nnopt_tensor *query_labels, int64_t k, nnopt_distance distance);
+
 #ifdef __cplusplus
 }
 #endif

@@ -85,6 +85,9 @@ typedef struct nnopt_fit_options {
 	nnopt_all_reduce_fn all_reduce; /**< NULL: none */
 	void *all_reduce_user;          /**< given to it */
 	uint64_t max_bytes;             /**< of the plans; 0: no limit */
+	nnopt_model *teacher;           /**< what a loss that takes a teacher learns from, and given with no other loss: another
+	                                     model for the same pictures, whose logits, in inference, nnopt_fit gives to the loss
+	                                     before each step. Not changed. Default NULL. */
 } nnopt_fit_options;
 /** Fills `options` with the defaults. @param size sizeof *options. @since 0.1 */
 NNOPT_API nnopt_status nnopt_fit_options_init(nnopt_fit_options *options, size_t size);

@@ -19,35 +19,6 @@ static const nnopt_cross_entropy_options defaults = {
 	.ignore_index = -100,
 };
 
-static int64_t label_of(const nnopt_tensor *target, int64_t row)
-{
-	return target->dtype == NNOPT_I32 ? ((const int32_t *)(const void *)target->data)[row]
-					  : ((const int64_t *)(const void *)target->data)[row];
-}
-
-static nnopt_status check_labels(nno_loss_call *call)
-{
-	const attr *a = call->loss->attr;
-	const nnopt_tensor *t = call->target;
-	if (t->rank != 1 || t->shape[0] != call->rows) {
-		char got[NNO_SHAPE_TEXT];
-		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "cross_entropy: target %s, (%lld) class indices wanted",
-				nno_shape_text(got, t->shape, t->rank), (long long)call->rows);
-	}
-	for (int64_t i = 0; i < call->rows; i++) {
-		int64_t label = label_of(t, i);
-		if (label == a->ignore)
-			continue;
-		if (label < 0 || label >= call->columns)
-			return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT,
-					"cross_entropy: label %lld of sample %lld, 0 to %lld wanted", (long long)label,
-					(long long)i, (long long)call->columns - 1);
-		call->weight += a->weights != NULL ? (double)a->weights[label] : 1.0;
-		call->count++;
-	}
-	return NNOPT_OK;
-}
-
 static nnopt_status check(nno_loss_call *call)
 {
 	const attr *a = call->loss->attr;
@@ -60,7 +31,7 @@ static nnopt_status check(nno_loss_call *call)
 	}
 	call->columns = x->shape[1];
 	if (t->dtype == NNOPT_I32 || t->dtype == NNOPT_I64)
-		return check_labels(call);
+		return nno_loss_take_classes(call, a->weights, a->ignore);
 	if (t->dtype != NNOPT_F32)
 		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT,
 				"cross_entropy: target %s, i32 or i64 classes or f32 probabilities wanted",
@@ -81,16 +52,6 @@ static int64_t arg_max(const float *x, int64_t n)
 	return best;
 }
 
-static bool is_first(const float *x, int64_t at, float top)
-{
-	if (x[at] != top)
-		return false;
-	for (int64_t i = 0; i < at; i++)
-		if (x[i] == top)
-			return false;
-	return true;
-}
-
 /* Class y; `g` holds the exponentials. */
 static void run_class(const nno_loss_call *call, const float *x, float *g, const float sums[2], int64_t y,
 		      nno_loss_part *part)
@@ -107,7 +68,7 @@ static void run_class(const nno_loss_call *call, const float *x, float *g, const
 		mass = everywhere * (double)smooth[0];
 		part->value += mass * log_sum + everywhere * (double)smooth[1];
 	}
-	part->correct += !isnan(sums[1]) && is_first(x, y, sums[0]);
+	part->correct += !isnan(sums[1]) && nno_loss_is_first(x, y, sums[0]);
 	if (g == NULL)
 		return;
 	double k = call->slope * (at_label + mass) / (double)sums[1];
@@ -129,7 +90,7 @@ static void run_soft(const nno_loss_call *call, const float *x, const float *t, 
 	float q[2];
 	kernels->target_sums_f32(x, sums[0], a->weights, t, (float)keep, (float)everywhere, call->columns, q);
 	part->value += (double)q[0] * log((double)sums[1]) + (double)q[1];
-	part->correct += !isnan(sums[1]) && is_first(x, arg_max(t, call->columns), sums[0]);
+	part->correct += !isnan(sums[1]) && nno_loss_is_first(x, arg_max(t, call->columns), sums[0]);
 	if (g != NULL)
 		kernels->target_gradient_f32(g, (float)(call->slope * (double)q[0] / (double)sums[1]), a->weights, t,
 					     (float)(call->slope * keep), (float)(call->slope * everywhere),
@@ -143,7 +104,7 @@ static void run(const nno_loss_call *call, int64_t begin, int64_t end, nno_loss_
 	for (int64_t i = begin; i < end; i++) {
 		const float *x = call->x + i * columns;
 		float *g = call->gradient != NULL ? call->gradient + i * columns : NULL;
-		int64_t y = call->t == NULL ? label_of(call->target, i) : 0;
+		int64_t y = call->t == NULL ? nno_loss_label(call->target, i) : 0;
 		if (call->t == NULL && y == a->ignore) {
 			if (g != NULL)
 				memset(g, 0, (size_t)columns * sizeof *g);

@@ -1,10 +1,16 @@
-/* loss.c - what all losses share: arguments, chunks, the fixed-order sum. */
+/* loss.c - what all losses share: arguments, chunks, the fixed-order sum, the list of kinds. */
 #include "loss/loss.h"
 
 #include "base/size.h"
 
 #include <math.h>
 #include <string.h>
+
+static const nno_loss_class *const kinds[] = {
+#define NNO_LOSS(kind) &nno_loss_##kind,
+#include "loss/kinds.inc"
+#undef NNO_LOSS
+};
 
 nnopt_status nno_loss_create(nnopt_loss **out, nnopt_context *context, const nno_loss_class *cls, const void *attr,
 			     int32_t reduction)
@@ -137,7 +143,23 @@ static void run_chunk(void *user, int64_t chunk, int slot)
 	int64_t begin = chunk * call->rows_in_chunk;
 	int64_t end = nno_i64_min(call->rows, begin + call->rows_in_chunk);
 	call->parts[chunk] = (nno_loss_part){ 0 };
-	call->loss->cls->run(call, begin, end, &call->parts[chunk]);
+	call->run(call, begin, end, &call->parts[chunk]);
+}
+
+void nno_loss_over_rows(nno_loss_call *call, nno_loss_rows run)
+{
+	int64_t chunks = nno_i64_ceil_div(call->rows, call->rows_in_chunk);
+	nno_loss_part *total = &call->total;
+	call->run = run;
+	nno_parallel_for(call->loss->context->pool, chunks, run_chunk, call);
+	for (int64_t i = 0; i < chunks; i++) {
+		const nno_loss_part *part = &call->parts[i];
+		total->value += part->value;
+		total->correct += part->correct;
+		total->weight += part->weight;
+		total->count += part->count;
+		total->active += part->active;
+	}
 }
 
 static nnopt_status compute(nno_loss_call *call, nnopt_loss_result *result)
@@ -145,38 +167,35 @@ static nnopt_status compute(nno_loss_call *call, nnopt_loss_result *result)
 	nnopt_loss *loss = call->loss;
 	bool mean = loss->reduction == NNOPT_REDUCTION_MEAN;
 	NNO_TRY(loss->cls->check(call));
-	call->rows_in_chunk = nno_i64_max(1, NNO_LOSS_CHUNK / nno_i64_max(1, call->columns));
-	int64_t chunks = nno_i64_ceil_div(call->rows, call->rows_in_chunk);
-	NNO_TRY(make_parts(loss, chunks));
+	if (call->rows_in_chunk == 0)
+		call->rows_in_chunk = nno_i64_max(1, NNO_LOSS_CHUNK / nno_i64_max(1, call->columns));
+	NNO_TRY(make_parts(loss, nno_i64_ceil_div(call->rows, call->rows_in_chunk)));
 	call->parts = loss->parts;
-	/* The mean of nothing is NaN, as PyTorch's; its gradient is 0, as PyTorch's. */
+	if (loss->cls->prepare != NULL)
+		NNO_TRY(loss->cls->prepare(call));
+	/* The mean of nothing is NaN, as PyTorch's, or 0; its gradient is 0, as PyTorch's. */
 	call->slope = !mean ? call->scale : call->weight > 0.0 ? call->scale / call->weight : 0.0;
-	nno_parallel_for(loss->context->pool, chunks, run_chunk, call);
-	nno_loss_part total = { 0 };
-	for (int64_t i = 0; i < chunks; i++) {
-		total.value += call->parts[i].value;
-		total.correct += call->parts[i].correct;
-	}
-	double value = mean ? total.value / call->weight : total.value;
+	nno_loss_over_rows(call, loss->cls->run);
+	bool none = loss->cls->zero_of_none && call->weight == 0.0;
+	double value = mean && !none ? call->total.value / call->weight : call->total.value;
 	*result = (nnopt_loss_result){
 		.struct_size = sizeof *result,
 		.value = value,
 		.weight = call->weight,
 		.count = call->count,
-		.correct = total.correct,
+		.correct = call->total.correct,
 		.finite = isfinite(value) != 0,
+		.active = call->total.active,
 	};
 	return NNOPT_OK;
 }
 
-nnopt_status nnopt_loss_compute(nnopt_loss *loss, const nnopt_tensor *prediction, const nnopt_tensor *target,
-				float gradient_scale, nnopt_tensor *gradient, nnopt_loss_result *result)
+static nnopt_status check_and_compute(nnopt_loss *loss, const nnopt_tensor *prediction, const nnopt_tensor *target,
+				      float gradient_scale, nnopt_tensor *gradient, nnopt_loss_result *result)
 {
-	if (loss == NULL || prediction == NULL || target == NULL)
-		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "loss_compute: %s is NULL",
-				loss == NULL         ? "loss"
-				: prediction == NULL ? "prediction"
-						     : "target");
+	if (prediction == NULL || (target == NULL && !loss->cls->ignores_target))
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "%s: %s is NULL", loss->cls->name,
+				prediction == NULL ? "prediction" : "target");
 	NNO_TRY(nnopt_result_check(result, "loss_result"));
 	if (prediction->dtype != NNOPT_F32)
 		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "%s: prediction %s, f32 wanted", loss->cls->name,
@@ -198,4 +217,37 @@ nnopt_status nnopt_loss_compute(nnopt_loss *loss, const nnopt_tensor *prediction
 	NNO_TRY(compute(&call, &ours));
 	nnopt_result_give(result, &ours, sizeof ours);
 	return NNOPT_OK;
+}
+
+nnopt_status nnopt_loss_compute(nnopt_loss *loss, const nnopt_tensor *prediction, const nnopt_tensor *target,
+				float gradient_scale, nnopt_tensor *gradient, nnopt_loss_result *result)
+{
+	if (loss == NULL)
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "loss_compute: loss is NULL");
+	nnopt_status status = check_and_compute(loss, prediction, target, gradient_scale, gradient, result);
+	loss->teacher = NULL;
+	return status;
+}
+
+nnopt_status nnopt_loss_set_teacher(nnopt_loss *loss, const nnopt_tensor *teacher_logits)
+{
+	if (loss == NULL)
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "loss_set_teacher: loss is NULL");
+	if (!loss->cls->takes_teacher)
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT,
+				"%s: takes no teacher, a loss that learns from one, such as distillation, wanted",
+				loss->cls->name);
+	loss->teacher = teacher_logits;
+	return NNOPT_OK;
+}
+
+int32_t nnopt_loss_takes_teacher(const nnopt_loss *loss) { return loss != NULL && loss->cls->takes_teacher; }
+
+const char *nnopt_loss_kind(const nnopt_loss *loss) { return loss == NULL ? "" : loss->cls->name; }
+
+int32_t nnopt_loss_kind_count(void) { return (int32_t)NNO_COUNT(kinds); }
+
+const char *nnopt_loss_kind_name(int32_t index)
+{
+	return index < 0 || index >= nnopt_loss_kind_count() ? NULL : kinds[index]->name;
 }

@@ -14,6 +14,7 @@ typedef struct fit_run {
 	nnopt_loss *loss;
 	nnopt_optimizer *optimizer;
 	nnopt_plan *plan, *validation_plan;
+	nnopt_plan *teacher_plan; /* NULL: no teacher */
 	nnopt_model_blocks blocks;
 	nnopt_training_state at; /* epoch and batch to run next */
 	nno_fit_state state;
@@ -144,12 +145,22 @@ static nnopt_status update(fit_run *r)
 	return NNOPT_OK;
 }
 
+/* Gives the loss what the teacher makes of the batch. */
+static nnopt_status ask_teacher(const fit_run *r, const nnopt_tensor *images)
+{
+	const nnopt_tensor *logits = NULL;
+	nnopt_status status = nnopt_plan_forward(r->teacher_plan, images, &logits);
+	return status == NNOPT_OK ? nnopt_loss_set_teacher(r->loss, logits) : status;
+}
+
 static nnopt_status train_batch(fit_run *r, const nnopt_batch *batch)
 {
 	nno_fit_state *s = &r->state;
 	const nnopt_tensor *logits = NULL;
 	nnopt_loss_result loss = { .struct_size = sizeof loss };
 	nnopt_status status = nnopt_plan_forward(r->plan, batch->images, &logits);
+	if (status == NNOPT_OK && r->teacher_plan != NULL)
+		status = ask_teacher(r, batch->images);
 	if (status == NNOPT_OK)
 		status = nnopt_loss_compute(r->loss, logits, batch->labels, 1.0f, nnopt_plan_output_gradient(r->plan),
 					    &loss);
@@ -314,7 +325,8 @@ static nnopt_status run(fit_run *r)
 	return status;
 }
 
-static nnopt_status make_plan(fit_run *r, nnopt_loader *loader, nnopt_mode mode, nnopt_plan **plan)
+static nnopt_status make_plan(const fit_run *r, nnopt_model *model, nnopt_loader *loader, nnopt_mode mode,
+			      nnopt_plan **plan)
 {
 	nnopt_plan_options o;
 	nnopt_status status = nnopt_plan_options_init(&o, sizeof o);
@@ -325,7 +337,8 @@ static nnopt_status make_plan(fit_run *r, nnopt_loader *loader, nnopt_mode mode,
 	o.mode = mode;
 	o.precision = r->o.precision;
 	o.max_bytes = r->o.max_bytes;
-	return status == NNOPT_OK ? nnopt_plan_create(plan, r->model, &o) : status;
+	o.constant = model == r->o.teacher; /* it learns no more */
+	return status == NNOPT_OK ? nnopt_plan_create(plan, model, &o) : status;
 }
 
 static nnopt_status keep_room_for_best(fit_run *r)
@@ -359,9 +372,11 @@ static nnopt_status resume(fit_run *r)
 
 static nnopt_status prepare(fit_run *r)
 {
-	nnopt_status status = make_plan(r, r->train, NNOPT_TRAINING, &r->plan);
+	nnopt_status status = make_plan(r, r->model, r->train, NNOPT_TRAINING, &r->plan);
 	if (status == NNOPT_OK && r->o.validation != NULL)
-		status = make_plan(r, r->o.validation, NNOPT_INFERENCE, &r->validation_plan);
+		status = make_plan(r, r->model, r->o.validation, NNOPT_INFERENCE, &r->validation_plan);
+	if (status == NNOPT_OK && r->o.teacher != NULL)
+		status = make_plan(r, r->o.teacher, r->train, NNOPT_INFERENCE, &r->teacher_plan);
 	if (status == NNOPT_OK)
 		status = nnopt_optimizer_attach(r->optimizer, r->model);
 	r->at.plan = r->plan;
@@ -413,6 +428,17 @@ static nnopt_status check_options(nnopt_fit_options *o)
 	return NNOPT_OK;
 }
 
+static nnopt_status check_teacher(const fit_run *r)
+{
+	if (nnopt_loss_takes_teacher(r->loss) == (r->o.teacher != NULL) && r->o.teacher != r->model)
+		return NNOPT_OK;
+	return nno_train_fail(NNOPT_ERROR_INVALID_ARGUMENT, "fit: options: %s with a %s loss, %s wanted",
+			      r->o.teacher == NULL       ? "no teacher"
+			      : r->o.teacher == r->model ? "the model as its own teacher"
+							 : "a teacher",
+			      nnopt_loss_kind(r->loss), nnopt_loss_takes_teacher(r->loss) ? "another model" : "none");
+}
+
 static const nnopt_fit_options defaults = {
 	.struct_size = sizeof defaults, .epochs = 10, .accumulate = 1, .restore_best = -1
 };
@@ -439,12 +465,15 @@ nnopt_status nnopt_fit(nnopt_model *model, nnopt_loader *train, nnopt_loss *loss
 	if (status == NNOPT_OK)
 		status = check_options(&r.o);
 	if (status == NNOPT_OK)
+		status = check_teacher(&r);
+	if (status == NNOPT_OK)
 		status = prepare(&r);
 	int began = status == NNOPT_OK;
 	if (began)
 		status = run(&r);
 	nnopt_plan_destroy(r.plan);
 	nnopt_plan_destroy(r.validation_plan);
+	nnopt_plan_destroy(r.teacher_plan);
 	nnopt_context_free(r.context, r.state.best_parameters);
 	nnopt_context_free(r.context, r.state.best_state);
 	if (began && history != NULL &&

@@ -1,1 +1,2 @@
 nnopt_public_test(eval/metrics)
+nnopt_public_test(eval/knn)

@@ -92,6 +92,78 @@ static void check_logit_bce_f32(frame *f)
 	f->k->logit_bce_f32(NULL, x, t, NULL, 1.5f, 2.0f, f->n, doubles_out(f, 1));
 }
 
+/* Probabilities, and a few zeros. */
+static float *shares_in(frame *f)
+{
+	float *t = in(f, f->n, 0.25f);
+	for (int64_t i = 0; i < f->n; i++)
+		t[i] = t[i] < -0.3f ? 0.0f : t[i] + 0.5f;
+	return t;
+}
+
+static void check_plogp_f32(frame *f) { f->k->plogp_f32(shares_in(f), f->n, doubles_out(f, 1)); }
+
+static void check_divergence_f32(frame *f)
+{
+	float *x = in(f, f->n, 4), *z = in(f, f->n, 6);
+	f->k->divergence_f32(x, z, 1.0f, f->n, out(f, 5));
+	f->k->divergence_f32(x, z, 0.25f, f->n, out(f, 5));
+}
+
+static void check_divergence_gradient_f32(frame *f)
+{
+	const float s[5] = { 8.0f, 12.0f };
+	float *x = in(f, f->n, 4), *z = in(f, f->n, 6);
+	f->k->divergence_gradient_f32(out(f, f->n), x, z, 0.25f, s, 0.5f, 0.75f, f->n);
+}
+
+static void check_logit_focal_f32(frame *f)
+{
+	float *x = in(f, f->n, 8), *t = shares_in(f);
+	f->k->logit_focal_f32(out(f, f->n), x, t, 0.25f, 0.75f, 2.0f, 0.5f, f->n, doubles_out(f, 1));
+	f->k->logit_focal_f32(out(f, f->n), x, t, 1.0f, 1.0f, 0.0f, 0.5f, f->n, doubles_out(f, 1));
+	f->k->logit_focal_f32(NULL, x, t, 1.0f, 1.0f, 0.5f, 0.5f, f->n, doubles_out(f, 1));
+}
+
+static void check_row_distances_f32(frame *f)
+{
+	int64_t rows = size_of(f, 1, 7), ld = f->n + 3;
+	float *a = in(f, f->n, 1), *b = in(f, (rows - 1) * ld + f->n, 1);
+	f->k->row_distances_f32(out(f, rows), a, b, ld, rows, f->n);
+}
+
+static void check_row_dots_f32(frame *f)
+{
+	int64_t rows = size_of(f, 2, 7), ld = f->n + 1;
+	float *a = in(f, f->n, 1), *b = in(f, (rows - 1) * ld + f->n, 1);
+	f->k->row_dots_f32(out(f, rows), a, b, ld, rows, f->n);
+}
+
+static void check_add_difference_f32(frame *f)
+{
+	float *a = in(f, f->n, 1), *b = in(f, f->n, 1);
+	f->k->add_difference_f32(out(f, f->n), a, b, 3.0f, f->n);
+}
+
+static void check_least_above_f32(frame *f)
+{
+	float *d = in(f, f->n, 2);
+	f->k->least_above_f32(d, -1.5f, f->n, out(f, 1));
+	f->k->least_above_f32(d, 2.0f, f->n, out(f, 1));
+	f->k->least_above_f32(d, 9.0f, f->n, out(f, 1));
+}
+
+static void check_hinge_f32(frame *f)
+{
+	float *d = in(f, f->n, 2);
+	for (int64_t i = 2; i < f->n; i += 5)
+		d[i] = INFINITY;
+	for (int soft = 0; soft < 2; soft++) {
+		f->k->hinge_f32(out(f, f->n), d, 0.25f, soft, f->n, out(f, 2));
+		f->k->hinge_f32(NULL, d, 2.0f, soft, f->n, out(f, 2));
+	}
+}
+
 static const nno_gradient_step gradient = { 0.5f, 0.75f, 0.01f, 0.02f };
 
 static void check_sum_squares_f32(frame *f) { f->k->sum_squares_f32(in(f, f->n, 1e15f), f->n, doubles_out(f, 1)); }

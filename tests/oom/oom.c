@@ -328,6 +328,31 @@ static nnopt_status fit(world *w)
 	return s;
 }
 
+static nnopt_status distillation(world *w)
+{
+	nnopt_model *teacher = NULL;
+	nnopt_loss *loss = NULL;
+	nnopt_optimizer *adam = NULL;
+	nnopt_fit_options o;
+	nnopt_status s = nnopt_model_create(&teacher, w->ctx);
+	if (s == NNOPT_OK)
+		s = add_layers(teacher);
+	if (s == NNOPT_OK)
+		s = nnopt_distillation_create(&loss, w->ctx, NULL);
+	if (s == NNOPT_OK)
+		s = nnopt_adam_create(&adam, w->ctx, NULL);
+	if (s == NNOPT_OK)
+		s = nnopt_fit_options_init(&o, sizeof o);
+	o.epochs = 1;
+	o.teacher = teacher;
+	if (s == NNOPT_OK)
+		s = nnopt_fit(w->net, w->loader, loss, adam, &o, NULL);
+	nnopt_optimizer_destroy(adam);
+	nnopt_loss_destroy(loss);
+	nnopt_model_destroy(teacher);
+	return s;
+}
+
 static nnopt_status picture_and_array_files(world *w)
 {
 	nnopt_tensor *t = NULL, *back = NULL, *array = NULL;
@@ -469,6 +494,7 @@ static void all_scenarios(void **state)
 	run(w, files_to_batches, "files to batches");
 	run(w, evaluation, "evaluation");
 	run(w, fit, "fit");
+	run(w, distillation, "distillation");
 	run(w, picture_and_array_files, "pictures and arrays");
 	run(w, whitening, "whitening");
 }

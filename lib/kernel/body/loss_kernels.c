@@ -158,3 +158,106 @@ void NNO_FN(logit_bce_f32)(float *g, const float *x, const float *t, const float
 	}
 	*sum = total;
 }
+
+/* t log t of each lane. */
+NNO_INLINE vf plogp(vf t) { return v_select_gt(t, v_zero(), v_mul(t, v_log(t)), v_zero()); }
+
+void NNO_FN(plogp_f32)(const float *t, int64_t n, double *sum)
+{
+	double total = 0.0;
+	for (int64_t begin = 0; begin < n; begin += FLUSH) {
+		int64_t end = n - begin < FLUSH ? n : begin + FLUSH;
+		vf part = v_zero();
+		for (int64_t i = begin; i < end; i += VL)
+			part = v_add(part, plogp(load_some(t + i, end - i)));
+		total += (double)v_sum(part);
+	}
+	*sum = total;
+}
+
+void NNO_FN(divergence_f32)(const float *x, const float *z, float k, int64_t n, float s[5])
+{
+	s[0] = row_max(x, n);
+	s[1] = row_max(z, n);
+	vf vk = v_set1(k), tx = v_set1(s[0]), tz = v_set1(s[1]), sx = v_zero(), sz = v_zero(), dot = v_zero();
+	int64_t i = 0;
+	for (; i + VL <= n; i += VL) {
+		vf dx = v_mul(vk, v_sub(v_load(x + i), tx)), dz = v_mul(vk, v_sub(v_load(z + i), tz)), ez = v_exp(dz);
+		sx = v_add(sx, v_exp(dx));
+		sz = v_add(sz, ez);
+		/* A class that the teacher rules out has no part, however far down it is. */
+		dot = v_add(dot, v_select_gt(ez, v_zero(), v_mul(ez, v_sub(dz, dx)), v_zero()));
+	}
+	s[2] = v_sum(sx);
+	s[3] = v_sum(sz);
+	s[4] = v_sum(dot);
+	if (i < n) {
+		float ex[VL], ez[VL], d[VL];
+		vf dx = v_mul(vk, v_sub(v_load_n(x + i, n - i), tx)), dz = v_mul(vk, v_sub(v_load_n(z + i, n - i), tz));
+		v_store(ex, v_exp(dx));
+		v_store(ez, v_exp(dz));
+		v_store(d, v_sub(dz, dx));
+		for (int64_t j = 0; i + j < n; j++) {
+			s[2] += ex[j];
+			s[3] += ez[j];
+			s[4] += ez[j] > 0.0f ? ez[j] * d[j] : 0.0f;
+		}
+	}
+}
+
+void NNO_FN(divergence_gradient_f32)(float *g, const float *x, const float *z, float k, const float s[5], float a,
+				     float b, int64_t n)
+{
+	vf vk = v_set1(k), tx = v_set1(s[0]), tz = v_set1(s[1]), va = v_set1(a), vb = v_set1(-b);
+	for (int64_t i = 0; i < n; i += VL) {
+		vf ex = v_exp(v_mul(vk, v_sub(load_some(x + i, n - i), tx)));
+		vf ez = v_exp(v_mul(vk, v_sub(load_some(z + i, n - i), tz)));
+		store_some(g + i, v_fma(ez, vb, v_fma(ex, va, load_some(g + i, n - i))), n - i);
+	}
+}
+
+typedef struct focal {
+	vf a0, more, gamma;
+} focal;
+
+/* The loss of each lane; its derivative to *slope. log q is bounded from below, where q^gamma is 0 or gamma is. */
+NNO_INLINE vf logit_focal(vf x, vf t, const focal *f, vf *slope)
+{
+	vf zero = v_zero(), one = v_set1(1.0f);
+	vf e = v_exp(v_neg(v_abs(x))), low = v_div(e, v_add(one, e)), high = v_div(one, v_add(one, e));
+	vf p = v_select_gt(x, zero, high, low), rest_p = v_select_gt(x, zero, low, high), rest = v_sub(one, t);
+	vf entropy = v_fma(rest, x, v_add(v_log1p_unit(e), v_max(v_neg(x), zero)));
+	vf q = v_max(v_set1(1.17549435e-38f), v_fma(p, rest, v_mul(rest_p, t)));
+	vf weight = v_mul(v_fma(f->more, t, f->a0), v_exp(v_mul(f->gamma, v_log(q))));
+	vf ratio = v_div(v_mul(v_mul(p, rest_p), v_sub(rest, t)), q);
+	*slope = v_mul(weight, v_fma(v_mul(entropy, f->gamma), ratio, v_sub(rest, rest_p)));
+	return v_mul(weight, entropy);
+}
+
+void NNO_FN(logit_focal_f32)(float *g, const float *x, const float *t, float a1, float a0, float gamma, float k,
+			     int64_t n, double *sum)
+{
+	const focal f = { v_set1(a0), v_set1(a1 - a0), v_set1(gamma) };
+	vf vk = v_set1(k), slope;
+	double total = 0.0;
+	for (int64_t begin = 0; begin < n; begin += FLUSH) {
+		int64_t end = n - begin < FLUSH ? n : begin + FLUSH, i = begin;
+		vf part = v_zero();
+		for (; i + VL <= end; i += VL) {
+			part = v_add(part, logit_focal(v_load(x + i), v_load(t + i), &f, &slope));
+			if (g != NULL)
+				v_store(g + i, v_mul(slope, vk));
+		}
+		total += (double)v_sum(part);
+		if (i < end) {
+			float tail[VL];
+			int64_t m = end - i;
+			v_store(tail, logit_focal(v_load_n(x + i, m), v_load_n(t + i, m), &f, &slope));
+			for (int64_t j = 0; j < m; j++)
+				total += (double)tail[j];
+			if (g != NULL)
+				v_store_n(g + i, v_mul(slope, vk), m);
+		}
+	}
+	*sum = total;
+}

@@ -39,6 +39,27 @@ NNO_INLINE vf v_log1p_unit(vf u)
 	return v_fma(v_mul(twice, z), p, twice);
 }
 
+/* log x for finite x > 0, relative error below 3 ulp; what is smaller counts as the least normal number, NaN stays NaN.
+ * x = 2^n m with m in [sqrt 1/2, sqrt 2], log m = 2 atanh(s), s = (m - 1) / (m + 1), |s| <= 0.172. */
+NNO_INLINE vf v_log(vf x)
+{
+	vf one = v_set1(1.0f);
+	x = v_max(v_set1(1.17549435e-38f), x);
+	vf n = v_exponent_of(x), half = v_round(v_mul(n, v_set1(0.5f)));
+	vf m = v_mul(v_mul(x, v_exponent2(v_neg(half))), v_exponent2(v_sub(half, n)));
+	n = v_select_gt(m, v_set1(1.41421356f), v_add(n, one), n);
+	m = v_select_gt(m, v_set1(1.41421356f), v_mul(m, v_set1(0.5f)), m);
+	vf s = v_div(v_sub(m, one), v_add(m, one)), z = v_mul(s, s);
+	vf p = v_set1(1.0f / 11.0f);
+	p = v_fma(p, z, v_set1(1.0f / 9.0f));
+	p = v_fma(p, z, v_set1(1.0f / 7.0f));
+	p = v_fma(p, z, v_set1(1.0f / 5.0f));
+	p = v_fma(p, z, v_set1(1.0f / 3.0f));
+	vf twice = v_add(s, s);
+	vf low = v_fma(v_mul(twice, z), p, v_mul(n, v_set1(-2.12194440e-4f)));
+	return v_fma(n, v_set1(0.693359375f), v_add(twice, low));
+}
+
 /* Horner in z over `n` coefficients, the highest first. */
 NNO_INLINE vf v_polynomial(vf z, const float *c, int n)
 {

@@ -88,6 +88,11 @@ NNO_INLINE vf v_exponent2(vf i)
 	__m256i e = _mm256_add_epi32(_mm256_cvtps_epi32(i), _mm256_set1_epi32(127));
 	return _mm256_castsi256_ps(_mm256_slli_epi32(e, 23));
 }
+NNO_INLINE vf v_exponent_of(vf x)
+{
+	return _mm256_cvtepi32_ps(
+	    _mm256_sub_epi32(_mm256_srli_epi32(_mm256_castps_si256(x), 23), _mm256_set1_epi32(127)));
+}
 NNO_INLINE vf v_load_bf16(const nno_bf16 *p)
 {
 	__m256i x = _mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)(const void *)p));

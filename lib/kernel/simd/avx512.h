@@ -74,6 +74,11 @@ NNO_INLINE vf v_exponent2(vf i)
 	return _mm512_castsi512_ps(_mm512_slli_epi32(e, 23));
 }
 NNO_INLINE vf v_widen_bf16(__m256i x) { return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(x), 16)); }
+NNO_INLINE vf v_exponent_of(vf x)
+{
+	return _mm512_cvtepi32_ps(
+	    _mm512_sub_epi32(_mm512_srli_epi32(_mm512_castps_si512(x), 23), _mm512_set1_epi32(127)));
+}
 NNO_INLINE vf v_load_bf16(const nno_bf16 *p)
 {
 	return v_widen_bf16(_mm256_loadu_si256((const __m256i *)(const void *)p));

@@ -87,6 +87,11 @@ NNO_INLINE vf v_exponent2(vf i)
 {
 	return vreinterpretq_f32_s32(vshlq_n_s32(vaddq_s32(vcvtnq_s32_f32(i), vdupq_n_s32(127)), 23));
 }
+NNO_INLINE vf v_exponent_of(vf x)
+{
+	int32x4_t biased = vreinterpretq_s32_u32(vshrq_n_u32(vreinterpretq_u32_f32(x), 23));
+	return vcvtq_f32_s32(vsubq_s32(biased, vdupq_n_s32(127)));
+}
 NNO_INLINE vf v_load_bf16(const nno_bf16 *p)
 {
 	return vreinterpretq_f32_u32(vshll_n_u16(vld1_u16((const uint16_t *)(const void *)p), 16));

@@ -4,10 +4,10 @@
  * and untouched. v_stream: v_store past the caches to an address aligned for VL floats, which other threads see after
  * v_stream_end. v_fma(a, b, c) = a * b + c. v_max/v_min give b when either operand is NaN. v_select_gt(a, b, x, y) = a
  * > b ? x : y and v_select_le likewise for <=, lane by lane. v_sum: sum of lanes in a fixed tree. v_exponent2(i): 2^i
- * for integral i in [-126, 127]. v_load_bytes, v_store_bytes and their _n: VL integers in [0, 255], a byte each in
- * memory. v_load_bf16, v_store_bf16, v_stream_bf16 and their _n, and those of f16: VL values of 16 bits, rounded to the
- * nearest, ties to even, when they are stored. v_transpose4(dst, to, src, from): dst[j * to + i] = src[i * from + j], i
- * and j < 4. */
+ * for integral i in [-126, 127]. v_exponent_of(x): the integral i of 2^i <= x < 2^(i + 1), x > 0 and normal.
+ * v_load_bytes, v_store_bytes and their _n: VL integers in [0, 255], a byte each in memory. v_load_bf16, v_store_bf16,
+ * v_stream_bf16 and their _n, and those of f16: VL values of 16 bits, rounded to the nearest, ties to even, when they
+ * are stored. v_transpose4(dst, to, src, from): dst[j * to + i] = src[i * from + j], i and j < 4. */
 #ifndef NNO_SIMD_H
 #define NNO_SIMD_H
 
@@ -80,6 +80,7 @@ NNO_INLINE uint32_t v_bits(float x)
 	memcpy(&bits, &x, sizeof bits);
 	return bits;
 }
+NNO_INLINE vf v_exponent_of(vf x) { return (float)((int32_t)(v_bits(x) >> 23) - 127); }
 NNO_INLINE float v_from_bits(uint32_t bits)
 {
 	float x;
