@@ -81,6 +81,7 @@ struct nno_lowering {
 	int n_in;
 	nno_value out;
 	bool frozen;                                 /* none of its tensors may change */
+	bool batch_statistics;                       /* running statistics are to be those of the batch */
 	const nno_spec *spec[NNO_OP_MAX_PARAMETERS]; /* of its parameters */
 	/* Adds a node: op class, inputs (0..n_in-1 are the layer's inputs, n_in + k is the output of the k-th node
 	 * emitted), output shape, and which of the layer's parameters it gets. Returns its attributes, zeroed, to be

@@ -75,6 +75,7 @@ static nnopt_status lower_node(nno_graph *g, const nnopt_model *model, int index
 	for (int i = 0; i < node->n_param; i++)
 		frozen = frozen && model->params[node->first_param + i].frozen;
 	l.base = (nno_lowering){ .in = in, .n_in = node->n_in, .out = node->out, .frozen = frozen, .emit = emit };
+	l.base.batch_statistics = g->batch_statistics;
 	for (int i = 0; i < node->n_param; i++)
 		l.base.spec[i] = &model->params[node->first_param + i].spec;
 	if (!node->layer->cls->lower(node->layer, &l.base))

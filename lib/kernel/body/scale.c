@@ -20,3 +20,12 @@ void NNO_FN(add_scaled_f32)(float *dst, const float *src, float factor, int64_t 
 	if (i < n)
 		v_store_n(dst + i, v_fma(v_load_n(src + i, n - i), f, v_load_n(dst + i, n - i)), n - i);
 }
+
+void NNO_FN(approach_f32)(float *dst, const float *src, float factor, int64_t n)
+{
+	vf f = v_set1(factor);
+	for (int64_t i = 0; i < n; i += VL) {
+		vf old = load_some(dst + i, n - i);
+		store_some(dst + i, v_fma(v_sub(load_some(src + i, n - i), old), f, old), n - i);
+	}
+}
