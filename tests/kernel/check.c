@@ -19,8 +19,9 @@ static const case_list *const lists[] = { &float_cases, &value_cases_f32, &value
  */
 static int is_inexact(const char *name)
 {
-	static const char *const inexact[] = { "sigmoid",   "tanh", "silu", "gelu",    "softmax_row",    "target_",
-					       "logit_bce", "sgd",  "adam", "rmsprop", "winograd_weight" };
+	static const char *const inexact[] = { "sigmoid",         "tanh",      "silu", "gelu", "softmax_row",
+					       "target_",         "logit_bce", "sgd",  "adam", "rmsprop",
+					       "winograd_weight", "adagrad",   "lion", "lamb", "muon" };
 	for (size_t i = 0; i < NNO_COUNT(inexact); i++)
 		if (strstr(name, inexact[i]) != NULL)
 			return 1;
