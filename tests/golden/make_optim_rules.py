@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Writes optim_rules.inc and optim_rules.f32 beside it: the parameters of a small network, in PyTorch's order, after 50 steps of
 optimizers that look at whole tensors or that PyTorch lacks, in double; sam.inc, weights after 30 steps of SAM; average.inc,
-averages of weights; schedule_more.inc and plateau.inc, factors of schedules.
+averages of weights; schedule_more.inc and plateau.inc, factors of schedules; refresh.inc, running statistics of update_bn().
 
 Adagrad, NAdam, Adam and Muon are PyTorch's own code; Muon's, which rounds to bfloat16, is run with double in its place. LAMB
 and Lion follow their papers' algorithms. Made with PyTorch 2.15.
@@ -256,3 +256,15 @@ with open(os.path.join(here, "plateau.inc"), "w") as out:
             plateau.step(number(900, i) / (1 + i / 10))
             values.append("%.16g" % opt.param_groups[0]["lr"])
         out.write("{ %d, %d, { %s } },\n" % (mode == "max", how == "abs", ", ".join(values)))
+
+# As tests/train/fit_averages.c builds it: 22 pictures of 1 x 8 x 8 bytes in batches of 8.
+net = torch.nn.Sequential(torch.nn.Conv2d(1, 4, 3), torch.nn.BatchNorm2d(4), torch.nn.ReLU(), torch.nn.Conv2d(4, 5, 3),
+                          torch.nn.BatchNorm2d(5, momentum=0.3))
+with torch.no_grad():
+    for k, p in enumerate(net.parameters()):
+        p.copy_(tensor(10 + k, p.shape))
+images = torch.tensor([float(int((number(40, i) + 2) * 63)) for i in range(22 * 64)]).reshape(22, 1, 8, 8) / 255
+swa_utils.update_bn([images[i:i + 8] for i in range(0, 22, 8)], net)
+with open(os.path.join(here, "refresh.inc"), "w") as out:
+    out.write("/* refresh.inc - made by make_optim_rules.py. running_mean and running_var of both batch norms */\n")
+    out.write(", ".join(text(v) for n in (1, 4) for b in (net[n].running_mean, net[n].running_var) for v in b.tolist()) + "\n")

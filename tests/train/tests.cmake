@@ -1,2 +1,3 @@
 nnopt_public_test(train/fit)
+nnopt_public_test(train/fit_averages)
 nnopt_public_test(train/kill_resume)
