@@ -2,6 +2,7 @@
  * through the public functions, against tests/golden/make_optim_rules.py, whose tensors are in PyTorch's order; SAM;
  * the same bits at any thread count; freezing and thawing. */
 #include "check.h"
+#include "budget.h"
 #include "golden.h"
 #include "isas.h"
 
@@ -402,6 +403,44 @@ static void sam_equals_its_formula(void **state)
 	nnopt_context_destroy(context);
 }
 
+/* Once attached, and once SAM's copy is there. */
+static void steps_allocate_nothing(void **state)
+{
+	(void)state;
+	static budget memory;
+	nnopt_context_options c;
+	nnopt_context *context = NULL;
+	assert_ok(nnopt_context_options_init(&c, sizeof c));
+	c.threads = 2;
+	c.alloc = budget_alloc;
+	c.free = budget_free;
+	c.alloc_user = &memory;
+	assert_ok(nnopt_context_create(&context, &c));
+	nnopt_model *m = make_model(context, 1);
+	nnopt_average *average = NULL;
+	assert_ok(nnopt_ema_create(&average, context, NULL));
+	for (int kind = ADAGRAD; kind <= MUON; kind++) {
+		const row r = { kind, 0.01, 0.05, 1e-6, 0, 0.0, 1.0, 0.5, 0.9, 5 };
+		nnopt_optimizer *o = make_optimizer(context, &r);
+		fill_gradients(context, m, 1000);
+		assert_ok(nnopt_optimizer_attach(o, m));
+		assert_ok(nnopt_average_attach(average, m));
+		for (int t = 0; t < 3; t++) {
+			long before = atomic_load(&memory.calls);
+			assert_ok(nnopt_sam_perturb(o, m, 0.05, t == 2, 1.0f, NULL));
+			assert_ok(nnopt_sam_restore(o, m));
+			assert_ok(nnopt_optimizer_step(o, m, 1.0f, NULL));
+			assert_ok(nnopt_average_update(average, m));
+			assert_int_equal(atomic_load(&memory.calls) - before, t == 0);
+		}
+		nnopt_optimizer_destroy(o);
+	}
+	nnopt_average_destroy(average);
+	nnopt_model_destroy(m);
+	nnopt_context_destroy(context);
+	assert_int_equal(atomic_load(&memory.blocks), 0);
+}
+
 static void refuses(void **state)
 {
 	(void)state;
@@ -446,11 +485,9 @@ static void refuses(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(equals_the_references),
-		cmocka_unit_test(same_bits_at_any_thread_count),
-		cmocka_unit_test(freezing_and_thawing),
-		cmocka_unit_test(sam_equals_its_formula),
-		cmocka_unit_test(refuses),
+		cmocka_unit_test(equals_the_references),  cmocka_unit_test(same_bits_at_any_thread_count),
+		cmocka_unit_test(freezing_and_thawing),   cmocka_unit_test(sam_equals_its_formula),
+		cmocka_unit_test(steps_allocate_nothing), cmocka_unit_test(refuses),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
