@@ -76,13 +76,16 @@ static size_t lay_out(const nnopt_optimizer *o, nno_orthogonal_room *room, doubl
 		most = nno_i64_max(most, s->end - s->begin);
 		side = nno_i64_max(side, nno_i64_min(s->rows, s->columns));
 	}
-	int64_t parts = nno_i64_ceil_div(most, part);
+	/* Two of each matrix, of its squares and (a double) of its parts, and the scratch. */
+	int64_t parts = nno_i64_ceil_div(most, part), slots = most > 0 ? nno_pool_slots(o->context->pool) : 0;
 	if (!nno_i64_mul(side, side, &square) || !nno_i64_add(square, most, &floats) ||
-	    !nno_i64_add(floats, parts, &floats) || !nno_size_mul((size_t)floats, 2 * sizeof(float), &bytes))
+	    !nno_i64_add(floats, parts + slots * (NNO_ORTHOGONAL_SCRATCH / 2), &floats) ||
+	    !nno_size_mul((size_t)floats, 2 * sizeof(float), &bytes))
 		return SIZE_MAX;
 	if (room != NULL) {
-		float *first = (float *)(base + parts);
-		*room = (nno_orthogonal_room){ first, first + most, first + 2 * most, first + 2 * most + square, base };
+		float *first = (float *)(base + parts), *squares = first + 2 * most;
+		*room =
+		    (nno_orthogonal_room){ first, first + most, squares, squares + square, squares + 2 * square, base };
 	}
 	return bytes;
 }

@@ -17,7 +17,7 @@ static double one_update(void *user)
 	return -1.0;
 }
 
-enum { SIDE = 1024, LAYERS = 16 };
+enum { SIDE = 512, LAYERS = 64 };
 
 static nnopt_model *make_layers(nnopt_context *context)
 {
