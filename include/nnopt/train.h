@@ -87,7 +87,8 @@ typedef struct nnopt_fit_options {
 	void *all_reduce_user;          /**< given to it */
 	uint64_t max_bytes;             /**< of the plans; 0: no limit */
 	double sam_rho;                 /**< above 0: steps by sharpness-aware minimisation, see nnopt_sam_perturb(), at the cost of a
-	                                     second pass over each batch; wants accumulate 1. 0.05 is the paper's. Default 0: off. */
+	                                     second pass over each batch, whose gradients alone reach all_reduce; wants accumulate 1. 0.05
+	                                     is the paper's. Default 0: off. */
 	nnopt_average *average;         /**< NULL: none. Updated after each update of the weights. Once it has taken any up, validation,
 	                                     the best weights and on_epoch see the averaged weights, and they are what is left in the
 	                                     model at the end; after a failure its own weights are, and the average keeps the others.
