@@ -238,6 +238,7 @@ static void prepare_run(bench *b, int kind)
 	b->o.validation = b->test;
 	b->o.restore_best = kind == EMA;
 	b->o.sam_rho = kind == LOOKAHEAD ? 0.0 : 0.05;
+	b->o.precision = kind == NONE ? NNOPT_PRECISION_F16 : kind == SWA ? NNOPT_PRECISION_BF16 : NNOPT_PRECISION_F32;
 	b->o.refresh_batches = kind == SWA ? 3 : 0;
 }
 
