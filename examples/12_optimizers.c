@@ -72,14 +72,17 @@ static int make_recipes(nnopt_context *ctx, recipe *r, int64_t steps)
 	nnopt_lamb_options lamb;
 	nnopt_lion_options lion;
 	nnopt_rmsprop_options rmsprop;
+	nnopt_muon_options muon;
 	CHECK(nnopt_sgd_options_init(&sgd, sizeof sgd));
 	sgd.lr = 0.02, sgd.momentum = 0.9, sgd.nesterov = 1, sgd.weight_decay = 5e-4;
 	CHECK(nnopt_lamb_options_init(&lamb, sizeof lamb));
-	lamb.lr = 0.01, lamb.weight_decay = 0.01;
+	lamb.lr = 5e-3, lamb.weight_decay = 0.01;
 	CHECK(nnopt_lion_options_init(&lion, sizeof lion));
 	lion.lr = 5e-4, lion.weight_decay = 0.1;
 	CHECK(nnopt_rmsprop_options_init(&rmsprop, sizeof rmsprop));
 	rmsprop.lr = 1e-3;
+	CHECK(nnopt_muon_options_init(&muon, sizeof muon));
+	muon.lr = 0.05;
 
 	r[n].name = "sgd, Nesterov momentum";
 	CHECK(nnopt_sgd_create(&r[n++].optimizer, ctx, &sgd));
@@ -98,7 +101,7 @@ static int make_recipes(nnopt_context *ctx, recipe *r, int64_t steps)
 	r[n].name = "lion";
 	CHECK(nnopt_lion_create(&r[n++].optimizer, ctx, &lion));
 	r[n].name = "muon";
-	CHECK(nnopt_muon_create(&r[n++].optimizer, ctx, NULL));
+	CHECK(nnopt_muon_create(&r[n++].optimizer, ctx, &muon));
 
 	r[n].name = "sgd + one cycle";
 	CHECK(nnopt_schedule_one_cycle_create(&r[n].schedule, ctx, steps, 0.3, 0.04, 4e-6, 0));
@@ -126,7 +129,7 @@ static int make_recipes(nnopt_context *ctx, recipe *r, int64_t steps)
 
 int main(int argc, char **argv)
 {
-	int64_t epochs = argc > 1 ? atoll(argv[1]) : 10;
+	int64_t epochs = argc > 1 ? atoll(argv[1]) : 20;
 	nnopt_context *ctx = NULL;
 	CHECK(nnopt_context_create(&ctx, NULL));
 	nnopt_loader *train = make_loader(ctx, TRAINING, 1), *test = make_loader(ctx, TEST, 0);
