@@ -121,7 +121,7 @@ typedef struct nnopt_parameter_info {
 	int32_t role;            /**< nnopt_parameter_role */
 	int32_t trainable;       /**< 0 when frozen, and for state */
 	int32_t rank;            /**< of the shape */
-	int32_t reserved;
+	int32_t first_axis_place; /**< which axis of storage axis 0 of `shape` (the outputs) is: 0 the outermost, rank - 1 the innermost */
 	int64_t shape[NNOPT_MAX_RANK]; /**< as PyTorch's */
 	int64_t count;           /**< elements */
 	int64_t block_offset;    /**< first element in the parameter block (state: in the state block) */
@@ -229,7 +229,9 @@ typedef struct nnopt_plan_options {
 	int32_t constant;        /**< 1: an inference plan that takes the parameters as they are now and keeps them in the form it is
 	                              fastest with, at the cost of that memory. It does not see later changes of the model. Default
 	                              0: every forward reads the model's parameters. */
-	int32_t reserved;        /**< 0 */
+	int32_t batch_statistics; /**< 1: a training plan whose batch normalisations leave each batch's own mean and unbiased variance
+	                              in the running statistics, whatever their momentum: nnopt_model_refresh_batch_norm() gathers
+	                              them. Default 0. */
 } nnopt_plan_options;
 /** Fills `options` with the defaults. @param size sizeof *options. @since 0.1 */
 NNOPT_API nnopt_status nnopt_plan_options_init(nnopt_plan_options *options, size_t size);

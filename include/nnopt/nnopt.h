@@ -18,6 +18,7 @@
 #include <nnopt/loss.h>
 #include <nnopt/optimizer.h>
 #include <nnopt/schedule.h>
+#include <nnopt/average.h>
 #include <nnopt/data.h>
 #include <nnopt/audit.h>
 #include <nnopt/file.h>

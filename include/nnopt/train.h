@@ -5,6 +5,7 @@
 #ifndef NNOPT_TRAIN_H
 #define NNOPT_TRAIN_H
 
+#include <nnopt/average.h>
 #include <nnopt/data.h>
 #include <nnopt/eval.h>
 #include <nnopt/loss.h>
@@ -88,6 +89,19 @@ typedef struct nnopt_fit_options {
 	nnopt_model *teacher;           /**< what a loss that takes a teacher learns from, and given with no other loss: another
 	                                     model for the same pictures, whose logits, in inference, nnopt_fit gives to the loss
 	                                     before each step. Not changed. Default NULL. */
+	double sam_rho;                 /**< above 0: steps by sharpness-aware minimisation, see nnopt_sam_perturb(), at the cost of a
+	                                     second pass over each batch, whose gradients alone reach all_reduce; wants accumulate 1. 0.05
+	                                     is the paper's. Default 0: off. */
+	nnopt_average *average;         /**< NULL: none. Updated after each update of the weights. Once it has taken any up, validation,
+	                                     the best weights and on_epoch see the averaged weights, and they are what is left in the
+	                                     model at the end; after a failure its own weights are, and the average keeps the others.
+	                                     It goes on from what it holds; checkpoints keep it. */
+	nnopt_plateau *plateau;         /**< NULL: none. Its factor multiplies the schedule's; it is told the monitor's number after each
+	                                     epoch, and must maximise where that is an accuracy. Checkpoints keep its state. */
+	int64_t refresh_batches;        /**< running statistics of the weights left at the end are computed anew over so many batches of
+	                                     `train`, see nnopt_model_refresh_batch_norm(); -1: over an epoch. Default 0: not. */
+	int32_t sam_adaptive;           /**< 1: by the adaptive form, whose rho is about ten times larger. Default 0. */
+	int32_t reserved;
 } nnopt_fit_options;
 /** Fills `options` with the defaults. @param size sizeof *options. @since 0.1 */
 NNOPT_API nnopt_status nnopt_fit_options_init(nnopt_fit_options *options, size_t size);
@@ -100,6 +114,14 @@ NNOPT_API nnopt_status nnopt_fit_options_init(nnopt_fit_options *options, size_t
  *  then stopped with NONFINITE, CANCELLED or CALLBACK. */
 NNOPT_API nnopt_status nnopt_fit(nnopt_model *model, nnopt_loader *train, nnopt_loss *loss, nnopt_optimizer *optimizer,
                                  const nnopt_fit_options *options, nnopt_history **history);
+
+/** Gives the batch normalisations that are not frozen the running statistics of the weights as they are now: the mean over up to
+ *  `batches` batches of the loader's epoch 0 (0 or less: all of it) of each batch's mean and unbiased variance, as
+ *  torch.optim.swa_utils.update_bn(). What weights averaged by SWA, or by nnopt_model_average(), want before they are used. Dropout and
+ *  the like are on, as in training; the model's step is not counted on. Makes a plan for training in `precision`. Errors: those of
+ *  nnopt_plan_create() and the loader; the statistics are then the old ones. @since 0.1 */
+NNOPT_API nnopt_status nnopt_model_refresh_batch_norm(nnopt_model *model, nnopt_loader *loader, int64_t batches,
+                                                      int32_t precision);
 
 /** What one epoch came to. @since 0.1 */
 typedef struct nnopt_epoch_record {
@@ -155,11 +177,14 @@ typedef struct nnopt_training_state {
 	int64_t epoch, batch;          /**< the next one to run */
 	uint64_t loader_fingerprint;   /**< 0: not checked */
 	nnopt_plan *plan;              /**< the training plan, whose loss scale is kept too; may be NULL */
+	nnopt_average *average;        /**< kept too, attached when it is not; may be NULL */
+	nnopt_plateau *plateau;        /**< kept too; may be NULL */
 } nnopt_training_state;
 /** Writes the state, atomically. Errors: INVALID_ARGUMENT, STATE (the model is not built), IO, OUT_OF_MEMORY. @since 0.1 */
 NNOPT_API nnopt_status nnopt_checkpoint_save(const nnopt_training_state *state, const char *path);
-/** Restores model, optimizer, epoch and batch. The model must be built with the same architecture, the optimizer of the
- *  same kind. On failure nothing changes. */
+/** Restores model, optimizer, epoch and batch, average and plateau where they are given. The model must be built with the same
+ *  architecture, the optimizer of the same kind; a file with an average wants one of its kind, and the other way round. A plateau that the
+ *  file does not know stays as it is. On failure nothing changes. */
 NNOPT_API nnopt_status nnopt_checkpoint_load(nnopt_training_state *state, const char *path);
 
 #ifdef __cplusplus

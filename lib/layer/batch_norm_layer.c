@@ -69,7 +69,7 @@ static bool lower(const nnopt_layer *layer, nno_lowering *l)
 	const batch_norm *s = layer->state;
 	nno_norm_attr *attr = nno_emit_all(l, &nno_op_batch_norm, 2 + (s->use_scale != 0) + (s->use_bias != 0));
 	if (attr != NULL)
-		*attr = (nno_norm_attr){ .momentum = s->momentum,
+		*attr = (nno_norm_attr){ .momentum = l->batch_statistics ? 1.0f : s->momentum,
 					 .epsilon = s->epsilon,
 					 .scale = s->use_scale != 0,
 					 .bias = s->use_bias != 0,

@@ -85,8 +85,9 @@ struct nno_lowering {
 	const nno_value *in; /* the layer's inputs */
 	int n_in;
 	nno_value out;
-	bool frozen;      /* none of its tensors may change */
-	bool norm_frozen; /* running statistics are used in training too, and do not change */
+	bool frozen;           /* none of its tensors may change */
+	bool norm_frozen;      /* running statistics are used in training too, and do not change */
+	bool batch_statistics; /* running statistics are to be those of the batch */
 	const nno_spec *spec[NNO_LAYER_MAX_PARAMETERS]; /* of its parameters */
 	/* Adds a node: op class, inputs (0..n_in-1 are the layer's inputs, n_in + k is the output of the k-th node
 	 * emitted), output shape, and which of the layer's parameters it gets. Returns its attributes, zeroed, to be

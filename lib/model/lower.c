@@ -79,6 +79,7 @@ static nnopt_status lower_node(nno_graph *g, const nnopt_model *model, int index
 				 .out = node->out,
 				 .frozen = frozen,
 				 .norm_frozen = node->norm_frozen,
+				 .batch_statistics = g->batch_statistics,
 				 .emit = emit };
 	for (int i = 0; i < node->n_param; i++)
 		l.base.spec[i] = &model->params[node->first_param + i].spec;

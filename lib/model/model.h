@@ -83,6 +83,7 @@ typedef struct nno_graph {
 	int rewrites;
 	nno_type type; /* of all values */
 	bool training, constant;
+	bool batch_statistics; /* see nnopt_plan_options */
 } nno_graph;
 
 /* What an op has taken, by pass: sums since profiling began. */

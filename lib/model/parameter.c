@@ -120,6 +120,14 @@ static nnopt_status copy_out(const nnopt_model *model, const nno_param *p, const
 
 int32_t nnopt_model_parameter_count(const nnopt_model *model) { return model == NULL ? 0 : model->n_params; }
 
+static int32_t place_of_first_axis(const nno_spec *spec)
+{
+	for (int32_t k = 0; k < spec->rank; k++)
+		if (spec->order[k] == 0)
+			return k;
+	return 0;
+}
+
 nnopt_status nnopt_model_parameter_info(const nnopt_model *model, int32_t index, nnopt_parameter_info *info)
 {
 	NNO_TRY(check_index("parameter_info", model, index, info));
@@ -130,6 +138,7 @@ nnopt_status nnopt_model_parameter_info(const nnopt_model *model, int32_t index,
 		.role = p->spec.role,
 		.trainable = p->spec.role != NNOPT_ROLE_STATE && !p->frozen,
 		.rank = p->spec.rank,
+		.first_axis_place = place_of_first_axis(&p->spec),
 		.count = p->count,
 		.block_offset = p->offset,
 	};

@@ -223,6 +223,8 @@ static nnopt_status check_options(const nnopt_plan_options *o)
 		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "plan_options: input_gradient wants a training plan");
 	if (o->constant && o->mode == NNOPT_TRAINING)
 		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "plan_options: constant wants an inference plan");
+	if (o->batch_statistics && o->mode != NNOPT_TRAINING)
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "plan_options: batch_statistics wants a training plan");
 	if (o->rank < 0 || o->rank > NNOPT_MAX_RANK)
 		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "plan_options: rank %d, 0 to %d wanted", o->rank,
 				NNOPT_MAX_RANK);
@@ -258,6 +260,7 @@ nnopt_status nnopt_plan_create(nnopt_plan **out, nnopt_model *model, const nnopt
 	plan->training = o.mode == NNOPT_TRAINING;
 	plan->input_gradient = o.input_gradient != 0;
 	plan->constant = o.constant != 0;
+	plan->graph.batch_statistics = o.batch_statistics != 0;
 	plan->stamp = model->stamp;
 	nnopt_status status = prepare(plan, &o);
 	nno_loss_scale_start(plan);

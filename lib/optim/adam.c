@@ -33,7 +33,7 @@ static int slots(const void *of, const char *names[NNO_MAX_SLOTS])
 	return 2;
 }
 
-static void prepare(const void *of, const nno_step_input *in, nno_step *out)
+static void prepare(void *of, const nno_step_input *in, nno_step *out)
 {
 	const attr *a = of;
 	const nnopt_adam_options *o = &a->options;

@@ -15,28 +15,49 @@ static nnopt_status get_blocks(nnopt_model *model, nnopt_model_blocks *blocks)
 	return nnopt_model_get_blocks(model, blocks);
 }
 
+/* Of a parameter whose first axis is the outermost or the innermost one of storage. */
+static nno_span span_of(const nnopt_optimizer *o, const nnopt_parameter_info *info)
+{
+	nno_span span = { .begin = info->block_offset,
+			  .end = info->block_offset + info->count,
+			  .group = nno_optimizer_group_of(o, info->name, info->role),
+			  .trainable = info->trainable,
+			  .hidden = info->role == NNOPT_ROLE_WEIGHT };
+	bool inner = info->first_axis_place == info->rank - 1;
+	if (info->rank < 2 || info->count == 0 || (!inner && info->first_axis_place != 0))
+		return span;
+	int64_t outputs = info->shape[0], rest = info->count / outputs;
+	span.rows = inner ? rest : outputs;
+	span.columns = inner ? outputs : rest;
+	span.by_column = inner;
+	return span;
+}
+
 /* Parameters come in graph order, which is storage order or nearly so: insertion keeps them ascending at no cost. */
 static nnopt_status collect(const nnopt_optimizer *o, nnopt_model *model, nno_span *spans, int32_t *count)
 {
 	int32_t n = 0, total = nnopt_model_parameter_count(model);
+	int64_t last = -1; /* where the last weight begins */
 	for (int32_t i = 0; i < total; i++) {
 		nnopt_parameter_info info;
 		NNO_TRY(describe(model, i, &info));
 		if (info.role == NNOPT_ROLE_STATE)
 			continue;
-		nno_span span = { info.block_offset, info.block_offset + info.count,
-				  nno_optimizer_group_of(o, info.name, info.role), info.trainable };
+		nno_span span = span_of(o, &info);
+		last = span.hidden ? span.begin : last;
 		int32_t at = n++;
 		for (; at > 0 && spans[at - 1].begin > span.begin; at--)
 			spans[at] = spans[at - 1];
 		spans[at] = span;
 	}
+	for (int32_t i = 0; i < n; i++)
+		spans[i].hidden = spans[i].hidden && spans[i].begin != last;
 	*count = n;
 	return NNOPT_OK;
 }
 
 /* Follows nnopt_model_set_trainable(); a handful of comparisons a tensor, nothing beside a step. */
-static nnopt_status follow_trainable(nnopt_optimizer *o, nnopt_model *model)
+static nnopt_status follow_trainable(nnopt_optimizer *o, nnopt_model *model, const char *what)
 {
 	bool changed = false;
 	int32_t total = nnopt_model_parameter_count(model), hint = 0;
@@ -52,7 +73,7 @@ static nnopt_status follow_trainable(nnopt_optimizer *o, nnopt_model *model)
 				hint++;
 		if (hint == o->span_count)
 			return nno_fail(NNOPT_ERROR_STATE,
-					"optimizer_step: parameter %s was not there when the optimizer was attached",
+					"%s: parameter %s was not there when the optimizer was attached", what,
 					info.name);
 		changed = changed || o->spans[hint].trainable != info.trainable;
 		o->spans[hint].trainable = info.trainable;
@@ -90,6 +111,21 @@ out:
 	return status;
 }
 
+nnopt_status nno_optimizer_ready(nnopt_optimizer *optimizer, nnopt_model *model, const char *what,
+				 nnopt_model_blocks *blocks)
+{
+	NNO_TRY(nnopt_optimizer_attach(optimizer, model));
+	NNO_TRY(get_blocks(model, blocks));
+	if (blocks->parameter_elements != optimizer->elements)
+		return nno_fail(NNOPT_ERROR_STATE,
+				"%s: the model has %lld parameters, %lld when the optimizer was attached", what,
+				(long long)blocks->parameter_elements, (long long)optimizer->elements);
+	if (blocks->gradients == NULL)
+		return nno_fail(NNOPT_ERROR_STATE,
+				"%s: the model has no gradients, make a training plan and run it first", what);
+	return follow_trainable(optimizer, model, what);
+}
+
 nnopt_status nnopt_optimizer_step(nnopt_optimizer *optimizer, nnopt_model *model, float gradient_scale,
 				  nnopt_step_result *result)
 {
@@ -101,17 +137,11 @@ nnopt_status nnopt_optimizer_step(nnopt_optimizer *optimizer, nnopt_model *model
 				(double)gradient_scale);
 	if (result != NULL)
 		NNO_TRY(nnopt_result_check(result, "step_result"));
-	NNO_TRY(nnopt_optimizer_attach(optimizer, model));
 	nnopt_model_blocks blocks;
-	NNO_TRY(get_blocks(model, &blocks));
-	if (blocks.parameter_elements != optimizer->elements)
+	NNO_TRY(nno_optimizer_ready(optimizer, model, "optimizer_step", &blocks));
+	if (optimizer->ascended)
 		return nno_fail(NNOPT_ERROR_STATE,
-				"optimizer_step: the model has %lld parameters, %lld when the optimizer was attached",
-				(long long)blocks.parameter_elements, (long long)optimizer->elements);
-	if (blocks.gradients == NULL)
-		return nno_fail(NNOPT_ERROR_STATE,
-				"optimizer_step: the model has no gradients, make a training plan and run it first");
-	NNO_TRY(follow_trainable(optimizer, model));
+				"optimizer_step: the weights are perturbed, call nnopt_sam_restore first");
 	nnopt_step_result ours;
 	nno_optimizer_update(optimizer, blocks.parameters, blocks.gradients, gradient_scale, &ours);
 	if (result != NULL)

@@ -66,15 +66,10 @@ void nnopt_optimizer_destroy(nnopt_optimizer *optimizer)
 	const nno_alloc *alloc = &context->alloc;
 	for (int32_t i = 0; i < optimizer->group_count; i++)
 		nno_delete(alloc, optimizer->groups[i].prefix);
-	for (int i = 0; i < NNO_MAX_SLOTS; i++)
-		nnopt_tensor_destroy(optimizer->slots[i]);
+	nno_optimizer_unbind(optimizer);
+	nno_delete(alloc, optimizer->saved);
 	nno_delete(alloc, optimizer->groups);
 	nno_delete(alloc, optimizer->attr);
-	nno_delete(alloc, optimizer->spans);
-	nno_delete(alloc, optimizer->pieces);
-	nno_delete(alloc, optimizer->first);
-	nno_delete(alloc, optimizer->partial);
-	nno_delete(alloc, optimizer->group_steps);
 	nno_delete(alloc, optimizer);
 	nno_context_drop(context);
 }
@@ -108,7 +103,8 @@ static nnopt_status append_group(nnopt_optimizer *o, const nnopt_group_options *
 		return nno_fail_memory("optimizer_add_group", bytes);
 	}
 	o->groups = grown;
-	o->groups[o->group_count++] = (nno_group){ prefix, g->role, g->lr_scale, g->weight_decay_scale, g->l1_scale };
+	o->groups[o->group_count++] =
+	    (nno_group){ prefix, g->role, g->lr_scale, g->weight_decay_scale, g->l1_scale, g->rule };
 	return NNOPT_OK;
 }
 
@@ -125,6 +121,9 @@ nnopt_status nnopt_optimizer_add_group(nnopt_optimizer *optimizer, const nnopt_g
 	if (g.role < -1 || g.role >= NNOPT_ROLE_STATE)
 		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT,
 				"optimizer_add_group: role %d, -1 or a trainable role wanted", (int)g.role);
+	if (g.rule < NNOPT_RULE_BY_SHAPE || g.rule > NNOPT_RULE_OTHER)
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "optimizer_add_group: rule %d, a nnopt_group_rule wanted",
+				(int)g.rule);
 	NNO_TRY(nno_check_at_least_zero("optimizer_add_group", "lr_scale", g.lr_scale));
 	NNO_TRY(nno_check_at_least_zero("optimizer_add_group", "weight_decay_scale", g.weight_decay_scale));
 	NNO_TRY(nno_check_at_least_zero("optimizer_add_group", "l1_scale", g.l1_scale));

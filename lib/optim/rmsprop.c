@@ -19,7 +19,7 @@ static int slots(const void *of, const char *names[NNO_MAX_SLOTS])
 	return n;
 }
 
-static void prepare(const void *of, const nno_step_input *in, nno_step *out)
+static void prepare(void *of, const nno_step_input *in, nno_step *out)
 {
 	const attr *a = of;
 	out->rmsprop = (nno_rmsprop_step){

@@ -13,7 +13,7 @@ static int slots(const void *of, const char *names[NNO_MAX_SLOTS])
 	return a->momentum > 0.0;
 }
 
-static void prepare(const void *of, const nno_step_input *in, nno_step *out)
+static void prepare(void *of, const nno_step_input *in, nno_step *out)
 {
 	const attr *a = of;
 	out->sgd = (nno_sgd_step){

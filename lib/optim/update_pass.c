@@ -17,14 +17,17 @@ static nnopt_status make_slots(nnopt_optimizer *o)
 	for (int i = 0; i < count; i++) {
 		NNO_TRY(nnopt_tensor_create(&o->slots[i], o->context, NNOPT_F32, 1, &o->elements, NNOPT_NCHW));
 		o->slot_data[i] = nnopt_tensor_data(o->slots[i]);
+		float first = o->cls->first != NULL ? o->cls->first(o->attr, i) : 0.0f;
+		for (int64_t k = 0; first != 0.0f && k < o->elements; k++)
+			o->slot_data[i][k] = first;
 	}
 	o->slot_count = count;
 	return NNOPT_OK;
 }
 
-/* Gives back what a failed bind made, so that it can be tried again. */
-static void unbind(nnopt_optimizer *o)
+void nno_optimizer_unbind(nnopt_optimizer *optimizer)
 {
+	nnopt_optimizer *o = optimizer;
 	const nno_alloc *alloc = &o->context->alloc;
 	for (int i = 0; i < NNO_MAX_SLOTS; i++) {
 		nnopt_tensor_destroy(o->slots[i]);
@@ -36,11 +39,21 @@ static void unbind(nnopt_optimizer *o)
 	nno_delete(alloc, o->first);
 	nno_delete(alloc, o->partial);
 	nno_delete(alloc, o->group_steps);
+	nno_delete(alloc, o->work);
+	o->work = NULL;
 	o->spans = NULL;
 	o->pieces = NULL;
 	o->first = NULL;
 	o->partial = NULL;
 	o->group_steps = NULL;
+}
+
+static nnopt_status make_work(nnopt_optimizer *o)
+{
+	size_t bytes = o->cls->work_bytes != NULL ? o->cls->work_bytes(o) : 0;
+	if (bytes > 0)
+		o->work = bytes < SIZE_MAX ? nno_new(&o->context->alloc, bytes) : NULL;
+	return bytes > 0 && o->work == NULL ? nno_fail_memory("optimizer_attach", bytes) : NNOPT_OK;
 }
 
 nnopt_status nno_optimizer_bind(nnopt_optimizer *optimizer, const nno_span *spans, int32_t count, int64_t elements)
@@ -66,10 +79,11 @@ nnopt_status nno_optimizer_bind(nnopt_optimizer *optimizer, const nno_span *span
 		memcpy(o->spans, spans, (size_t)count * sizeof *spans);
 	o->span_count = count;
 	o->chunk_count = chunks;
+	NNO_TRY_OUT(make_work(o));
 	nno_optimizer_cut(o);
 out:
 	if (status != NNOPT_OK)
-		unbind(o);
+		nno_optimizer_unbind(o); /* so that it can be tried again */
 	return status;
 }
 
@@ -88,26 +102,20 @@ void nno_optimizer_cut(nnopt_optimizer *optimizer)
 				o->first[++chunk] = n;
 			end = nno_i64_min(s->end, (home + 1) * NNO_UPDATE_CHUNK);
 			nno_piece *last = n > o->first[chunk] ? &o->pieces[n - 1] : NULL;
-			if (last != NULL && last->end == begin && last->group == s->group)
+			if (last != NULL && last->end == begin && last->group == s->group && !o->cls->by_tensor)
 				last->end = end;
 			else
-				o->pieces[n++] = (nno_piece){ begin, end, s->group };
+				o->pieces[n++] = (nno_piece){ begin, end, s->group, i };
 		}
 	}
 	while (chunk < o->chunk_count)
 		o->first[++chunk] = n;
 }
 
-typedef struct pass {
-	nnopt_optimizer *o;
-	float *parameters;
-	const float *gradients;
-} pass;
-
 static void sum_chunk(void *user, int64_t chunk, int slot)
 {
 	(void)slot;
-	const pass *p = user;
+	const nno_update_pass *p = user;
 	const nnopt_optimizer *o = p->o;
 	double total = 0.0;
 	for (int64_t i = o->first[chunk]; i < o->first[chunk + 1]; i++) {
@@ -119,16 +127,21 @@ static void sum_chunk(void *user, int64_t chunk, int slot)
 	o->partial[chunk] = total;
 }
 
+void nno_optimizer_slots_at(const nnopt_optimizer *optimizer, int64_t at, float *slots[NNO_MAX_SLOTS])
+{
+	for (int i = 0; i < NNO_MAX_SLOTS; i++)
+		slots[i] = optimizer->slot_data[i] == NULL ? NULL : optimizer->slot_data[i] + at;
+}
+
 static void update_chunk(void *user, int64_t chunk, int slot)
 {
 	(void)slot;
-	const pass *p = user;
+	const nno_update_pass *p = user;
 	const nnopt_optimizer *o = p->o;
 	for (int64_t i = o->first[chunk]; i < o->first[chunk + 1]; i++) {
 		const nno_piece *piece = &o->pieces[i];
 		float *slots[NNO_MAX_SLOTS];
-		for (int j = 0; j < NNO_MAX_SLOTS; j++)
-			slots[j] = o->slot_data[j] == NULL ? NULL : o->slot_data[j] + piece->begin;
+		nno_optimizer_slots_at(o, piece->begin, slots);
 		o->cls->update(o->context->kernels, p->parameters + piece->begin, p->gradients + piece->begin, slots,
 			       &o->group_steps[piece->group], piece->end - piece->begin);
 	}
@@ -152,21 +165,31 @@ static void prepare_groups(nnopt_optimizer *o, double scale)
 	}
 }
 
-void nno_optimizer_update(nnopt_optimizer *optimizer, float *parameters, const float *gradients, float gradient_scale,
-			  nnopt_step_result *result)
+double nno_optimizer_norm(nnopt_optimizer *optimizer, const float *gradients, float scale)
 {
 	nnopt_optimizer *o = optimizer;
-	pass p = { o, parameters, gradients };
+	nno_update_pass p = { o, NULL, gradients };
 	nno_parallel_for(o->context->pool, o->chunk_count, sum_chunk, &p);
 	double squares = 0.0;
 	for (int64_t i = 0; i < o->chunk_count; i++)
 		squares += o->partial[i];
-	double norm = sqrt(squares) * fabs((double)gradient_scale);
+	return sqrt(squares) * fabs((double)scale);
+}
+
+void nno_optimizer_update(nnopt_optimizer *optimizer, float *parameters, const float *gradients, float gradient_scale,
+			  nnopt_step_result *result)
+{
+	nnopt_optimizer *o = optimizer;
+	nno_update_pass p = { o, parameters, gradients };
+	double norm = nno_optimizer_norm(o, gradients, gradient_scale);
 	bool finite = isfinite(norm);
 	if (finite) {
 		double clip = o->max_norm > 0.0 ? fmin(1.0, o->max_norm / (norm + 1e-6)) : 1.0;
 		prepare_groups(o, (double)gradient_scale * clip);
-		nno_parallel_for(o->context->pool, o->chunk_count, update_chunk, &p);
+		if (o->cls->run != NULL)
+			o->cls->run(o, parameters, gradients);
+		else
+			nno_parallel_for(o->context->pool, o->chunk_count, update_chunk, &p);
 		o->steps++;
 	}
 	*result = (nnopt_step_result){ .struct_size = sizeof *result, .gradient_norm = norm, .finite = finite };

@@ -26,7 +26,8 @@ enum {
 };
 enum { R_LR, R_LOSS_SUM, R_WEIGHT_SUM, R_SECONDS, R_BEST, R_LOSS_SCALE, REALS };
 #define RECORD 7 /* reals of an epoch record, in the order of its struct */
-#define MAX_TENSORS 16
+#define PLATEAU 4
+#define MAX_TENSORS 18
 
 typedef struct bundle {
 	const char *names[MAX_TENSORS];
@@ -101,7 +102,13 @@ static nnopt_status check_state(const nnopt_training_state *s, const char *path,
 				      what);
 	if (nnopt_model_parameter_count(s->model) == 0)
 		return nno_train_fail(NNOPT_ERROR_STATE, "%s: the model is not built", what);
-	return nnopt_optimizer_attach(s->optimizer, s->model);
+	nnopt_status status = nnopt_optimizer_attach(s->optimizer, s->model);
+	if (status == NNOPT_OK && s->average != NULL)
+		status = nnopt_average_attach(s->average, s->model);
+	if (status == NNOPT_OK && nnopt_average_swapped(s->average))
+		return nno_train_fail(NNOPT_ERROR_STATE, "%s: the averaged weights are in the model, swap them first",
+				      what);
+	return status;
 }
 
 static nnopt_status add_best(bundle *b, nnopt_context *context, const nno_fit_state *fit,
@@ -113,6 +120,38 @@ static nnopt_status add_best(bundle *b, nnopt_context *context, const nno_fit_st
 	    add(b, context, "best.parameters", fit->best_parameters, NNOPT_F32, blocks->parameter_elements);
 	return status == NNOPT_OK ? add(b, context, "best.state", fit->best_state, NNOPT_F32, blocks->state_elements)
 				  : status;
+}
+
+static nnopt_status add_average(bundle *b, const nnopt_training_state *s, int64_t *counts)
+{
+	nnopt_context *context = nnopt_model_context(s->model);
+	if (s->average == NULL)
+		return NNOPT_OK;
+	nnopt_tensor *parameters = nnopt_average_parameters(s->average), *state = nnopt_average_state(s->average);
+	counts[0] = nnopt_average_steps(s->average);
+	counts[1] = nnopt_average_count(s->average);
+	nnopt_status status = add(b, context, "average.counts", counts, NNOPT_I64, 2);
+	if (status == NNOPT_OK)
+		status = add(b, context, "average.parameters", nnopt_tensor_data(parameters), NNOPT_F32,
+			     nnopt_tensor_count(parameters));
+	if (status == NNOPT_OK && state != NULL)
+		status =
+		    add(b, context, "average.state", nnopt_tensor_data(state), NNOPT_F32, nnopt_tensor_count(state));
+	return status;
+}
+
+/* The numbers of a plateau's state: the bits of its reals, and its counts. */
+static nnopt_status add_plateau(bundle *b, const nnopt_training_state *s, int64_t *numbers)
+{
+	nnopt_plateau_state p = { .struct_size = sizeof p };
+	if (s->plateau == NULL)
+		return NNOPT_OK;
+	(void)nnopt_plateau_get_state(s->plateau, &p);
+	memcpy(&numbers[0], &p.factor, sizeof p.factor);
+	memcpy(&numbers[1], &p.best, sizeof p.best);
+	numbers[2] = p.stale;
+	numbers[3] = p.cooldown;
+	return add(b, nnopt_model_context(s->model), "plateau", numbers, NNOPT_I64, PLATEAU);
 }
 
 static nnopt_status add_model(bundle *b, const nnopt_training_state *s, const nnopt_model_blocks *blocks)
@@ -163,6 +202,7 @@ nnopt_status nno_checkpoint_write(const nnopt_training_state *s, const nno_fit_s
 		nnopt_optimizer_lr(s->optimizer), f->loss_sum, f->weight_sum, f->seconds, f->best,
 		scale.active ? scale.scale : 0.0
 	};
+	int64_t counts[2], plateau[PLATEAU];
 	int64_t reals[REALS], *records = NULL, epochs = f->history != NULL ? f->history->count : 0;
 	memcpy(reals, numbers, sizeof reals);
 	if (epochs > 0) {
@@ -183,11 +223,15 @@ nnopt_status nno_checkpoint_write(const nnopt_training_state *s, const nno_fit_s
 		status = add_model(&b, s, &blocks);
 	if (status == NNOPT_OK && fit != NULL)
 		status = add_best(&b, context, fit, &blocks);
+	if (status == NNOPT_OK)
+		status = add_average(&b, s, counts);
+	if (status == NNOPT_OK)
+		status = add_plateau(&b, s, plateau);
 	if (status == NNOPT_OK) {
-		const char *keys[] = { "nnopt.checkpoint", "nnopt.optimizer" };
-		const char *values[] = { "2", nnopt_optimizer_kind(s->optimizer) };
+		const char *keys[] = { "nnopt.checkpoint", "nnopt.optimizer", "nnopt.average" };
+		const char *values[] = { "2", nnopt_optimizer_kind(s->optimizer), nnopt_average_kind(s->average) };
 		status = nnopt_safetensors_save(context, path, b.names, (const nnopt_tensor *const *)b.tensors, b.count,
-						keys, values, 2);
+						keys, values, s->average != NULL ? 3 : 2);
 	}
 	destroy_bundle(&b);
 	nnopt_context_free(context, records);
@@ -237,6 +281,12 @@ static nnopt_status check_file(nnopt_safetensors *file, const nnopt_training_sta
 		return nno_train_fail(NNOPT_ERROR_INVALID_ARGUMENT,
 				      "checkpoint_load: %s is of optimizer \"%.32s\", the one given is \"%s\"", path,
 				      kind, nnopt_optimizer_kind(s->optimizer));
+	const char *average = nnopt_safetensors_metadata(file, "nnopt.average"),
+		   *given = nnopt_average_kind(s->average);
+	if (strcmp(average != NULL ? average : "no", given != NULL ? given : "no") != 0)
+		return nno_train_fail(NNOPT_ERROR_INVALID_ARGUMENT,
+				      "checkpoint_load: %s is with %.32s average, the one given is \"%s\"", path,
+				      average != NULL ? average : "no", given != NULL ? given : "none");
 	nnopt_status status = fetch(file, path, "counters", NNOPT_I64, COUNTERS, b);
 	if (status == NNOPT_OK)
 		status = fetch(file, path, "reals", NNOPT_I64, REALS, b);
@@ -264,6 +314,29 @@ static nnopt_status fetch_model(nnopt_safetensors *file, const nnopt_training_st
 	for (int32_t i = 0; status == NNOPT_OK && i < nnopt_optimizer_slot_count(s->optimizer); i++)
 		status = fetch(file, path, nnopt_optimizer_slot_name(s->optimizer, i), NNOPT_F32,
 			       nnopt_tensor_count(nnopt_optimizer_slot(s->optimizer, i)), b);
+	return status;
+}
+
+static nnopt_status fetch_average(nnopt_safetensors *file, const nnopt_training_state *s, const char *path, bundle *b)
+{
+	int32_t index;
+	nnopt_status status = NNOPT_OK;
+	if (s->average != NULL) {
+		nnopt_tensor *state = nnopt_average_state(s->average);
+		status = fetch(file, path, "average.counts", NNOPT_I64, 2, b);
+		const int64_t *counts = status == NNOPT_OK ? data_of(b, "average.counts") : NULL;
+		if (counts != NULL && (counts[1] < 0 || counts[0] < counts[1]))
+			return nno_train_fail(NNOPT_ERROR_FORMAT,
+					      "checkpoint_load: %s: an average of %lld in %lld updates", path,
+					      (long long)counts[1], (long long)counts[0]);
+		if (status == NNOPT_OK)
+			status = fetch(file, path, "average.parameters", NNOPT_F32,
+				       nnopt_tensor_count(nnopt_average_parameters(s->average)), b);
+		if (status == NNOPT_OK && state != NULL)
+			status = fetch(file, path, "average.state", NNOPT_F32, nnopt_tensor_count(state), b);
+	}
+	if (status == NNOPT_OK && s->plateau != NULL && nnopt_safetensors_find(file, "plateau", &index) == NNOPT_OK)
+		status = fetch(file, path, "plateau", NNOPT_I64, PLATEAU, b);
 	return status;
 }
 
@@ -297,6 +370,30 @@ static void take(const bundle *b, const char *name, float *dst, int64_t count)
 		memcpy(dst, src, (size_t)count * sizeof *dst);
 }
 
+static void take_average(const bundle *b, nnopt_average *average)
+{
+	if (average == NULL)
+		return;
+	const int64_t *counts = data_of(b, "average.counts");
+	nnopt_tensor *parameters = nnopt_average_parameters(average), *state = nnopt_average_state(average);
+	take(b, "average.parameters", nnopt_tensor_data(parameters), nnopt_tensor_count(parameters));
+	if (state != NULL)
+		take(b, "average.state", nnopt_tensor_data(state), nnopt_tensor_count(state));
+	(void)nnopt_average_set_counts(average, counts[0], counts[1]);
+}
+
+/* Refused when it is not sensible. */
+static nnopt_status set_plateau(const bundle *b, nnopt_plateau *plateau)
+{
+	const int64_t *numbers = data_of(b, "plateau");
+	if (plateau == NULL || numbers == NULL)
+		return NNOPT_OK;
+	nnopt_plateau_state p = { .struct_size = sizeof p, .stale = numbers[2], .cooldown = numbers[3] };
+	memcpy(&p.factor, &numbers[0], sizeof p.factor);
+	memcpy(&p.best, &numbers[1], sizeof p.best);
+	return nnopt_plateau_set_state(plateau, &p);
+}
+
 static void take_fit(const bundle *b, nno_fit_state *fit, const nnopt_model_blocks *blocks)
 {
 	const int64_t *c = data_of(b, "counters"), *history = data_of(b, "history");
@@ -324,7 +421,8 @@ static void take_fit(const bundle *b, nno_fit_state *fit, const nnopt_model_bloc
 }
 
 /* What is refused when it is not sensible: the last that can fail, and all of it or none. */
-static nnopt_status set_checked(const nnopt_training_state *s, const int64_t *counters, const double *reals)
+static nnopt_status set_checked(const nnopt_training_state *s, const int64_t *counters, const double *reals,
+				const bundle *b)
 {
 	nnopt_loss_scale before = loss_scale(s->plan), scale = before;
 	bool scales = before.active && reals[R_LOSS_SCALE] != 0.0;
@@ -335,8 +433,14 @@ static nnopt_status set_checked(const nnopt_training_state *s, const int64_t *co
 	scale.overflow = 0;
 	if (scales)
 		status = nnopt_plan_set_loss_scale(s->plan, &scale);
+	double lr = nnopt_optimizer_lr(s->optimizer);
 	if (status == NNOPT_OK)
 		status = nnopt_optimizer_set_lr(s->optimizer, reals[R_LR]);
+	if (status == NNOPT_OK) {
+		status = set_plateau(b, s->plateau);
+		if (status != NNOPT_OK)
+			(void)nnopt_optimizer_set_lr(s->optimizer, lr);
+	}
 	if (status != NNOPT_OK && scales)
 		(void)nnopt_plan_set_loss_scale(s->plan, &before);
 	return status;
@@ -354,6 +458,8 @@ nnopt_status nno_checkpoint_read(nnopt_training_state *s, nno_fit_state *fit, co
 		status = check_file(file, s, path, &b);
 	if (status == NNOPT_OK)
 		status = fetch_model(file, s, &blocks, path, &b);
+	if (status == NNOPT_OK)
+		status = fetch_average(file, s, path, &b);
 	if (status == NNOPT_OK && fit != NULL)
 		status = fetch_fit(file, fit, &blocks, path, &b);
 	double reals[REALS];
@@ -361,11 +467,12 @@ nnopt_status nno_checkpoint_read(nnopt_training_state *s, nno_fit_state *fit, co
 	if (status == NNOPT_OK) {
 		c = data_of(&b, "counters");
 		memcpy(reals, data_of(&b, "reals"), sizeof reals);
-		status = set_checked(s, c, reals);
+		status = set_checked(s, c, reals, &b);
 	}
 	if (status == NNOPT_OK) {
 		take(&b, "parameters", blocks.parameters, blocks.parameter_elements);
 		take(&b, "state", blocks.state, blocks.state_elements);
+		take_average(&b, s->average);
 		for (int32_t i = 0; i < nnopt_optimizer_slot_count(s->optimizer); i++) {
 			nnopt_tensor *slot = nnopt_optimizer_slot(s->optimizer, i);
 			take(&b, nnopt_optimizer_slot_name(s->optimizer, i), nnopt_tensor_data(slot),

@@ -21,6 +21,7 @@ typedef struct fit_run {
 	double base_lr;
 	int64_t batches;
 	int64_t since_update; /* batches whose gradients are in the block */
+	float *state_before;  /* SAM: running statistics as one pass left them */
 	int64_t saved_step;
 	double saved_at;                          /* time of the last checkpoint */
 	double clock;                             /* time when the batch under way began */
@@ -122,7 +123,8 @@ static nnopt_status update(fit_run *r)
 		if (status != NNOPT_OK)
 			return callback_failed(r, "all_reduce", status, before);
 	}
-	double lr = r->base_lr * nnopt_schedule_factor(r->o.schedule, r->state.step);
+	double lr =
+	    r->base_lr * nnopt_schedule_factor(r->o.schedule, r->state.step) * nnopt_plateau_factor(r->o.plateau);
 	nnopt_step_result result = { .struct_size = sizeof result };
 	nnopt_status status = nnopt_optimizer_set_lr(r->optimizer, lr);
 	if (status == NNOPT_OK)
@@ -142,7 +144,7 @@ static nnopt_status update(fit_run *r)
 	r->state.step++;
 	r->progress.lr = lr;
 	r->progress.gradient_norm = result.gradient_norm;
-	return NNOPT_OK;
+	return r->o.average != NULL ? nnopt_average_update(r->o.average, r->model) : NNOPT_OK;
 }
 
 /* Gives the loss what the teacher makes of the batch. */
@@ -153,25 +155,53 @@ static nnopt_status ask_teacher(const fit_run *r, const nnopt_tensor *images)
 	return status == NNOPT_OK ? nnopt_loss_set_teacher(r->loss, logits) : status;
 }
 
-static nnopt_status train_batch(fit_run *r, const nnopt_batch *batch)
+/* Forward, loss and backward. */
+static nnopt_status pass(fit_run *r, const nnopt_batch *batch, nnopt_loss_result *loss)
 {
-	nno_fit_state *s = &r->state;
 	const nnopt_tensor *logits = NULL;
-	nnopt_loss_result loss = { .struct_size = sizeof loss };
 	nnopt_status status = nnopt_plan_forward(r->plan, batch->images, &logits);
 	if (status == NNOPT_OK && r->teacher_plan != NULL)
 		status = ask_teacher(r, batch->images);
 	if (status == NNOPT_OK)
-		status = nnopt_loss_compute(r->loss, logits, batch->labels, 1.0f, nnopt_plan_output_gradient(r->plan),
-					    &loss);
+		status =
+		    nnopt_loss_compute(r->loss, logits, batch->labels, 1.0f, nnopt_plan_output_gradient(r->plan), loss);
 	if (status != NNOPT_OK)
 		return status;
-	if (!loss.finite)
+	if (!loss->finite)
 		return nno_train_fail(
 		    NNOPT_ERROR_NONFINITE,
 		    "fit: the loss is %g in epoch %lld, batch %lld (lr %g); the weights are those before it",
-		    loss.value, (long long)r->at.epoch, (long long)batch->number, r->progress.lr);
-	status = nnopt_plan_backward(r->plan, r->since_update > 0);
+		    loss->value, (long long)r->at.epoch, (long long)batch->number, r->progress.lr);
+	return nnopt_plan_backward(r->plan, r->since_update > 0);
+}
+
+/* SAM: the gradients at the worst weights nearby take the place of those in the block. The second pass has the dropout
+ * of the first, and leaves no trace in the running statistics. */
+static nnopt_status second_pass(fit_run *r, const nnopt_batch *batch)
+{
+	nnopt_step_result found = { .struct_size = sizeof found };
+	nnopt_loss_result loss = { .struct_size = sizeof loss };
+	nnopt_status status = nnopt_sam_perturb(r->optimizer, r->model, r->o.sam_rho, r->o.sam_adaptive, 1.0f, &found);
+	if (status != NNOPT_OK || !found.finite)
+		return status; /* the update sees it, and leaves the weights */
+	size_t bytes = (size_t)r->blocks.state_elements * sizeof(float);
+	if (bytes > 0)
+		memcpy(r->state_before, r->blocks.state, bytes);
+	(void)nnopt_model_set_step(r->model, nnopt_model_step(r->model) - 1);
+	status = pass(r, batch, &loss);
+	if (bytes > 0)
+		memcpy(r->blocks.state, r->state_before, bytes);
+	nnopt_status restored = nnopt_sam_restore(r->optimizer, r->model);
+	return status != NNOPT_OK ? status : restored;
+}
+
+static nnopt_status train_batch(fit_run *r, const nnopt_batch *batch)
+{
+	nno_fit_state *s = &r->state;
+	nnopt_loss_result loss = { .struct_size = sizeof loss };
+	nnopt_status status = pass(r, batch, &loss);
+	if (status == NNOPT_OK && r->o.sam_rho > 0.0)
+		status = second_pass(r, batch);
 	if (status != NNOPT_OK)
 		return status;
 	s->loss_sum += loss.value * loss.weight;
@@ -243,6 +273,8 @@ static void keep_if_best(fit_run *r, const nnopt_epoch_record *record)
 	double value = r->o.monitor == NNOPT_MONITOR_TRAINING_LOSS || r->o.validation == NULL ? -record->loss
 		       : r->o.monitor == NNOPT_MONITOR_VALIDATION_LOSS                        ? -record->validation_loss
 								       : record->validation_accuracy;
+	if (r->o.plateau != NULL)
+		(void)nnopt_plateau_step(r->o.plateau, nnopt_plateau_maximises(r->o.plateau) ? value : -value);
 	r->progress.improved = s->history->best_epoch < 0 ? !isnan(value) : value > s->best + r->o.min_delta;
 	s->stale = r->progress.improved ? 0 : s->stale + 1;
 	if (!r->progress.improved)
@@ -256,7 +288,8 @@ static void keep_if_best(fit_run *r, const nnopt_epoch_record *record)
 	}
 }
 
-static nnopt_status finish_epoch(fit_run *r)
+/* The epoch's numbers: those of the averaged weights where there are any, which are in the model then. */
+static nnopt_status judge_epoch(fit_run *r)
 {
 	nno_fit_state *s = &r->state;
 	nnopt_evaluation e = { .struct_size = sizeof e, .loss = NAN, .accuracy = NAN };
@@ -282,7 +315,21 @@ static nnopt_status finish_epoch(fit_run *r)
 					.seconds = s->seconds,
 					.samples_per_second = p->samples_per_second };
 	keep_if_best(r, record);
-	nnopt_status status = call_user(r->o.on_epoch, r, "on_epoch");
+	return call_user(r->o.on_epoch, r, "on_epoch");
+}
+
+static nnopt_status finish_epoch(fit_run *r)
+{
+	nno_fit_state *s = &r->state;
+	nnopt_progress *p = &r->progress;
+	nnopt_status status = r->o.average != NULL ? nnopt_average_swap(r->o.average, r->model) : NNOPT_OK;
+	if (status != NNOPT_OK)
+		return status;
+	status = judge_epoch(r);
+	if (nnopt_average_swapped(r->o.average))
+		(void)nnopt_average_swap(r->o.average, r->model);
+	if (s->history->count == r->at.epoch)
+		return status; /* not judged */
 	p->validation_loss = p->validation_accuracy = NAN;
 	p->validated = p->improved = 0;
 	s->correct = s->count = 0;
@@ -316,12 +363,16 @@ static nnopt_status run(fit_run *r)
 	if (r->saved_step != r->state.step)
 		status = save(r);
 	r->state.history->stopped_early = r->at.epoch < r->o.epochs;
+	if (status == NNOPT_OK && r->o.average != NULL)
+		status = nnopt_average_apply(r->o.average, r->model);
 	if (status == NNOPT_OK && r->state.best_parameters != NULL && r->state.history->best_epoch >= 0) {
 		memcpy(r->blocks.parameters, r->state.best_parameters,
 		       (size_t)r->blocks.parameter_elements * sizeof(float));
 		if (r->blocks.state_elements > 0)
 			memcpy(r->blocks.state, r->state.best_state, (size_t)r->blocks.state_elements * sizeof(float));
 	}
+	if (status == NNOPT_OK && r->o.refresh_batches != 0)
+		status = nnopt_model_refresh_batch_norm(r->model, r->train, r->o.refresh_batches, r->o.precision);
 	return status;
 }
 
@@ -352,6 +403,14 @@ static nnopt_status keep_room_for_best(fit_run *r)
 		   : nnopt_fail(NNOPT_ERROR_OUT_OF_MEMORY, "fit: out of memory for the best weights");
 }
 
+static nnopt_status keep_room_for_state(fit_run *r)
+{
+	r->state_before = nnopt_context_alloc(r->context, (size_t)r->blocks.state_elements * sizeof(float) + 1);
+	return r->state_before != NULL
+		   ? NNOPT_OK
+		   : nnopt_fail(NNOPT_ERROR_OUT_OF_MEMORY, "fit: out of memory for the running statistics");
+}
+
 static nnopt_status resume(fit_run *r)
 {
 	double lr = nnopt_optimizer_lr(r->optimizer);
@@ -380,8 +439,16 @@ static nnopt_status prepare(fit_run *r)
 	if (status == NNOPT_OK)
 		status = nnopt_optimizer_attach(r->optimizer, r->model);
 	r->at.plan = r->plan;
+	r->at.average = r->o.average;
+	r->at.plateau = r->o.plateau;
+	if (status == NNOPT_OK && r->o.average != NULL)
+		status = nnopt_average_attach(r->o.average, r->model);
+	if (status == NNOPT_OK && nnopt_average_swapped(r->o.average))
+		status = nnopt_fail(NNOPT_ERROR_STATE, "fit: the averaged weights are in the model, swap them first");
 	if (status == NNOPT_OK)
 		status = nnopt_model_get_blocks(r->model, &r->blocks);
+	if (status == NNOPT_OK && r->o.sam_rho > 0.0)
+		status = keep_room_for_state(r);
 	if (status == NNOPT_OK)
 		status = nno_history_create(&r->state.history, r->context);
 	if (status == NNOPT_OK)
@@ -415,11 +482,20 @@ static nnopt_status check_options(nnopt_fit_options *o)
 			    : !(o->checkpoint_seconds >= 0.0) ? "checkpoint_seconds below 0"
 			    : o->monitor < NNOPT_MONITOR_VALIDATION_LOSS || o->monitor > NNOPT_MONITOR_TRAINING_LOSS
 				? "unknown monitor"
-			    : o->restore_best < -1 || o->restore_best > 1 ? "restore_best is not -1, 0 or 1"
-			    : o->resume && o->checkpoint_path == NULL     ? "resume without a checkpoint_path"
-									  : NULL;
+			    : o->restore_best < -1 || o->restore_best > 1  ? "restore_best is not -1, 0 or 1"
+			    : o->resume && o->checkpoint_path == NULL      ? "resume without a checkpoint_path"
+			    : !(isfinite(o->sam_rho) && o->sam_rho >= 0.0) ? "sam_rho is not finite and at least 0"
+			    : o->sam_rho > 0.0 && o->accumulate > 1        ? "sam_rho with accumulate above 1"
+			    : o->refresh_batches < -1                      ? "refresh_batches below -1"
+									   : NULL;
 	if (wrong != NULL)
 		return nno_train_fail(NNOPT_ERROR_INVALID_ARGUMENT, "fit: options: %s", wrong);
+	if (o->plateau != NULL && nnopt_plateau_maximises(o->plateau) !=
+				      (o->monitor == NNOPT_MONITOR_VALIDATION_ACCURACY && o->validation != NULL))
+		return nnopt_fail(
+		    NNOPT_ERROR_INVALID_ARGUMENT,
+		    "fit: options: a plateau that maximises wants the monitor to be an accuracy, another one "
+		    "a loss");
 	if (o->restore_best < 0)
 		o->restore_best = o->patience > 0;
 	if ((o->patience > 0 || o->restore_best) && o->validation == NULL && o->monitor != NNOPT_MONITOR_TRAINING_LOSS)
@@ -476,6 +552,7 @@ nnopt_status nnopt_fit(nnopt_model *model, nnopt_loader *train, nnopt_loss *loss
 	nnopt_plan_destroy(r.teacher_plan);
 	nnopt_context_free(r.context, r.state.best_parameters);
 	nnopt_context_free(r.context, r.state.best_state);
+	nnopt_context_free(r.context, r.state_before);
 	if (began && history != NULL &&
 	    (status == NNOPT_OK || status == NNOPT_ERROR_NONFINITE || status == NNOPT_ERROR_CANCELLED ||
 	     status == NNOPT_ERROR_CALLBACK))

@@ -61,6 +61,7 @@ void machine_cases(int threads);
 double machine_peak(int isa, int threads, nnopt_precision precision); /* GFLOP/s, measured once */
 void conv_cases(nnopt_context *context);
 void network_cases(nnopt_context *context);
+void optimizer_cases(nnopt_context *context);
 void loader_cases(nnopt_context *context);
 void process_cases(void);
 /* What a fresh process does: a network's first training steps, at least one, and one line on stdout. */

@@ -2,7 +2,8 @@
  *
  * usage: nnopt-bench [--json] [--filter TEXT] [--threads N] [--seconds S] [--isa NAME] [--precision NAME] [--profile]
  *                    [--pictures DIR] [--cifar10 DIR] [--child NETWORK [--batch N] [--steps N]]
- * Cases: machine/ (arithmetic peak, memory), conv/ (3x3 convolutions by pass), NETWORK/train|infer/BATCH, loader/,
+ * Cases: machine/ (arithmetic peak, memory), conv/ (3x3 convolutions by pass), NETWORK/train|infer/BATCH, optimizer/
+ * (an update of 16 million parameters), loader/,
  * process/ (a fresh process: time to the first step, memory). --isa caps the instruction set. --profile adds a line an
  * op to the networks.
  * --pictures DIR is a folder of JPEG files (DIR/CLASS/...), --cifar10 DIR the binary version; without them the loader's
@@ -171,6 +172,7 @@ int main(int argc, char **argv)
 	machine_cases(threads);
 	conv_cases(context);
 	network_cases(context);
+	optimizer_cases(context);
 	loader_cases(context);
 	process_cases();
 	nnopt_context_destroy(context);

@@ -19,10 +19,11 @@ static const case_list *const lists[] = { &float_cases, &value_cases_f32, &value
  */
 static int is_inexact(const char *name)
 {
-	static const char *const inexact[] = { "sigmoid",    "tanh",  "silu", "gelu",    "softmax_row",
-					       "target_",    "sgd",   "adam", "rmsprop", "winograd_weight",
-					       "layer_norm", "hard_", "cell", "logit_",  "plogp",
-					       "divergence", "hinge" };
+	static const char *const inexact[] = { "sigmoid",    "tanh",  "silu",    "gelu",    "softmax_row",
+					       "target_",    "sgd",   "adam",    "rmsprop", "winograd_weight",
+					       "layer_norm", "hard_", "cell",    "logit_",  "plogp",
+					       "divergence", "hinge", "adagrad", "lion",    "lamb",
+					       "muon" };
 	for (size_t i = 0; i < NNO_COUNT(inexact); i++)
 		if (strstr(name, inexact[i]) != NULL)
 			return 1;

@@ -192,6 +192,66 @@ static void check_rmsprop_f32(frame *f)
 	f->k->rmsprop_f32(w, g, positive_out(f, f->n, 1.0f), NULL, NULL, &step, f->n);
 }
 
+static void check_approach_f32(frame *f) { f->k->approach_f32(out(f, f->n), in(f, f->n, 1), 0.25f, f->n); }
+
+static void check_adagrad_f32(frame *f)
+{
+	const nno_adagrad_step step = { gradient, 0.1f, 1e-3f };
+	float *g = in(f, f->n, 1), *w = out(f, f->n);
+	f->k->adagrad_f32(w, g, positive_out(f, f->n, 0.0f), &step, f->n);
+}
+
+static void check_nadam_f32(frame *f)
+{
+	const nno_nadam_step step = { gradient, 0.1f, 0.999f, 0.001f, 0.02f, 0.03f, 3.0f, 1e-3f, 0.99f };
+	float *g = in(f, f->n, 1), *w = out(f, f->n), *m = out(f, f->n);
+	f->k->nadam_f32(w, g, m, positive_out(f, f->n, 0.0f), &step, f->n);
+}
+
+static void check_lion_f32(frame *f)
+{
+	const nno_lion_step step = { gradient, 0.01f, 0.5f, 0.5f, 0.9f, 0.1f, 0.99f };
+	float *g = in(f, f->n, 1), *w = out(f, f->n);
+	f->k->lion_f32(w, g, out(f, f->n), &step, f->n);
+}
+
+static const nno_lamb_step lamb = { gradient, 0.1f, 0.999f, 0.001f, 1.5f, 3.0f, 1e-2f, 0.05f, 0.1f, 1 };
+
+static void check_lamb_moments_f32(frame *f)
+{
+	float *w = in(f, f->n, 1), *g = in(f, f->n, 1), *u = out(f, f->n), *m = out(f, f->n);
+	f->k->lamb_moments_f32(u, w, g, m, positive_out(f, f->n, 0.0f), &lamb, f->n);
+}
+
+static void check_lamb_f32(frame *f)
+{
+	float *m = in(f, f->n, 1), *v = in(f, f->n, 1), *w = out(f, f->n);
+	for (int64_t i = 0; i < f->n; i++)
+		v[i] = fabsf(v[i]);
+	f->k->lamb_f32(w, m, v, &lamb, 0.2f, f->n);
+}
+
+static void check_muon_momentum_f32(frame *f)
+{
+	float *w = in(f, f->n, 1), *g = in(f, f->n, 1), *u = out(f, f->n);
+	for (int nesterov = 0; nesterov < 2; nesterov++) {
+		const nno_muon_step step = { gradient, 0.1f, 0.9f, 0.1f, 0.99f, nesterov };
+		f->k->muon_momentum_f32(u, w, g, out(f, f->n), &step, f->n);
+	}
+}
+
+static void check_sum_product_squares_f32(frame *f)
+{
+	float *w = in(f, f->n, 1), *g = in(f, f->n, 1);
+	f->k->sum_product_squares_f32(w, g, f->n, doubles_out(f, 1));
+}
+
+static void check_ascend_f32(frame *f)
+{
+	float *g = in(f, f->n, 1);
+	f->k->ascend_f32(out(f, f->n), g, 0.25f, f->n);
+}
+
 static void check_gemm_columns_f32(frame *f)
 {
 	enum { SEGMENTS = 3 };

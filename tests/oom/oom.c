@@ -187,7 +187,7 @@ static nnopt_status make_training_plan(world *w, nnopt_plan **p)
 static nnopt_status steps(world *w)
 {
 	nnopt_plan *p = NULL;
-	nnopt_optimizer *o[4] = { NULL };
+	nnopt_optimizer *o[9] = { NULL };
 	nnopt_rmsprop_options r;
 	nnopt_sgd_options g;
 	nnopt_status s = nnopt_rmsprop_options_init(&r, sizeof r);
@@ -206,12 +206,22 @@ static nnopt_status steps(world *w)
 		s = nnopt_adamw_create(&o[2], w->ctx, NULL);
 	if (s == NNOPT_OK)
 		s = nnopt_rmsprop_create(&o[3], w->ctx, &r);
+	if (s == NNOPT_OK)
+		s = nnopt_adagrad_create(&o[4], w->ctx, NULL);
+	if (s == NNOPT_OK)
+		s = nnopt_nadam_create(&o[5], w->ctx, NULL);
+	if (s == NNOPT_OK)
+		s = nnopt_lion_create(&o[6], w->ctx, NULL);
+	if (s == NNOPT_OK)
+		s = nnopt_lamb_create(&o[7], w->ctx, NULL);
+	if (s == NNOPT_OK)
+		s = nnopt_muon_create(&o[8], w->ctx, NULL);
 	nnopt_tensor *x = NULL, *labels = NULL;
 	if (s == NNOPT_OK)
 		s = nnopt_tensor_create(&x, w->ctx, NNOPT_F32, 4, (int64_t[]){ 4, 1, 8, 8 }, NNOPT_NCHW);
 	if (s == NNOPT_OK)
 		s = nnopt_tensor_create(&labels, w->ctx, NNOPT_I32, 1, (int64_t[]){ 4 }, NNOPT_NCHW);
-	for (int i = 0; i < 4 && s == NNOPT_OK; i++) {
+	for (int i = 0; i < 9 && s == NNOPT_OK; i++) {
 		const nnopt_tensor *y = NULL;
 		nnopt_loss_result result = { .struct_size = sizeof result };
 		s = nnopt_plan_forward(p, x, &y);
@@ -222,7 +232,7 @@ static nnopt_status steps(world *w)
 		if (s == NNOPT_OK)
 			s = nnopt_optimizer_step(o[i], w->net, 1.0f, NULL);
 	}
-	for (int i = 0; i < 4; i++)
+	for (int i = 0; i < 9; i++)
 		nnopt_optimizer_destroy(o[i]);
 	nnopt_tensor_destroy(x);
 	nnopt_tensor_destroy(labels);
@@ -350,6 +360,58 @@ static nnopt_status distillation(world *w)
 	nnopt_optimizer_destroy(adam);
 	nnopt_loss_destroy(loss);
 	nnopt_model_destroy(teacher);
+	return s;
+}
+
+/* Every schedule, average and plateau; a run with all that a run can have. */
+static nnopt_status fit_with_averages(world *w)
+{
+	nnopt_optimizer *sgd = NULL;
+	nnopt_average *average[3] = { NULL };
+	nnopt_plateau *plateau = NULL;
+	nnopt_schedule *part[3] = { NULL }, *all = NULL;
+	const int64_t steps[] = { 2, 4 };
+	nnopt_fit_options o;
+	nnopt_status s = nnopt_sgd_create(&sgd, w->ctx, NULL);
+	(void)unlink(PATH);
+	if (s == NNOPT_OK)
+		s = nnopt_ema_create(&average[0], w->ctx, NULL);
+	if (s == NNOPT_OK)
+		s = nnopt_swa_create(&average[1], w->ctx, NULL);
+	if (s == NNOPT_OK)
+		s = nnopt_lookahead_create(&average[2], w->ctx, NULL);
+	if (s == NNOPT_OK)
+		s = nnopt_plateau_create(&plateau, w->ctx, NULL);
+	if (s == NNOPT_OK)
+		s = nnopt_schedule_multi_step_create(&part[0], w->ctx, steps, 2, 0.5);
+	if (s == NNOPT_OK)
+		s = nnopt_schedule_piecewise_create(&part[1], w->ctx, steps, (const double[]){ 1.0, 0.5 }, 2);
+	if (s == NNOPT_OK)
+		s = nnopt_schedule_warm_restarts_create(&part[2], w->ctx, 2, 2, 0.1);
+	if (s == NNOPT_OK)
+		s = nnopt_schedule_sequential_create(&all, w->ctx, part, steps, 3);
+	if (s == NNOPT_OK)
+		s = nnopt_fit_options_init(&o, sizeof o);
+	o.epochs = 1;
+	o.monitor = NNOPT_MONITOR_TRAINING_LOSS;
+	o.checkpoint_path = PATH;
+	o.schedule = all;
+	o.plateau = plateau;
+	o.sam_rho = 0.05;
+	o.refresh_batches = 1;
+	for (int i = 0; i < 3 && s == NNOPT_OK; i++) {
+		o.average = average[i];
+		s = nnopt_fit(w->net, w->loader, w->loss, sgd, &o, NULL);
+	}
+	if (s == NNOPT_OK)
+		s = nnopt_model_average(w->net, &w->net, NULL, 1);
+	for (int i = 0; i < 3; i++) {
+		nnopt_average_destroy(average[i]);
+		nnopt_schedule_destroy(part[i]);
+	}
+	nnopt_schedule_destroy(all);
+	nnopt_plateau_destroy(plateau);
+	nnopt_optimizer_destroy(sgd);
 	return s;
 }
 
@@ -495,6 +557,7 @@ static void all_scenarios(void **state)
 	run(w, evaluation, "evaluation");
 	run(w, fit, "fit");
 	run(w, distillation, "distillation");
+	run(w, fit_with_averages, "fit with averages");
 	run(w, picture_and_array_files, "pictures and arrays");
 	run(w, whitening, "whitening");
 }

@@ -1,2 +1,5 @@
 nnopt_test(optim/update)
+nnopt_public_test(optim/rules)
+nnopt_public_test(optim/average)
 nnopt_public_test(optim/schedule)
+nnopt_public_test(optim/schedule_lists)

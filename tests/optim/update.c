@@ -60,6 +60,11 @@ static nnopt_optimizer *make(nnopt_context *context, const row *r)
 	return o;
 }
 
+static nno_span span(int64_t begin, int64_t end, int32_t group, int32_t trainable)
+{
+	return (nno_span){ .begin = begin, .end = end, .group = group, .trainable = trainable };
+}
+
 static nnopt_context *context_of(int threads, int isa)
 {
 	nnopt_context_options o;
@@ -80,8 +85,8 @@ static void equals_pytorch(void **state)
 		const row *r = &rows[i / 3];
 		nnopt_context *context = context_of(1, isas[i % 3]);
 		nnopt_optimizer *o = make(context, r);
-		const nno_span spans[] = { { 0, SPLIT, nno_optimizer_group_of(o, "a", 0), 1 },
-					   { SPLIT, N, nno_optimizer_group_of(o, "b", 0), 1 } };
+		const nno_span spans[] = { span(0, SPLIT, nno_optimizer_group_of(o, "a", 0), 1),
+					   span(SPLIT, N, nno_optimizer_group_of(o, "b", 0), 1) };
 		assert_ok(nno_optimizer_bind(o, spans, 2, N));
 		float w[N], g[N];
 		for (uint32_t j = 0; j < N; j++)
@@ -111,7 +116,7 @@ static void frozen_spans_are_left_alone(void **state)
 	nnopt_context *context = context_of(2, NNOPT_ISA_BEST);
 	nnopt_optimizer *o = NULL;
 	assert_ok(nnopt_adam_create(&o, context, NULL));
-	const nno_span spans[] = { { 0, FROM, 0, 1 }, { FROM, TO, 0, 0 }, { TO, BIG, 0, 1 } };
+	const nno_span spans[] = { span(0, FROM, 0, 1), span(FROM, TO, 0, 0), span(TO, BIG, 0, 1) };
 	assert_ok(nno_optimizer_bind(o, spans, 3, BIG));
 	for (int i = 0; i < BIG; i++) {
 		w[i] = 1.0f;
@@ -152,7 +157,7 @@ static void same_bits_at_any_thread_count(void **state)
 		nnopt_optimizer *o = NULL;
 		assert_ok(nnopt_adamw_create(&o, context, NULL));
 		assert_ok(nnopt_optimizer_set_clipping(o, 1.0, 0.0));
-		assert_ok(nno_optimizer_bind(o, &(nno_span){ 0, BIG, 0, 1 }, 1, BIG));
+		assert_ok(nno_optimizer_bind(o, &(nno_span){ .end = BIG, .trainable = 1 }, 1, BIG));
 		for (uint32_t i = 0; i < BIG; i++)
 			w[i] = number(1, i);
 		nnopt_step_result result;
@@ -199,7 +204,7 @@ static void refuses(void **state)
 	assert_ok(nnopt_group_options_init(&g, sizeof g));
 	g.role = NNOPT_ROLE_STATE;
 	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "role 4", nnopt_optimizer_add_group(o, &g));
-	assert_ok(nno_optimizer_bind(o, &(nno_span){ 0, 3, 0, 1 }, 1, 3));
+	assert_ok(nno_optimizer_bind(o, &(nno_span){ .end = 3, .trainable = 1 }, 1, 3));
 	g.role = NNOPT_ROLE_BIAS;
 	assert_fails(NNOPT_ERROR_STATE, "attached", nnopt_optimizer_add_group(o, &g));
 	nnopt_optimizer_destroy(o);

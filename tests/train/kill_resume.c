@@ -84,13 +84,16 @@ static void train(int32_t threads)
 	nnopt_loss *loss = NULL;
 	nnopt_optimizer *adam = NULL;
 	nnopt_schedule *cosine = NULL;
+	nnopt_average *ema = NULL;
 	CHILD_OK(nnopt_cross_entropy_create(&loss, ctx, NULL));
 	CHILD_OK(nnopt_adam_create(&adam, ctx, NULL));
 	CHILD_OK(nnopt_schedule_cosine_create(&cosine, ctx, STEPS, 0.0));
+	CHILD_OK(nnopt_ema_create(&ema, ctx, NULL));
 	nnopt_fit_options o;
 	CHILD_OK(nnopt_fit_options_init(&o, sizeof o));
 	o.epochs = 3;
 	o.schedule = cosine;
+	o.average = ema;
 	o.checkpoint_path = CHECKPOINT;
 	o.checkpoint_steps = 2;
 	o.resume = 1;

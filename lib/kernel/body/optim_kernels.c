@@ -130,3 +130,128 @@ void NNO_FN(rmsprop_f32)(float *w, const float *g, float *sq, float *a, float *m
 		rmsprop_lanes(w + i, g + i, sq + i, a != NULL ? a + i : NULL, m != NULL ? m + i : NULL, &step, &q,
 			      n - i);
 }
+
+void NNO_FN(adagrad_f32)(float *w, const float *g, float *sum, const nno_adagrad_step *s, int64_t n)
+{
+	gradient_lanes q = spread(&s->gradient);
+	vf rate = v_set1(-s->rate), epsilon = v_set1(s->epsilon);
+	for (int64_t i = 0; i < n; i += VL) {
+		vf old = load_some(w + i, n - i), d = whole_gradient(&q, old, load_some(g + i, n - i));
+		vf squares = v_fma(d, d, load_some(sum + i, n - i));
+		store_some(sum + i, squares, n - i);
+		d = v_div(d, v_add(v_sqrt(squares), epsilon));
+		store_some(w + i, v_fma(rate, d, old), n - i);
+	}
+}
+
+/* What Adam, NAdam and LAMB have in common: both moments take a gradient up. */
+typedef struct moments {
+	vf first, second;
+} moments;
+
+NNO_INLINE moments take_up(float *m, float *v, vf d, float one_minus_beta1, float beta2, float one_minus_beta2,
+			   int64_t n)
+{
+	vf first = load_some(m, n);
+	first = v_fma(v_set1(one_minus_beta1), v_sub(d, first), first);
+	vf second = v_fma(v_mul(v_set1(one_minus_beta2), d), d, v_mul(v_set1(beta2), load_some(v, n)));
+	store_some(m, first, n);
+	store_some(v, second, n);
+	return (moments){ first, second };
+}
+
+void NNO_FN(nadam_f32)(float *w, const float *g, float *m, float *v, const nno_nadam_step *s, int64_t n)
+{
+	nno_nadam_step step = *s;
+	gradient_lanes q = spread(&step.gradient);
+	for (int64_t i = 0; i < n; i += VL) {
+		vf old = load_some(w + i, n - i), d = whole_gradient(&q, old, load_some(g + i, n - i));
+		moments k = take_up(m + i, v + i, d, step.one_minus_beta1, step.beta2, step.one_minus_beta2, n - i);
+		vf denominator = v_fma(v_sqrt(k.second), v_set1(step.root), v_set1(step.epsilon));
+		d = v_fma(v_set1(step.rate_m), k.first, v_mul(v_set1(step.rate_g), d));
+		store_some(w + i, v_sub(v_mul(old, v_set1(step.shrink)), v_div(d, denominator)), n - i);
+	}
+}
+
+void NNO_FN(lion_f32)(float *w, const float *g, float *m, const nno_lion_step *s, int64_t n)
+{
+	nno_lion_step step = *s;
+	gradient_lanes q = spread(&step.gradient);
+	vf zero = v_zero(), up = v_set1(step.lr), down = v_set1(-step.lr);
+	for (int64_t i = 0; i < n; i += VL) {
+		vf old = load_some(w + i, n - i), d = whole_gradient(&q, old, load_some(g + i, n - i));
+		vf first = load_some(m + i, n - i);
+		vf c = v_fma(v_set1(step.one_minus_beta1), d, v_mul(v_set1(step.beta1), first));
+		vf move = v_select_gt(c, zero, up, v_select_gt(zero, c, down, zero));
+		store_some(m + i, v_fma(v_set1(step.one_minus_beta2), d, v_mul(v_set1(step.beta2), first)), n - i);
+		store_some(w + i, v_sub(v_mul(old, v_set1(step.shrink)), move), n - i);
+	}
+}
+
+NNO_INLINE vf lamb_direction(const nno_lamb_step *s, vf w, vf first, vf second)
+{
+	vf denominator = v_fma(v_sqrt(second), v_set1(s->root), v_set1(s->epsilon));
+	return v_fma(v_set1(s->decay), w, v_div(v_mul(first, v_set1(s->first)), denominator));
+}
+
+void NNO_FN(lamb_moments_f32)(float *u, const float *w, const float *g, float *m, float *v, const nno_lamb_step *s,
+			      int64_t n)
+{
+	nno_lamb_step step = *s;
+	gradient_lanes q = spread(&step.gradient);
+	for (int64_t i = 0; i < n; i += VL) {
+		vf old = load_some(w + i, n - i), d = whole_gradient(&q, old, load_some(g + i, n - i));
+		moments k = take_up(m + i, v + i, d, step.one_minus_beta1, step.beta2, step.one_minus_beta2, n - i);
+		store_some(u + i, lamb_direction(&step, old, k.first, k.second), n - i);
+	}
+}
+
+void NNO_FN(lamb_f32)(float *w, const float *m, const float *v, const nno_lamb_step *s, float rate, int64_t n)
+{
+	nno_lamb_step step = *s;
+	for (int64_t i = 0; i < n; i += VL) {
+		vf old = load_some(w + i, n - i);
+		vf u = lamb_direction(&step, old, load_some(m + i, n - i), load_some(v + i, n - i));
+		store_some(w + i, v_fma(v_set1(-rate), u, old), n - i);
+	}
+}
+
+void NNO_FN(muon_momentum_f32)(float *u, const float *w, const float *g, float *m, const nno_muon_step *s, int64_t n)
+{
+	nno_muon_step step = *s;
+	gradient_lanes q = spread(&step.gradient);
+	for (int64_t i = 0; i < n; i += VL) {
+		vf d = whole_gradient(&q, load_some(w + i, n - i), load_some(g + i, n - i));
+		vf buffer = load_some(m + i, n - i);
+		buffer = v_fma(v_set1(step.one_minus_momentum), v_sub(d, buffer), buffer);
+		store_some(m + i, buffer, n - i);
+		d = step.nesterov ? v_fma(v_set1(step.momentum), v_sub(buffer, d), d) : buffer;
+		store_some(u + i, d, n - i);
+	}
+}
+
+/* As sum_squares_f32, of products rounded to float. */
+void NNO_FN(sum_product_squares_f32)(const float *w, const float *g, int64_t n, double *sum)
+{
+	float product[256];
+	double total = 0.0;
+	for (int64_t from = 0; from < n; from += 256) {
+		int64_t count = n - from < 256 ? n - from : 256;
+		double part;
+		for (int64_t i = 0; i < count; i++)
+			product[i] = w[from + i] * g[from + i];
+		NNO_FN(sum_squares_f32)(product, count, &part);
+		total += part;
+	}
+	*sum = total;
+}
+
+void NNO_FN(ascend_f32)(float *w, const float *g, float factor, int64_t n)
+{
+	vf f = v_set1(factor);
+	for (int64_t i = 0; i < n; i += VL) {
+		vf old = load_some(w + i, n - i);
+		vf slope = v_mul(v_mul(old, old), load_some(g + i, n - i));
+		store_some(w + i, v_fma(f, slope, old), n - i);
+	}
+}

@@ -35,3 +35,12 @@ void NNO_FN(dot_f32)(const float *a, const float *b, int64_t n, double *sum)
 		*sum += (double)v_sum(acc);
 	}
 }
+
+void NNO_FN(approach_f32)(float *dst, const float *src, float factor, int64_t n)
+{
+	vf f = v_set1(factor);
+	for (int64_t i = 0; i < n; i += VL) {
+		vf old = load_some(dst + i, n - i);
+		store_some(dst + i, v_fma(v_sub(load_some(src + i, n - i), old), f, old), n - i);
+	}
+}
