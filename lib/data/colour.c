@@ -1,0 +1,269 @@
+/* colour.c - colour as Pillow's ImageEnhance, ImageOps and HSV conversion have it, to the bit. Products and sums are made
+ * in the types that Pillow uses, for bytes are cut off, not rounded. */
+#include "data/colour.h"
+
+#include <math.h>
+#include <string.h>
+
+#define CHUNK 256 /* pixels that are prepared at a time */
+
+/* --- tables --- */
+
+static void apply_grey(const uint8_t of[256], nno_picture *dst, const nno_picture *src)
+{
+	int64_t n = src->h * src->w * src->c;
+	for (int64_t i = 0; i < n; i += src->c) {
+		dst->pixels[i] = of[src->pixels[i]];
+		if (src->c == 2)
+			dst->pixels[i + 1] = src->pixels[i + 1];
+	}
+}
+
+void nno_tones_apply(const nno_tones *t, nno_picture *dst, const nno_picture *src)
+{
+	int64_t n = src->h * src->w * src->c;
+	if (src->c < 3)
+		apply_grey(t->of[0], dst, src);
+	for (int64_t i = 0; src->c == 3 && i < n; i += 3) {
+		dst->pixels[i] = t->of[0][src->pixels[i]];
+		dst->pixels[i + 1] = t->of[1][src->pixels[i + 1]];
+		dst->pixels[i + 2] = t->of[2][src->pixels[i + 2]];
+	}
+	for (int64_t i = 0; src->c == 4 && i < n; i += 4) {
+		for (int c = 0; c < 3; c++)
+			dst->pixels[i + c] = t->of[c][src->pixels[i + c]];
+		dst->pixels[i + 3] = src->pixels[i + 3];
+	}
+}
+
+void nno_tones_identity(nno_tones *t)
+{
+	for (int v = 0; v < 256; v++)
+		t->of[0][v] = t->of[1][v] = t->of[2][v] = (uint8_t)v;
+}
+
+/* t then `next`, the same for all colours. */
+static void then(nno_tones *t, const uint8_t next[256])
+{
+	for (int c = 0; c < 3; c++)
+		for (int v = 0; v < 256; v++)
+			t->of[c][v] = next[t->of[c][v]];
+}
+
+void nno_tones_invert(nno_tones *t) { nno_tones_solarize(t, 0.0); }
+
+void nno_tones_posterize(nno_tones *t, int bits)
+{
+	uint8_t next[256];
+	for (int v = 0; v < 256; v++)
+		next[v] = (uint8_t)(v & (0xff << (8 - bits)));
+	then(t, next);
+}
+
+void nno_tones_solarize(nno_tones *t, double threshold)
+{
+	uint8_t next[256];
+	for (int v = 0; v < 256; v++)
+		next[v] = (uint8_t)((double)v < threshold ? v : 255 - v);
+	then(t, next);
+}
+
+static uint8_t blend(int from, int to, float factor)
+{
+	float v = (float)from + factor * (float)(to - from);
+	return v <= 0.0f ? 0 : v >= 255.0f ? 255 : (uint8_t)v;
+}
+
+void nno_tones_blend(nno_tones *t, int base, float factor)
+{
+	uint8_t next[256];
+	for (int v = 0; v < 256; v++)
+		next[v] = blend(base, v, factor);
+	then(t, next);
+}
+
+static void histogram(int64_t h[256], const nno_picture *p, int channel)
+{
+	int64_t n = p->h * p->w * p->c;
+	memset(h, 0, 256 * sizeof *h);
+	for (int64_t i = channel; i < n; i += p->c)
+		h[p->pixels[i]]++;
+}
+
+void nno_tones_autocontrast(nno_tones *t, const nno_picture *p)
+{
+	int64_t n = p->h * p->w * p->c;
+	nno_tones_identity(t);
+	for (int c = 0; c < nno_colours(p->c); c++) {
+		int low = 255, high = 0;
+		for (int64_t i = c; i < n; i += p->c) {
+			low = p->pixels[i] < low ? p->pixels[i] : low;
+			high = p->pixels[i] > high ? p->pixels[i] : high;
+		}
+		double scale = 255.0 / (double)(high - low), offset = -(double)low * scale;
+		for (int v = low; high > low && v <= high; v++) {
+			double to = (double)v * scale + offset;
+			t->of[c][v] = (uint8_t)(to < 0.0 ? 0.0 : to > 255.0 ? 255.0 : to);
+		}
+	}
+}
+
+void nno_tones_equalize(nno_tones *t, const nno_picture *p)
+{
+	int64_t h[256];
+	nno_tones_identity(t);
+	for (int c = 0; c < nno_colours(p->c); c++) {
+		int last = 255;
+		histogram(h, p, c);
+		while (last > 0 && h[last] == 0)
+			last--;
+		int64_t step = (p->h * p->w - h[last]) / 255, n = step / 2;
+		for (int v = 0; step > 0 && v < 256; n += h[v], v++)
+			t->of[c][v] = (uint8_t)(n / step > 255 ? 255 : n / step);
+	}
+}
+
+int nno_mean_luma(const nno_picture *p, const nno_tones *t)
+{
+	int64_t area = p->h * p->w, sum = 0;
+	const uint8_t *at = p->pixels;
+	for (int64_t i = 0; i < area; i++, at += p->c)
+		if (p->c < 3)
+			sum += t->of[0][at[0]];
+		else
+			sum += nno_luma((uint8_t[]){ t->of[0][at[0]], t->of[1][at[1]], t->of[2][at[2]] });
+	return (int)((double)sum / (double)area + 0.5);
+}
+
+/* --- pixel by pixel --- */
+
+void nno_grey(nno_picture *dst, const nno_picture *src)
+{
+	int64_t n = src->h * src->w * src->c;
+	if (src->c < 3 && dst->pixels != src->pixels)
+		memcpy(dst->pixels, src->pixels, (size_t)n);
+	for (int64_t i = 0; src->c >= 3 && i < n; i += src->c) {
+		uint8_t grey = nno_luma(src->pixels + i);
+		dst->pixels[i] = dst->pixels[i + 1] = dst->pixels[i + 2] = grey;
+		if (src->c == 4)
+			dst->pixels[i + 3] = src->pixels[i + 3];
+	}
+}
+
+/* dst = from + factor (to - from), value by value; a loop for vectors. */
+static void blend_values(uint8_t *dst, const uint8_t *from, const uint8_t *to, int64_t n, float factor)
+{
+	for (int64_t i = 0; i < n; i++) {
+		float v = (float)from[i] + factor * (float)(to[i] - from[i]);
+		v = v > 0.0f ? v : 0.0f;
+		v = v < 255.0f ? v : 255.0f;
+		dst[i] = (uint8_t)(int32_t)v;
+	}
+}
+
+void nno_saturate(nno_picture *dst, const nno_picture *src, float factor)
+{
+	uint8_t grey[CHUNK * 4];
+	int64_t n = src->h * src->w * src->c;
+	if (src->c < 3) {
+		nno_grey(dst, src);
+		return;
+	}
+	for (int64_t at = 0; at < n; at += CHUNK * src->c) {
+		int64_t here = n - at < CHUNK * src->c ? n - at : CHUNK * src->c;
+		nno_picture part = { .pixels = src->pixels + at, .h = 1, .w = here / src->c, .c = src->c };
+		nno_grey(&(nno_picture){ .pixels = grey }, &part);
+		blend_values(dst->pixels + at, grey, part.pixels, here, factor);
+	}
+}
+
+/* A pixel's hue of 256, saturation of 256 and value, with the sextant's cases as choices of numbers: colours of
+ * neighbouring pixels differ, and a branch would be guessed wrong. */
+static void to_hsv(const uint8_t *p, int *hue, int *saturation, int *value)
+{
+	int r = p[0], g = p[1], b = p[2];
+	int most = r > g ? r : g, least = r < g ? r : g;
+	most = b > most ? b : most;
+	least = b < least ? b : least;
+	*value = most;
+	*hue = *saturation = 0;
+	if (most == least)
+		return;
+	float range = (float)(most - least);
+	int plus = r == most ? most - b : g == most ? most - r : most - g;
+	int minus = r == most ? most - g : g == most ? most - b : most - r;
+	double first = r == most ? 0.0 : g == most ? 2.0 : 4.0;
+	float sextant = (float)(first + (double)((float)plus / range) - (double)((float)minus / range));
+	double turns = (double)sextant / 6.0 + 1.0;
+	float part = (float)(turns >= 1.0 ? turns - 1.0 : turns);
+	*hue = (int)((double)part * 255.0);
+	*saturation = (int)((double)(range / (float)most) * 255.0);
+}
+
+/* v >= 0, half up. */
+static uint8_t rounded(double v)
+{
+	int below = (int)v;
+	return (uint8_t)(below + (v - (double)below >= 0.5));
+}
+
+static void from_hsv(uint8_t *p, int hue, int saturation, int value)
+{
+	/* Which of value, p, q, t each colour is, by sextant. */
+	static const uint8_t order[6][3] = { { 0, 3, 1 }, { 2, 0, 1 }, { 1, 0, 3 }, { 1, 2, 0 }, { 3, 1, 0 }, { 0, 1, 2 } };
+	double turn = (double)hue * 6.0 / 255.0;
+	int sextant = (int)turn;
+	float f = (float)(turn - (double)sextant), s = (float)((double)saturation / 255.0);
+	double v = (double)value;
+	uint8_t part[4] = { (uint8_t)value, rounded(v * (1.0 - (double)s)), rounded(v * (1.0 - (double)(s * f))),
+			    rounded(v * (1.0 - (double)s * (1.0 - (double)f))) };
+	const uint8_t *which = order[sextant == 6 ? 0 : sextant];
+	for (int c = 0; c < 3; c++)
+		p[c] = part[which[c]];
+}
+
+void nno_turn_hue(nno_picture *dst, const nno_picture *src, int steps)
+{
+	int64_t n = src->h * src->w * src->c;
+	if (src->c < 3) {
+		nno_grey(dst, src);
+		return;
+	}
+	for (int64_t i = 0; i < n; i += src->c) {
+		int hue, saturation, value;
+		to_hsv(src->pixels + i, &hue, &saturation, &value);
+		if (src->c == 4)
+			dst->pixels[i + 3] = src->pixels[i + 3];
+		from_hsv(dst->pixels + i, (hue + steps) & 255, saturation, value);
+	}
+}
+
+/* Row y smoothed by the 3 x 3 filter of ones and a five in the middle; the picture's rim is kept. */
+static void smooth_row(uint8_t *to, const nno_picture *p, int64_t y)
+{
+	int64_t n = p->w * p->c, c = p->c;
+	const uint8_t *row = p->pixels + y * n, *above = row - n, *below = row + n;
+	if (y == 0 || y == p->h - 1 || p->w < 3) {
+		memcpy(to, row, (size_t)n);
+		return;
+	}
+	memcpy(to, row, (size_t)c);
+	for (int64_t i = c; i < n - c; i++) {
+		int sum = above[i - c] + above[i] + above[i + c] + row[i - c] + 5 * row[i] + row[i + c] + below[i - c] +
+			  below[i] + below[i + c];
+		to[i] = (uint8_t)((uint16_t)(sum + 6) / 13); /* half of 13 is never met */
+	}
+	memcpy(to + n - c, row + n - c, (size_t)c);
+	for (int64_t i = c - 1; c % 2 == 0 && i < n; i += c)
+		to[i] = row[i];
+}
+
+void nno_sharpen(nno_picture *dst, const nno_picture *src, float factor)
+{
+	int64_t n = src->w * src->c;
+	for (int64_t y = 0; y < src->h; y++) {
+		uint8_t *row = dst->pixels + y * n;
+		smooth_row(row, src, y);
+		blend_values(row, row, src->pixels + y * n, n, factor);
+	}
+}

@@ -1,0 +1,39 @@
+/* colour.h - what the transforms of colour and sharpness are made of, each with Pillow's bits. The colours of a picture
+ * are its first three channels of three or four, its first of one or two; what follows is alpha and stays as it is. All
+ * take dst of src's size; dst->pixels may be src->pixels but where it says so. */
+#ifndef NNO_DATA_COLOUR_H
+#define NNO_DATA_COLOUR_H
+
+#include "data/transform.h"
+
+static inline int nno_colours(int channels) { return channels < 3 ? 1 : 3; }
+
+/* What each value of a colour becomes. */
+typedef struct nno_tones {
+	uint8_t of[3][256];
+} nno_tones;
+
+void nno_tones_apply(const nno_tones *t, nno_picture *dst, const nno_picture *src);
+void nno_tones_identity(nno_tones *t);
+/* Each changes what `t` gives by ... */
+void nno_tones_invert(nno_tones *t);
+void nno_tones_posterize(nno_tones *t, int bits);
+/* ... inverting what is not below the threshold */
+void nno_tones_solarize(nno_tones *t, double threshold);
+/* ... going from a constant `base` (0 for brightness, the mean for contrast) to itself by `factor` */
+void nno_tones_blend(nno_tones *t, int base, float factor);
+/* Those of autocontrast and of histogram equalisation of this picture. */
+void nno_tones_autocontrast(nno_tones *t, const nno_picture *p);
+void nno_tones_equalize(nno_tones *t, const nno_picture *p);
+/* Rounded mean of the grey picture that p is after `t`. */
+int nno_mean_luma(const nno_picture *p, const nno_tones *t);
+
+void nno_grey(nno_picture *dst, const nno_picture *src);
+/* From grey to itself by `factor`. */
+void nno_saturate(nno_picture *dst, const nno_picture *src, float factor);
+/* The hue circle turned, 256 steps a round. */
+void nno_turn_hue(nno_picture *dst, const nno_picture *src, int steps);
+/* From smoothed to itself by `factor`. dst and src must not overlap. */
+void nno_sharpen(nno_picture *dst, const nno_picture *src, float factor);
+
+#endif
