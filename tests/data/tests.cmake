@@ -1,6 +1,7 @@
 nnopt_test(data/loader)
 nnopt_test(data/pictures)
 nnopt_test(data/augment)
+nnopt_test(data/transform_golden)
 nnopt_public_test(data/folder)
 nnopt_public_test(data/sources)
 target_link_libraries(test_data_sources PRIVATE ZLIB::ZLIB)
