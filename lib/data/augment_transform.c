@@ -1,5 +1,5 @@
-/* augment_transform.c - RandAugment and TrivialAugment: operations drawn from one table. Names, order and magnitudes are
- * torchvision's, and so are the bits of each operation on a Pillow picture. */
+/* augment_transform.c - RandAugment and TrivialAugment: operations drawn from one table. Names, order and magnitudes
+ * are torchvision's, and so are the bits of each operation on a Pillow picture. */
 #include "data/augment.h"
 
 #include "data/colour.h"
@@ -102,8 +102,8 @@ static void equalize(nno_picture *dst, const nno_picture *src, double by, const 
 	nno_tones_apply(&t, dst, src);
 }
 
-/* Magnitudes go in equal steps from 0 (solarize: from 255 down) to `strong` in RandAugment and to `wide` in TrivialAugment;
- * posterize takes so many of the 8 bits. */
+/* Magnitudes go in equal steps from 0 (solarize: from 255 down) to `strong` in RandAugment and to `wide` in
+ * TrivialAugment; posterize takes so many of the 8 bits. */
 const nno_augment_operation nno_augment_operations[NNO_AUGMENT_OPERATIONS] = {
 	{ "identity", NULL, false, 0.0, 0.0 },
 	{ "shear_x", shear_x, true, 0.3, 0.99 },

@@ -1,11 +1,12 @@
-/* colour.c - colour as Pillow's ImageEnhance, ImageOps and HSV conversion have it, to the bit. Products and sums are made
- * in the types that Pillow uses, for bytes are cut off, not rounded. */
+/* colour.c - colour as Pillow's ImageEnhance, ImageOps and HSV conversion have it, to the bit. Products and sums are
+ * made in the types that Pillow uses, for bytes are cut off, not rounded. */
 #include "data/colour.h"
 
 #include <math.h>
 #include <string.h>
 
 #define CHUNK 256 /* pixels that are prepared at a time */
+#define BLOCK 16  /* values in a loop that the compiler makes vectors of: a constant number, into memory of its own */
 
 /* --- tables --- */
 
@@ -150,14 +151,30 @@ void nno_grey(nno_picture *dst, const nno_picture *src)
 	}
 }
 
-/* dst = from + factor (to - from), value by value; a loop for vectors. */
-static void blend_values(uint8_t *dst, const uint8_t *from, const uint8_t *to, int64_t n, float factor)
+/* dst = from + factor (to - from), a block of values. */
+static void blend_block(uint8_t *dst, const uint8_t *from, const uint8_t *to, float factor)
 {
-	for (int64_t i = 0; i < n; i++) {
+	uint8_t out[BLOCK];
+	for (int i = 0; i < BLOCK; i++) {
 		float v = (float)from[i] + factor * (float)(to[i] - from[i]);
 		v = v > 0.0f ? v : 0.0f;
 		v = v < 255.0f ? v : 255.0f;
-		dst[i] = (uint8_t)(int32_t)v;
+		out[i] = (uint8_t)(int32_t)v;
+	}
+	memcpy(dst, out, BLOCK);
+}
+
+static void blend_values(uint8_t *dst, const uint8_t *from, const uint8_t *to, int64_t n, float factor)
+{
+	int64_t i = 0;
+	for (; i + BLOCK <= n; i += BLOCK)
+		blend_block(dst + i, from + i, to + i, factor);
+	if (i < n) {
+		uint8_t rest[3][BLOCK] = { { 0 } };
+		memcpy(rest[0], from + i, (size_t)(n - i));
+		memcpy(rest[1], to + i, (size_t)(n - i));
+		blend_block(rest[2], rest[0], rest[1], factor);
+		memcpy(dst + i, rest[2], (size_t)(n - i));
 	}
 }
 
@@ -177,65 +194,20 @@ void nno_saturate(nno_picture *dst, const nno_picture *src, float factor)
 	}
 }
 
-/* A pixel's hue of 256, saturation of 256 and value, with the sextant's cases as choices of numbers: colours of
- * neighbouring pixels differ, and a branch would be guessed wrong. */
-static void to_hsv(const uint8_t *p, int *hue, int *saturation, int *value)
+/* 13 values with one counted five times; half of 13 is never met. */
+static inline uint8_t smoothed(const uint8_t *above, const uint8_t *row, const uint8_t *below, int64_t c)
 {
-	int r = p[0], g = p[1], b = p[2];
-	int most = r > g ? r : g, least = r < g ? r : g;
-	most = b > most ? b : most;
-	least = b < least ? b : least;
-	*value = most;
-	*hue = *saturation = 0;
-	if (most == least)
-		return;
-	float range = (float)(most - least);
-	int plus = r == most ? most - b : g == most ? most - r : most - g;
-	int minus = r == most ? most - g : g == most ? most - b : most - r;
-	double first = r == most ? 0.0 : g == most ? 2.0 : 4.0;
-	float sextant = (float)(first + (double)((float)plus / range) - (double)((float)minus / range));
-	double turns = (double)sextant / 6.0 + 1.0;
-	float part = (float)(turns >= 1.0 ? turns - 1.0 : turns);
-	*hue = (int)((double)part * 255.0);
-	*saturation = (int)((double)(range / (float)most) * 255.0);
+	uint16_t sum = (uint16_t)(above[-c] + above[0] + above[c] + row[-c] + 5 * row[0] + row[c] + below[-c] +
+				  below[0] + below[c] + 6);
+	return (uint8_t)(sum / 13);
 }
 
-/* v >= 0, half up. */
-static uint8_t rounded(double v)
+static void smooth_block(uint8_t *to, const uint8_t *above, const uint8_t *row, const uint8_t *below, int64_t c)
 {
-	int below = (int)v;
-	return (uint8_t)(below + (v - (double)below >= 0.5));
-}
-
-static void from_hsv(uint8_t *p, int hue, int saturation, int value)
-{
-	/* Which of value, p, q, t each colour is, by sextant. */
-	static const uint8_t order[6][3] = { { 0, 3, 1 }, { 2, 0, 1 }, { 1, 0, 3 }, { 1, 2, 0 }, { 3, 1, 0 }, { 0, 1, 2 } };
-	double turn = (double)hue * 6.0 / 255.0;
-	int sextant = (int)turn;
-	float f = (float)(turn - (double)sextant), s = (float)((double)saturation / 255.0);
-	double v = (double)value;
-	uint8_t part[4] = { (uint8_t)value, rounded(v * (1.0 - (double)s)), rounded(v * (1.0 - (double)(s * f))),
-			    rounded(v * (1.0 - (double)s * (1.0 - (double)f))) };
-	const uint8_t *which = order[sextant == 6 ? 0 : sextant];
-	for (int c = 0; c < 3; c++)
-		p[c] = part[which[c]];
-}
-
-void nno_turn_hue(nno_picture *dst, const nno_picture *src, int steps)
-{
-	int64_t n = src->h * src->w * src->c;
-	if (src->c < 3) {
-		nno_grey(dst, src);
-		return;
-	}
-	for (int64_t i = 0; i < n; i += src->c) {
-		int hue, saturation, value;
-		to_hsv(src->pixels + i, &hue, &saturation, &value);
-		if (src->c == 4)
-			dst->pixels[i + 3] = src->pixels[i + 3];
-		from_hsv(dst->pixels + i, (hue + steps) & 255, saturation, value);
-	}
+	uint8_t out[BLOCK];
+	for (int i = 0; i < BLOCK; i++)
+		out[i] = smoothed(above + i, row + i, below + i, c);
+	memcpy(to, out, BLOCK);
 }
 
 /* Row y smoothed by the 3 x 3 filter of ones and a five in the middle; the picture's rim is kept. */
@@ -248,13 +220,13 @@ static void smooth_row(uint8_t *to, const nno_picture *p, int64_t y)
 		return;
 	}
 	memcpy(to, row, (size_t)c);
-	for (int64_t i = c; i < n - c; i++) {
-		int sum = above[i - c] + above[i] + above[i + c] + row[i - c] + 5 * row[i] + row[i + c] + below[i - c] +
-			  below[i] + below[i + c];
-		to[i] = (uint8_t)((uint16_t)(sum + 6) / 13); /* half of 13 is never met */
-	}
+	int64_t i = c;
+	for (; i + BLOCK <= n - c; i += BLOCK)
+		smooth_block(to + i, above + i, row + i, below + i, c);
+	for (; i < n - c; i++)
+		to[i] = smoothed(above + i, row + i, below + i, c);
 	memcpy(to + n - c, row + n - c, (size_t)c);
-	for (int64_t i = c - 1; c % 2 == 0 && i < n; i += c)
+	for (i = c - 1; c % 2 == 0 && i < n; i += c)
 		to[i] = row[i];
 }
 

@@ -1,5 +1,5 @@
-/* erasing_transform.c - a rectangle of the picture is lost: of random area and shape inside it, or a square that may reach
- * over the edge. */
+/* erasing_transform.c - a rectangle of the picture is lost: of random area and shape inside it, or a square that may
+ * reach over the edge. */
 #include "data/transform.h"
 
 #include "base/size.h"
@@ -126,8 +126,8 @@ typedef struct cutout {
 	uint8_t fill[8]; /* of which four count */
 } cutout;
 
-/* The centre is any pixel, so that the square may lie half outside; all parts of the picture are lost equally often then,
- * but for its rim. */
+/* The centre is any pixel, so that the square may lie half outside; all parts of the picture are lost equally often
+ * then, but for its rim. */
 static void cut_out(const void *state, nno_picture *dst, const nno_picture *src, nno_draw *draw, void *workspace)
 {
 	const cutout *o = state;

@@ -1,5 +1,5 @@
-/* filter_transform.c - each pixel from its neighbourhood: Gaussian blur and the median. Both keep the rows that one row of
- * the result needs in a ring, so that each row is prepared once. */
+/* filter_transform.c - each pixel from its neighbourhood: Gaussian blur and the median. Both keep the rows that one row
+ * of the result needs in a ring, so that each row is prepared once. */
 #include "data/transform.h"
 
 #include "base/size.h"
@@ -7,7 +7,8 @@
 #include <math.h>
 #include <string.h>
 
-#define BLOCK 16
+#define BLOCK 16 /* sums at a time: they stay in registers */
+#define LANES 32 /* medians at a time: several vectors, of which none waits for the other */
 #define MOST_TAPS 63
 
 /* --- Gaussian blur --- */
@@ -81,6 +82,19 @@ static void blur_row(float *to, float *wide, const nno_picture *src, int64_t y, 
 	mix(to, shifted, weights, kernel, n);
 }
 
+static void round_row(uint8_t *dst, const float *from, int64_t n)
+{
+	int64_t i = 0;
+	for (; i + BLOCK <= n; i += BLOCK) {
+		uint8_t out[BLOCK];
+		for (int j = 0; j < BLOCK; j++)
+			out[j] = (uint8_t)(int32_t)(from[i + j] + 0.5f);
+		memcpy(dst + i, out, BLOCK);
+	}
+	for (; i < n; i++)
+		dst[i] = (uint8_t)(int32_t)(from[i] + 0.5f);
+}
+
 static void gaussian_blur(const void *state, nno_picture *dst, const nno_picture *src, nno_draw *draw, void *workspace)
 {
 	const blur *b = state;
@@ -94,8 +108,7 @@ static void gaussian_blur(const void *state, nno_picture *dst, const nno_picture
 		for (int64_t k = 0; k < b->kernel; k++)
 			rows[k] = ring + nno_reflect(y + k - half, src->h) % b->kernel * n;
 		mix(wide, rows, weights, b->kernel, n);
-		for (int64_t i = 0; i < n; i++)
-			dst->pixels[y * n + i] = (uint8_t)(int32_t)(wide[i] + 0.5f);
+		round_row(dst->pixels + y * n, wide, n);
 	}
 }
 
@@ -122,7 +135,7 @@ nnopt_status nnopt_transforms_add_gaussian_blur(nnopt_transforms *t, int32_t ker
 /* --- median --- */
 
 /* The ring of rows with margins, each with room for a whole block behind it. */
-static int64_t wide_row(int64_t window, int64_t w, int c) { return (w + window - 1) * c + BLOCK; }
+static int64_t wide_row(int64_t window, int64_t w, int c) { return (w + window - 1) * c + LANES; }
 
 static size_t median_workspace(const void *state, int64_t h, int64_t w, int c)
 {
@@ -143,22 +156,24 @@ static void widen_row(uint8_t *to, const nno_picture *src, int64_t y, int64_t ha
 	memcpy(to + half * src->c, row, (size_t)n);
 }
 
-static inline void order(uint8_t a[BLOCK], uint8_t b[BLOCK])
+static inline void order(uint8_t a[LANES], uint8_t b[LANES])
 {
-	for (int i = 0; i < BLOCK; i++) {
-		uint8_t low = a[i] < b[i] ? a[i] : b[i], high = a[i] < b[i] ? b[i] : a[i];
-		a[i] = low;
-		b[i] = high;
+	uint8_t low[LANES], high[LANES];
+	for (int i = 0; i < LANES; i++) {
+		low[i] = a[i] < b[i] ? a[i] : b[i];
+		high[i] = a[i] > b[i] ? a[i] : b[i];
 	}
+	memcpy(a, low, LANES);
+	memcpy(b, high, LANES);
 }
 
-/* The medians of `count` values each, BLOCK at a time. Of more than half of the values neither the least nor the greatest
- * can be the median: both are dropped and a further value is looked at, until one is left of three. */
-static const uint8_t *medians(uint8_t v[][BLOCK], int count, const uint8_t *const *from)
+/* The medians of `count` values each, LANES at a time. Of more than half of the values neither the least nor the
+ * greatest can be the median: both are dropped and a further value is looked at, until one is left of three. */
+static const uint8_t *medians(uint8_t v[][LANES], int count, const uint8_t *const *from)
 {
 	int held = count / 2 + 2, next = held;
 	for (int k = 0; k < held; k++)
-		memcpy(v[k], from[k], BLOCK);
+		memcpy(v[k], from[k], LANES);
 	for (;; held--) {
 		for (int k = 0; k < held / 2; k++)
 			order(v[k], v[held - 1 - k]);
@@ -168,7 +183,7 @@ static const uint8_t *medians(uint8_t v[][BLOCK], int count, const uint8_t *cons
 			order(v[k], v[held - 1]);
 		if (held == 3)
 			return v[1];
-		memcpy(v[0], from[next++], BLOCK);
+		memcpy(v[0], from[next++], LANES);
 	}
 }
 
@@ -176,20 +191,20 @@ static void median(const void *state, nno_picture *dst, const nno_picture *src, 
 {
 	const int64_t *window = state;
 	int64_t size = *window, half = size / 2, n = src->w * src->c, wide = wide_row(size, src->w, src->c), ready = 0;
-	uint8_t *ring = workspace, values[16][BLOCK];
+	uint8_t *ring = workspace, values[16][LANES];
 	(void)draw;
 	memset(ring, 0, (size_t)(size * wide));
 	for (int64_t y = 0; y < src->h; y++) {
 		for (; ready <= nno_i64_min(y + half, src->h - 1); ready++)
 			widen_row(ring + ready % size * wide, src, ready, half);
-		for (int64_t i = 0; i < n; i += BLOCK) {
+		for (int64_t i = 0; i < n; i += LANES) {
 			const uint8_t *from[25];
 			for (int64_t k = 0; k < size * size; k++) {
 				int64_t row = nno_i64_max(0, nno_i64_min(y + k / size - half, src->h - 1));
 				from[k] = ring + row % size * wide + i + k % size * src->c;
 			}
 			memcpy(dst->pixels + y * n + i, medians(values, (int)(size * size), from),
-			       (size_t)nno_i64_min(BLOCK, n - i));
+			       (size_t)nno_i64_min(LANES, n - i));
 		}
 	}
 }

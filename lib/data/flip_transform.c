@@ -32,8 +32,8 @@ static void vertical_flip(const void *state, nno_picture *dst, const nno_picture
 		memcpy(dst->pixels + (size_t)y * row, src->pixels + (size_t)(src->h - 1 - y) * row, row);
 }
 
-/* Chance decides the first epoch of each sample; from there on every second epoch is mirrored, so that any two epochs in
- * a row show both sides. */
+/* Chance decides the first epoch of each sample; from there on every second epoch is mirrored, so that any two epochs
+ * in a row show both sides. */
 static void alternating_flip(const void *state, nno_picture *dst, const nno_picture *src, nno_draw *draw,
 			     void *workspace)
 {

@@ -7,8 +7,8 @@
 
 enum { BRIGHTNESS, CONTRAST, SATURATION, HUE, STEPS };
 
-/* Brightness and contrast are tables, and tables that follow each other are one: `pending` is what the pixels in `at` have
- * yet to go through. */
+/* Brightness and contrast are tables, and tables that follow each other are one: `pending` is what the pixels in `at`
+ * have yet to go through. */
 typedef struct progress {
 	nno_picture *dst;
 	const nno_picture *at;

@@ -27,8 +27,9 @@ static inline float log_of(float u)
 /* sin(pi x) for x in [-1, 1], to 1e-5: folded to the quarter waves about 0, then its series. */
 static inline float sine(float x)
 {
-	x = x > 0.5f ? 1.0f - x : x;
-	x = x < -0.5f ? -1.0f - x : x;
+	float right = 1.0f - x, left = -1.0f - x;
+	x = right < x ? right : x;
+	x = left > x ? left : x;
 	float q = x * x;
 	return x * (3.14159265f + q * (-5.16771278f + q * (2.55016404f + q * (-0.59926453f + q * 0.08214589f))));
 }
@@ -52,15 +53,18 @@ static void gaussian_noise(const void *state, nno_picture *dst, const nno_pictur
 	(void)workspace;
 	for (int64_t at = 0; at < n; at += CHUNK) {
 		float uniform[CHUNK], normal[CHUNK];
+		uint8_t values[CHUNK] = { 0 };
 		int here = n - at < CHUNK ? (int)(n - at) : CHUNK;
 		nno_rng_fill_uniform(&draw->rng, DRAWN + at, uniform, CHUNK, 1.0);
 		normals(normal, uniform);
-		for (int i = 0; i < here; i++) {
-			float v = (float)src->pixels[at + i] + std * normal[i] + 0.5f;
+		memcpy(values, src->pixels + at, (size_t)here);
+		for (int i = 0; i < CHUNK; i++) {
+			float v = (float)values[i] + std * normal[i] + 0.5f;
 			v = v > 0.0f ? v : 0.0f;
 			v = v < 255.0f ? v : 255.0f;
-			dst->pixels[at + i] = (uint8_t)(int32_t)v;
+			values[i] = (uint8_t)(int32_t)v;
 		}
+		memcpy(dst->pixels + at, values, (size_t)here);
 	}
 	for (int64_t i = src->c - 1; src->c % 2 == 0 && i < n; i += src->c)
 		dst->pixels[i] = src->pixels[i];

@@ -4,6 +4,8 @@
 #include <math.h>
 #include <string.h>
 
+#define BLOCK 48 /* values in a loop that the compiler makes vectors of */
+
 void nno_normalisation_table(const nno_normalisation *n, nno_value_table *table)
 {
 	for (int c = 0; c < 4; c++)
@@ -32,12 +34,12 @@ static void sum_channels(const nno_picture *p, uint64_t sum[4], uint64_t squares
 	int64_t n = p->h * p->w * p->c, i = 0;
 	for (int c = 0; c < 4; c++)
 		sum[c] = squares[c] = 0;
-	/* 12 channels in a row are whole pixels for 1 to 4 channels; 4096 of them overflow no 32 bits. */
+	/* A block is whole pixels of 1 to 4 channels; 1024 of them overflow no 32 bits. */
 	while (i < n) {
-		uint32_t s[12] = { 0 }, q[12] = { 0 };
-		int64_t end = n - i > 12 * 4096 ? i + 12 * 4096 : n;
-		for (; i + 12 <= end; i += 12)
-			for (int k = 0; k < 12; k++) {
+		uint32_t s[BLOCK] = { 0 }, q[BLOCK] = { 0 };
+		int64_t end = n - i > BLOCK * 1024 ? i + BLOCK * 1024 : n;
+		for (; i + BLOCK <= end; i += BLOCK)
+			for (int k = 0; k < BLOCK; k++) {
 				uint32_t v = p->pixels[i + k];
 				s[k] += v;
 				q[k] += v * v;
@@ -46,7 +48,7 @@ static void sum_channels(const nno_picture *p, uint64_t sum[4], uint64_t squares
 			s[k] += p->pixels[i];
 			q[k] += (uint32_t)p->pixels[i] * p->pixels[i];
 		}
-		for (int k = 0; k < 12; k++) {
+		for (int k = 0; k < BLOCK; k++) {
 			sum[k % p->c] += s[k];
 			squares[k % p->c] += q[k];
 		}
@@ -66,7 +68,7 @@ static void fit(double sum, double squares, double count, double epsilon, float 
 static void by_picture(const nno_normalisation *n, float *dst, const nno_picture *p)
 {
 	uint64_t sum[4], squares[4];
-	float scale[12], shift[12];
+	float scale[BLOCK], shift[BLOCK];
 	int64_t area = p->h * p->w, count = area * p->c, i = 0;
 	sum_channels(p, sum, squares);
 	if (n->kind == NNO_NORMALISE_PICTURE) {
@@ -80,10 +82,15 @@ static void by_picture(const nno_normalisation *n, float *dst, const nno_picture
 		}
 		area = count;
 	}
-	for (int k = 0; k < 12; k++)
-		fit((double)sum[k % p->c], (double)squares[k % p->c], (double)area, n->epsilon, &scale[k], &shift[k]);
-	for (; i + 12 <= count; i += 12)
-		for (int k = 0; k < 12; k++)
+	for (int k = 0; k < BLOCK; k++)
+		if (k < p->c)
+			fit((double)sum[k], (double)squares[k], (double)area, n->epsilon, &scale[k], &shift[k]);
+		else {
+			scale[k] = scale[k - p->c];
+			shift[k] = shift[k - p->c];
+		}
+	for (; i + BLOCK <= count; i += BLOCK)
+		for (int k = 0; k < BLOCK; k++)
 			dst[i + k] = (float)p->pixels[i + k] * scale[k] + shift[k];
 	for (int k = 0; i < count; i++, k++)
 		dst[i] = (float)p->pixels[i] * scale[k] + shift[k];

@@ -174,8 +174,7 @@ static void resize_rows(const parts *p, nno_picture *dst, const window *from)
 		for (ready = nno_i64_max(ready, t.first); narrows && ready < t.first + t.count; ready++)
 			fit_row(p, p->rows + ready % p->most_h * n, from, dst->w, ready);
 		for (int64_t k = t.first; k < t.first + t.count; k++)
-			p->lines[k - t.first] =
-			    narrows ? p->rows + k % p->most_h * n : from->pixels + k * from->stride;
+			p->lines[k - t.first] = narrows ? p->rows + k % p->most_h * n : from->pixels + k * from->stride;
 		mix_rows(dst->pixels + y * n, p->lines, p->row_weights, t.count, n);
 	}
 }
@@ -185,9 +184,11 @@ void nno_resize_window(nno_picture *dst, const nno_picture *src, int64_t top, in
 {
 	parts p;
 	int64_t n = dst->w * src->c;
-	window from = {
-		.pixels = src->pixels + (top * src->w + left) * src->c, .stride = src->w * src->c, .h = h, .w = w, .c = src->c
-	};
+	window from = { .pixels = src->pixels + (top * src->w + left) * src->c,
+			.stride = src->w * src->c,
+			.h = h,
+			.w = w,
+			.c = src->c };
 	(void)lay_out(&p, workspace, h, w, dst->h, dst->w, src->c);
 	for (int64_t x = 0; dst->w != w && x < dst->w; x++)
 		p.columns[x] = find_taps(x, w, dst->w, p.real, p.column_weights + x * p.most_w);

@@ -33,10 +33,10 @@ static void resize_whole(const void *state, nno_picture *dst, const nno_picture 
 	nno_resize(dst, src, workspace);
 }
 
-/* A window of a drawn area and ratio, ten tries; then the largest one in the middle whose ratio is allowed. As torchvision's
- * RandomResizedCrop.get_params(). */
-static void draw_window(const resize *r, const nno_picture *src, nno_draw *draw, int64_t *top, int64_t *left, int64_t *h,
-			int64_t *w)
+/* A window of a drawn area and ratio, ten tries; then the largest one in the middle whose ratio is allowed. As
+ * torchvision's RandomResizedCrop.get_params(). */
+static void draw_window(const resize *r, const nno_picture *src, nno_draw *draw, int64_t *top, int64_t *left,
+			int64_t *h, int64_t *w)
 {
 	double area = (double)src->h * (double)src->w, shape = (double)src->w / (double)src->h;
 	for (int i = 0; i < 10; i++) {
@@ -117,7 +117,6 @@ nnopt_status nnopt_transforms_add_random_resized_crop(nnopt_transforms *t, int64
 	NNO_TRY(nno_check_size(name, height, width));
 	NNO_TRY(nno_check_range(name, "scale", o.scale_min, o.scale_max, 1e-4, 1.0));
 	NNO_TRY(nno_check_range(name, "ratio", o.ratio_min, o.ratio_max, 1e-3, 1e3));
-	return nno_transforms_append(
-	    t, &nno_transform_random_resized_crop, 1.0,
-	    &(resize){ height, width, o.scale_min, o.scale_max, o.ratio_min, o.ratio_max });
+	return nno_transforms_append(t, &nno_transform_random_resized_crop, 1.0,
+				     &(resize){ height, width, o.scale_min, o.scale_max, o.ratio_min, o.ratio_max });
 }

@@ -100,9 +100,8 @@ nnopt_status nno_check_range(const char *kind, const char *option, double low, d
 {
 	if (low >= least && low <= high && high <= most)
 		return NNOPT_OK;
-	return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT,
-			"%s: %s_min %g and %s_max %g, a range within %g to %g wanted", kind, option, low, option, high,
-			least, most);
+	return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "%s: %s_min %g and %s_max %g, a range within %g to %g wanted",
+			kind, option, low, option, high, least, most);
 }
 
 nnopt_status nno_check_size(const char *kind, int64_t h, int64_t w)

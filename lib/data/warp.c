@@ -1,6 +1,6 @@
 /* warp.c - a picture read through an affine map, outside a fill colour. Pillow's steps, so that augmentation equals
- * torchvision's on PIL pictures to the bit: nearest walks in 16.16 fixed point from pixel centre to pixel centre, without
- * rotation and shear in doubles; bilinear in doubles. */
+ * torchvision's on PIL pictures to the bit: nearest walks in 16.16 fixed point from pixel centre to pixel centre,
+ * without rotation and shear in doubles; bilinear in doubles. */
 #include "data/transform.h"
 
 #include <math.h>
@@ -50,12 +50,15 @@ static void nearest_straight(nno_picture *dst, const nno_picture *src, const dou
 
 static int64_t clip(int64_t v, int64_t n) { return v < 0 ? 0 : v >= n ? n - 1 : v; }
 
+/* floor() without the call that it is on the oldest processors. */
+static int64_t below(double v) { return (int64_t)v - (v < (double)(int64_t)v); }
+
 static void bilinear_at(uint8_t *to, const nno_picture *src, double from_x, double from_y)
 {
 	int c = src->c;
 	from_x -= 0.5;
 	from_y -= 0.5;
-	int64_t x = (int64_t)floor(from_x), y = (int64_t)floor(from_y);
+	int64_t x = below(from_x), y = below(from_y);
 	double dx = from_x - (double)x, dy = from_y - (double)y;
 	int64_t x0 = clip(x, src->w), x1 = clip(x + 1, src->w);
 	const uint8_t *upper = src->pixels + clip(y, src->h) * src->w * c, *lower = upper;

@@ -1,5 +1,5 @@
-/* transform_golden.c - every transform that draws nothing, or whose ranges are single numbers, gives the bits of torchvision
- * and Pillow; what is drawn is one of the results that they can give, and all of them come. */
+/* transform_golden.c - every transform that draws nothing, or whose ranges are single numbers, gives the bits of
+ * torchvision and Pillow; what is drawn is one of the results that they can give, and all of them come. */
 #include "check.h"
 
 #include "data/augment.h"
@@ -40,7 +40,9 @@ static nno_picture picture(int which)
 	static const struct {
 		const uint8_t *pixels;
 		int h, w, c;
-	} all[] = { { picture_0, 17, 23, 3 }, { picture_1, 32, 32, 3 }, { picture_2, 17, 23, 1 }, { picture_3, 9, 8, 3 } };
+	} all[] = {
+		{ picture_0, 17, 23, 3 }, { picture_1, 32, 32, 3 }, { picture_2, 17, 23, 1 }, { picture_3, 9, 8, 3 }
+	};
 	nno_picture p = { .h = all[which].h, .w = all[which].w, .c = all[which].c };
 	size_t n = (size_t)(p.h * p.w * p.c);
 	p.pixels = malloc(n);
@@ -139,8 +141,8 @@ static void tones_and_filters(void **state)
 		nnopt_transforms *t = list();
 		add_tone(t, tone_cases[i].transform, tone_cases[i].by);
 		if (run(t, tone_cases[i].picture, i) != tone_cases[i].hash)
-			fail_msg("%s by %g of picture %d: not Pillow's bits", tone_cases[i].transform,
-				 tone_cases[i].by, tone_cases[i].picture);
+			fail_msg("%s by %g of picture %d: not Pillow's bits", tone_cases[i].transform, tone_cases[i].by,
+				 tone_cases[i].picture);
 		nnopt_transforms_destroy(t);
 	}
 }
