@@ -68,38 +68,28 @@ static void sharpness(nno_picture *dst, const nno_picture *src, double by, const
 
 static void posterize(nno_picture *dst, const nno_picture *src, double by, const nno_look *look)
 {
-	nno_tones t;
 	(void)look;
-	nno_tones_identity(&t);
-	nno_tones_posterize(&t, (int)by);
-	nno_tones_apply(&t, dst, src);
+	nno_posterize(dst, src, (int)by);
 }
 
 static void solarize(nno_picture *dst, const nno_picture *src, double by, const nno_look *look)
 {
-	nno_tones t;
 	(void)look;
-	nno_tones_identity(&t);
-	nno_tones_solarize(&t, by);
-	nno_tones_apply(&t, dst, src);
+	nno_solarize(dst, src, by);
 }
 
 static void autocontrast(nno_picture *dst, const nno_picture *src, double by, const nno_look *look)
 {
-	nno_tones t;
 	(void)by;
 	(void)look;
-	nno_tones_autocontrast(&t, src);
-	nno_tones_apply(&t, dst, src);
+	nno_autocontrast(dst, src);
 }
 
 static void equalize(nno_picture *dst, const nno_picture *src, double by, const nno_look *look)
 {
-	nno_tones t;
 	(void)by;
 	(void)look;
-	nno_tones_equalize(&t, src);
-	nno_tones_apply(&t, dst, src);
+	nno_equalize(dst, src);
 }
 
 /* Magnitudes go in equal steps from 0 (solarize: from 255 down) to `strong` in RandAugment and to `wide` in

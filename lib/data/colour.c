@@ -51,24 +51,6 @@ static void then(nno_tones *t, const uint8_t next[256])
 			t->of[c][v] = next[t->of[c][v]];
 }
 
-void nno_tones_invert(nno_tones *t) { nno_tones_solarize(t, 0.0); }
-
-void nno_tones_posterize(nno_tones *t, int bits)
-{
-	uint8_t next[256];
-	for (int v = 0; v < 256; v++)
-		next[v] = (uint8_t)(v & (0xff << (8 - bits)));
-	then(t, next);
-}
-
-void nno_tones_solarize(nno_tones *t, double threshold)
-{
-	uint8_t next[256];
-	for (int v = 0; v < 256; v++)
-		next[v] = (uint8_t)((double)v < threshold ? v : 255 - v);
-	then(t, next);
-}
-
 static uint8_t blend(int from, int to, float factor)
 {
 	float v = (float)from + factor * (float)(to - from);
@@ -83,45 +65,61 @@ void nno_tones_blend(nno_tones *t, int base, float factor)
 	then(t, next);
 }
 
-static void histogram(int64_t h[256], const nno_picture *p, int channel)
+void nno_posterize(nno_picture *dst, const nno_picture *src, int bits)
 {
-	int64_t n = p->h * p->w * p->c;
-	memset(h, 0, 256 * sizeof *h);
-	for (int64_t i = channel; i < n; i += p->c)
-		h[p->pixels[i]]++;
+	nno_tones t;
+	for (int v = 0; v < 256; v++)
+		t.of[0][v] = t.of[1][v] = t.of[2][v] = (uint8_t)(v & (0xff << (8 - bits)));
+	nno_tones_apply(&t, dst, src);
 }
 
-void nno_tones_autocontrast(nno_tones *t, const nno_picture *p)
+void nno_solarize(nno_picture *dst, const nno_picture *src, double threshold)
 {
-	int64_t n = p->h * p->w * p->c;
-	nno_tones_identity(t);
-	for (int c = 0; c < nno_colours(p->c); c++) {
+	nno_tones t;
+	for (int v = 0; v < 256; v++)
+		t.of[0][v] = t.of[1][v] = t.of[2][v] = (uint8_t)((double)v < threshold ? v : 255 - v);
+	nno_tones_apply(&t, dst, src);
+}
+
+void nno_autocontrast(nno_picture *dst, const nno_picture *src)
+{
+	int64_t n = src->h * src->w * src->c;
+	nno_tones t;
+	nno_tones_identity(&t);
+	for (int c = 0; c < nno_colours(src->c); c++) {
 		int low = 255, high = 0;
-		for (int64_t i = c; i < n; i += p->c) {
-			low = p->pixels[i] < low ? p->pixels[i] : low;
-			high = p->pixels[i] > high ? p->pixels[i] : high;
+		for (int64_t i = c; i < n; i += src->c) {
+			low = src->pixels[i] < low ? src->pixels[i] : low;
+			high = src->pixels[i] > high ? src->pixels[i] : high;
 		}
+		if (low == high)
+			continue;
 		double scale = 255.0 / (double)(high - low), offset = -(double)low * scale;
-		for (int v = low; high > low && v <= high; v++) {
+		for (int v = low; v <= high; v++) {
 			double to = (double)v * scale + offset;
-			t->of[c][v] = (uint8_t)(to < 0.0 ? 0.0 : to > 255.0 ? 255.0 : to);
+			t.of[c][v] = (uint8_t)(to < 0.0 ? 0.0 : to > 255.0 ? 255.0 : to);
 		}
 	}
+	nno_tones_apply(&t, dst, src);
 }
 
-void nno_tones_equalize(nno_tones *t, const nno_picture *p)
+void nno_equalize(nno_picture *dst, const nno_picture *src)
 {
-	int64_t h[256];
-	nno_tones_identity(t);
-	for (int c = 0; c < nno_colours(p->c); c++) {
+	int64_t area = src->h * src->w;
+	nno_tones t;
+	nno_tones_identity(&t);
+	for (int c = 0; c < nno_colours(src->c); c++) {
+		int64_t histogram[256] = { 0 };
 		int last = 255;
-		histogram(h, p, c);
-		while (last > 0 && h[last] == 0)
+		for (int64_t i = c; i < area * src->c; i += src->c)
+			histogram[src->pixels[i]]++;
+		while (last > 0 && histogram[last] == 0)
 			last--;
-		int64_t step = (p->h * p->w - h[last]) / 255, n = step / 2;
-		for (int v = 0; step > 0 && v < 256; n += h[v], v++)
-			t->of[c][v] = (uint8_t)(n / step > 255 ? 255 : n / step);
+		int64_t step = (area - histogram[last]) / 255, n = step / 2;
+		for (int v = 0; step > 0 && v < 256; n += histogram[v], v++)
+			t.of[c][v] = (uint8_t)(n / step > 255 ? 255 : n / step);
 	}
+	nno_tones_apply(&t, dst, src);
 }
 
 int nno_mean_luma(const nno_picture *p, const nno_tones *t)

@@ -13,21 +13,18 @@ typedef struct nno_tones {
 	uint8_t of[3][256];
 } nno_tones;
 
-void nno_tones_apply(const nno_tones *t, nno_picture *dst, const nno_picture *src);
 void nno_tones_identity(nno_tones *t);
-/* Each changes what `t` gives by ... */
-void nno_tones_invert(nno_tones *t);
-void nno_tones_posterize(nno_tones *t, int bits);
-/* ... inverting what is not below the threshold */
-void nno_tones_solarize(nno_tones *t, double threshold);
-/* ... going from a constant `base` (0 for brightness, the mean for contrast) to itself by `factor` */
+/* What `t` gives goes from a constant `base` (0 for brightness, the mean for contrast) to itself by `factor`. */
 void nno_tones_blend(nno_tones *t, int base, float factor);
-/* Those of autocontrast and of histogram equalisation of this picture. */
-void nno_tones_autocontrast(nno_tones *t, const nno_picture *p);
-void nno_tones_equalize(nno_tones *t, const nno_picture *p);
+void nno_tones_apply(const nno_tones *t, nno_picture *dst, const nno_picture *src);
 /* Rounded mean of the grey picture that p is after `t`. */
 int nno_mean_luma(const nno_picture *p, const nno_tones *t);
 
+void nno_posterize(nno_picture *dst, const nno_picture *src, int bits);
+/* Inverts what is not below the threshold: with 0 everything. */
+void nno_solarize(nno_picture *dst, const nno_picture *src, double threshold);
+void nno_autocontrast(nno_picture *dst, const nno_picture *src);
+void nno_equalize(nno_picture *dst, const nno_picture *src);
 void nno_grey(nno_picture *dst, const nno_picture *src);
 /* From grey to itself by `factor`. */
 void nno_saturate(nno_picture *dst, const nno_picture *src, float factor);

@@ -3,55 +3,42 @@
 
 static void invert(const void *state, nno_picture *dst, const nno_picture *src, nno_draw *draw, void *workspace)
 {
-	nno_tones t;
 	(void)state;
 	(void)draw;
 	(void)workspace;
-	nno_tones_identity(&t);
-	nno_tones_invert(&t);
-	nno_tones_apply(&t, dst, src);
+	nno_solarize(dst, src, 0.0);
 }
 
 static void posterize(const void *state, nno_picture *dst, const nno_picture *src, nno_draw *draw, void *workspace)
 {
 	const int64_t *bits = state;
-	nno_tones t;
 	(void)draw;
 	(void)workspace;
-	nno_tones_identity(&t);
-	nno_tones_posterize(&t, (int)*bits);
-	nno_tones_apply(&t, dst, src);
+	nno_posterize(dst, src, (int)*bits);
 }
 
 static void solarize(const void *state, nno_picture *dst, const nno_picture *src, nno_draw *draw, void *workspace)
 {
 	const double *threshold = state;
-	nno_tones t;
 	(void)draw;
 	(void)workspace;
-	nno_tones_identity(&t);
-	nno_tones_solarize(&t, *threshold);
-	nno_tones_apply(&t, dst, src);
+	nno_solarize(dst, src, *threshold);
 }
 
 static void autocontrast(const void *state, nno_picture *dst, const nno_picture *src, nno_draw *draw, void *workspace)
 {
-	nno_tones t;
 	(void)state;
 	(void)draw;
 	(void)workspace;
-	nno_tones_autocontrast(&t, src);
-	nno_tones_apply(&t, dst, src);
+	nno_autocontrast(dst, src);
 }
 
 static void equalize(const void *state, nno_picture *dst, const nno_picture *src, nno_draw *draw, void *workspace)
 {
-	nno_tones t;
 	(void)state;
 	(void)draw;
 	(void)workspace;
-	nno_tones_equalize(&t, src);
-	nno_tones_apply(&t, dst, src);
+	nno_equalize(dst, src);
 }
 
 static void sharpness(const void *state, nno_picture *dst, const nno_picture *src, nno_draw *draw, void *workspace)

@@ -95,7 +95,7 @@ void nno_normalise(const nno_normalisation *n, const nno_value_table *table, flo
 nnopt_status nno_check_number(const char *kind, const char *option, double value, double least, double most);
 /* least <= low <= high <= most */
 nnopt_status nno_check_range(const char *kind, const char *option, double low, double high, double least, double most);
-/* Height and width of a target; probability other than 1 is refused by the caller. */
+/* Height and width of a target. */
 nnopt_status nno_check_size(const char *kind, int64_t h, int64_t w);
 
 /* --- geometry that several kinds need --- */

@@ -148,8 +148,10 @@ nnopt_status nno_transforms_copy(nnopt_transforms **out, nnopt_context *context,
 			return status;
 		}
 	}
-	if (from != NULL)
+	if (from != NULL) {
+		t->normalised = from->normalised;
 		t->normalisation = from->normalisation;
+	}
 	*out = t;
 	return NNOPT_OK;
 }
