@@ -168,6 +168,36 @@ static void alpha_is_no_colour(void **state)
 	}
 }
 
+/* Transforms of place treat each channel as a picture of its own, alpha too. */
+static void places_are_the_same_in_all_channels(void **state)
+{
+	(void)state;
+	static const char *const place[] = { "horizontal_flip", "vertical_flip", "alternating_flip",
+					     "rotation",        "affine",        "pad_crop",
+					     "gaussian_blur",   "median",        "cutout",
+					     "resize",          "random_crop",   "random_resized_crop" };
+	static uint8_t plane[20 * 20], alone[4][20 * 20];
+	for (size_t i = 0; i < sizeof place / sizeof *place; i++)
+		for (int64_t sample = 0; sample < 5; sample++) {
+			nnopt_transforms *t = list();
+			size_t k = 0;
+			while (strcmp(transform_kinds[k].name, place[i]) != 0)
+				k++;
+			assert_ok(transform_kinds[k].add(t, 1.0));
+			for (int c = 0; c < 4; c++) {
+				for (int at = 0; at < 400; at++)
+					plane[at] = noise[at * 4 + c];
+				nno_picture p = run(t, plane, 20, 20, 1, 0, sample);
+				memcpy(alone[c], p.pixels, (size_t)(p.h * p.w));
+			}
+			nno_picture p = run(t, noise, 20, 20, 4, 0, sample);
+			for (int64_t at = 0; at < p.h * p.w * 4; at++)
+				if (p.pixels[at] != alone[at % 4][at / 4])
+					fail_msg("%s: channel %d, pixel %d", place[i], (int)at % 4, (int)at / 4);
+			nnopt_transforms_destroy(t);
+		}
+}
+
 /* --- what is drawn --- */
 
 typedef struct spread {
@@ -441,6 +471,7 @@ int main(void)
 		cmocka_unit_test(probabilities_hold),
 		cmocka_unit_test(tiny_pictures),
 		cmocka_unit_test(alpha_is_no_colour),
+		cmocka_unit_test(places_are_the_same_in_all_channels),
 		cmocka_unit_test(brightness_is_uniform),
 		cmocka_unit_test(translation_is_uniform),
 		cmocka_unit_test(crops_keep_scale_and_ratio),
