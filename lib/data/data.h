@@ -1,4 +1,4 @@
-/* data.h - what a source of samples is, and what a transform is. */
+/* data.h - what a picture is, and what a source of samples is. */
 #ifndef NNO_DATA_H
 #define NNO_DATA_H
 
@@ -22,6 +22,12 @@ static inline void nno_copy_pixel(uint8_t *to, const uint8_t *from, int channels
 		memcpy(to, from, 3);
 	else
 		memcpy(to, from, (size_t)channels);
+}
+
+/* Pillow's convert("L"): ITU-R 601-2 luma in 16 bits. */
+static inline uint8_t nno_luma(const uint8_t *p)
+{
+	return (uint8_t)((p[0] * 19595 + p[1] * 38470 + p[2] * 7471 + 0x8000) >> 16);
 }
 
 /* Memory that grows to the largest thing it had to hold; all zero but `alloc` at first. What it held is lost when it
@@ -72,52 +78,6 @@ nnopt_status nno_dataset_read(const nnopt_dataset *dataset, int64_t index, nno_r
  * (and freed on failure). `names`: NULL or one constant text a class. */
 nnopt_status nno_packed_make(nnopt_dataset **out, nnopt_context *context, uint8_t *pixels, int32_t *labels,
 			     int64_t count, int64_t h, int64_t w, int64_t c, int64_t classes, const char *const *names);
-
-/* One entry of a transform list. */
-typedef struct nno_transform nno_transform;
-typedef struct nno_transform_class {
-	const char *name;
-	/* Size after it, from the size before; false when the picture is too small for it. */
-	bool (*size)(const nno_transform *t, int64_t *h, int64_t *w);
-	/* dst = t(src); dst comes with src's size and room for what `size` says. The stream is the transform's own for
-	 * this sample. */
-	void (*apply)(const nno_transform *t, nno_picture *dst, const nno_picture *src, nno_rng *r, void *workspace);
-	/* Bytes of workspace for a picture of that size; NULL: none. */
-	size_t (*workspace)(const nno_transform *t, int64_t h, int64_t w, int c);
-} nno_transform_class;
-
-struct nno_transform {
-	const nno_transform_class *cls;
-	double probability;
-	int64_t h, w; /* target size */
-	int64_t pad;
-	int32_t mode; /* nnopt_pad_mode, or bilinear */
-	int32_t reserved;
-	double degrees;
-};
-
-#define NNO_MAX_TRANSFORMS 32
-
-struct nnopt_transforms {
-	nno_ref ref;
-	nnopt_context *context;
-	nno_transform list[NNO_MAX_TRANSFORMS];
-	int count;
-	bool normalised;
-	int channels; /* of the normalisation; 0: any */
-	float mean[4], std[4];
-};
-
-/* Size after the whole list; FORMAT when a picture is too small for one of them. */
-nnopt_status nno_transforms_size(const nnopt_transforms *t, int64_t *h, int64_t *w);
-/* Runs the list on `picture`, which is not written; the result lies where it lay or in the room. */
-nnopt_status nno_transforms_run(const nnopt_transforms *t, nno_picture *picture, nno_room *room, uint64_t seed,
-				int64_t epoch, int64_t sample);
-
-/* The two that are more than moving pixels. Both give the bits that Pillow gives. */
-void nno_rotate(nno_picture *dst, const nno_picture *src, double degrees, bool bilinear);
-void nno_resize(nno_picture *dst, const nno_picture *src, void *workspace);
-size_t nno_resize_workspace(int64_t from_h, int64_t from_w, int64_t to_h, int64_t to_w, int c);
 
 /* zlib's allocation functions over the nno_alloc that its `opaque` points to. */
 void *nno_z_alloc(void *alloc, unsigned count, unsigned size);

@@ -24,9 +24,6 @@ nnopt_status nno_picture_fit(nno_picture *picture, nno_room *room, int64_t h, in
 	return NNOPT_OK;
 }
 
-/* Pillow's convert("L"): ITU-R 601-2 luma in 16 bits. */
-static uint8_t grey(const uint8_t *p) { return (uint8_t)((p[0] * 19595 + p[1] * 38470 + p[2] * 7471 + 0x8000) >> 16); }
-
 /* In place, where there is room for four channels: shrinking goes forwards, growing backwards. */
 static void convert_channels(nno_picture *p, int wanted)
 {
@@ -40,7 +37,7 @@ static void convert_channels(nno_picture *p, int wanted)
 		if (have == 2 || have == 4)
 			v[3] = from[have - 1];
 		if (wanted == 1)
-			b[i] = have < 3 ? v[0] : grey(v);
+			b[i] = have < 3 ? v[0] : nno_luma(v);
 		else
 			memcpy(b + i * wanted, v, (size_t)wanted);
 	}

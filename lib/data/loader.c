@@ -22,21 +22,6 @@ static nnopt_status shuffle(nnopt_loader *l, int64_t epoch)
 
 /* --- filling a batch --- */
 
-/* Colour is the common case, and twice as fast with the number of channels known. */
-static void normalise(const nnopt_loader *l, float *dst, const nno_picture *p)
-{
-	int64_t area = p->h * p->w;
-	if (p->c == 3)
-		for (int64_t i = 0; i < area * 3; i += 3) {
-			dst[i] = l->table[0][p->pixels[i]];
-			dst[i + 1] = l->table[1][p->pixels[i + 1]];
-			dst[i + 2] = l->table[2][p->pixels[i + 2]];
-		}
-	for (int64_t i = 0; p->c != 3 && i < area; i++)
-		for (int c = 0; c < p->c; c++)
-			dst[i * p->c + c] = l->table[c][p->pixels[i * p->c + c]];
-}
-
 /* The failure of a sample by its name, where it has one. */
 static nnopt_status name_sample(const nnopt_loader *l, int64_t index, nnopt_status status)
 {
@@ -62,7 +47,7 @@ static nnopt_status fill_sample(nnopt_loader *l, nno_worker_scratch *s, int64_t 
 					    "add a crop or a resize",
 					    (long long)h, (long long)w, (long long)l->h, (long long)l->w));
 	NNO_TRY(nno_transforms_run(l->transforms, &picture, &s->transforms, l->seed, l->epoch, index));
-	normalise(l, dst, &picture);
+	nno_normalise(&l->transforms->normalisation, &l->table, dst, &picture);
 	*label = (int32_t)found;
 	return NNOPT_OK;
 }
@@ -172,13 +157,6 @@ static nnopt_status find_shape(nnopt_loader *l)
 	return nno_fail_in(status, "loader: no sample of the dataset can be used; the last");
 }
 
-static void make_tables(nnopt_loader *l)
-{
-	for (int c = 0; c < 4; c++)
-		for (int v = 0; v < 256; v++)
-			l->table[c][v] = ((float)v / 255.0f - l->transforms->mean[c]) / l->transforms->std[c];
-}
-
 static nnopt_status check_options(const nnopt_loader_options *o)
 {
 	if (o->batch < 1 || o->batch > 1 << 20)
@@ -203,10 +181,11 @@ static nnopt_status set_up(nnopt_loader *l)
 	const nno_alloc *a = &l->context->alloc;
 	if (l->dataset->count < 1)
 		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "loader_create: the dataset is empty");
-	if (l->transforms->channels != 0 && l->transforms->channels != l->c)
+	int32_t normalised = l->transforms->normalisation.channels;
+	if (normalised != 0 && normalised != l->c)
 		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT,
-				"loader_create: normalisation of %d channels for pictures of %lld",
-				l->transforms->channels, (long long)l->c);
+				"loader_create: normalisation of %d channels for pictures of %lld", normalised,
+				(long long)l->c);
 	l->batches = l->o.drop_last ? l->dataset->count / l->o.batch : nno_i64_ceil_div(l->dataset->count, l->o.batch);
 	l->ring = l->o.prefetch + 1;
 	int scratches = l->o.workers > 0 ? l->o.workers : 1;
@@ -224,7 +203,7 @@ static nnopt_status set_up(nnopt_loader *l)
 	NNO_TRY(find_shape(l));
 	for (int i = 0; i < l->ring; i++)
 		NNO_TRY(make_slot(l, &l->slots[i]));
-	make_tables(l);
+	nno_normalisation_table(&l->transforms->normalisation, &l->table);
 	return l->dataset->decodes ? nno_cache_create(&l->cache, a, l->dataset->count, l->o.cache_bytes) : NNOPT_OK;
 }
 
@@ -251,16 +230,8 @@ nnopt_status nnopt_loader_create(nnopt_loader **out, nnopt_dataset *dataset, nno
 	nnopt_loader_options o = option_defaults;
 	NNO_TRY(nnopt_options_read(&o, sizeof o, options, "loader_options"));
 	NNO_TRY(check_options(&o));
-	nnopt_transforms *list = NULL;
-	NNO_TRY(nnopt_transforms_create(&list, dataset->context));
-	/* A copy: the caller may go on changing the list given. */
-	if (transforms != NULL) {
-		memcpy(list->list, transforms->list, sizeof list->list);
-		list->count = transforms->count;
-		list->channels = transforms->channels;
-		memcpy(list->mean, transforms->mean, sizeof list->mean);
-		memcpy(list->std, transforms->std, sizeof list->std);
-	}
+	nnopt_transforms *list = NULL; /* the caller may go on changing the one given */
+	NNO_TRY(nno_transforms_copy(&list, dataset->context, transforms));
 	nnopt_loader *l = nno_new(&dataset->context->alloc, sizeof *l);
 	if (l == NULL) {
 		nnopt_transforms_destroy(list);
@@ -478,15 +449,7 @@ nnopt_status nnopt_loader_bad_sample(const nnopt_loader *l, int64_t which, int64
 	return NNOPT_OK;
 }
 
-static uint64_t mix(uint64_t hash, const void *data, size_t n)
-{
-	const unsigned char *byte = data;
-	for (size_t i = 0; i < n; i++)
-		hash = (hash ^ byte[i]) * 0x100000001b3u;
-	return hash;
-}
-
-static uint64_t mix_i64(uint64_t hash, int64_t value) { return mix(hash, &value, sizeof value); }
+static uint64_t mix_i64(uint64_t hash, int64_t value) { return nno_mix(hash, &value, sizeof value); }
 
 uint64_t nnopt_loader_fingerprint(const nnopt_loader *l)
 {
@@ -496,20 +459,11 @@ uint64_t nnopt_loader_fingerprint(const nnopt_loader *l)
 	const nnopt_dataset *d = l->dataset;
 	int64_t numbers[] = { d->count,       d->classes,      l->c, l->h, l->w, l->o.batch, l->o.shuffle,
 			      l->o.drop_last, (int64_t)l->seed };
-	hash = mix(hash, numbers, sizeof numbers);
+	hash = nno_mix(hash, numbers, sizeof numbers);
 	for (int64_t i = 0; i < d->count; i++) {
 		const char *name = nnopt_dataset_sample_name(d, i);
 		hash = mix_i64(hash, nnopt_dataset_label(d, i));
-		hash = name != NULL ? mix(hash, name, strlen(name)) : hash;
+		hash = name != NULL ? nno_mix(hash, name, strlen(name)) : hash;
 	}
-	for (int i = 0; i < l->transforms->count; i++) {
-		const nno_transform *t = &l->transforms->list[i];
-		hash = mix(hash, t->cls->name, strlen(t->cls->name));
-		double reals[] = { t->probability, t->degrees };
-		hash = mix(hash, reals, sizeof reals);
-		int64_t whole[] = { t->h, t->w, t->pad, t->mode };
-		hash = mix(hash, whole, sizeof whole);
-	}
-	hash = mix(hash, l->transforms->mean, sizeof l->transforms->mean);
-	return mix(hash, l->transforms->std, sizeof l->transforms->std);
+	return nno_transforms_fingerprint(l->transforms, hash);
 }

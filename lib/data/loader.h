@@ -2,7 +2,7 @@
 #ifndef NNO_DATA_LOADER_H
 #define NNO_DATA_LOADER_H
 
-#include "data/data.h"
+#include "data/transform.h"
 #include "tensor/tensor.h"
 
 #include <pthread.h>
@@ -50,7 +50,7 @@ struct nnopt_loader {
 	uint64_t seed;
 	int64_t batches, c, h, w; /* sample shape after the transforms */
 	int ring;                 /* slots: prefetch and the one the consumer holds */
-	float table[4][256];      /* normalised value of each pixel value */
+	nno_value_table table;    /* of its normalisation */
 	nno_cache *cache;         /* NULL: none */
 	nno_worker *workers;
 	int started;

@@ -2,7 +2,7 @@
  * then across them, with weights in 10.22 fixed point. Pillow's Image.resize(BILINEAR) to the bit, up to version 12 (13
  * takes the other order for some sizes, and so rounds otherwise). Channels are on their own, alpha too, where Pillow
  * weighs colours by alpha: a fourth channel need not be one. */
-#include "data/data.h"
+#include "data/transform.h"
 
 #include "base/size.h"
 
@@ -149,33 +149,59 @@ size_t nno_resize_workspace(int64_t from_h, int64_t from_w, int64_t to_h, int64_
 	return lay_out(&p, NULL, from_h, from_w, to_h, to_w, c);
 }
 
-static void fit_row(const parts *p, uint8_t *to, const nno_picture *src, int64_t to_w, int64_t y)
+/* The window that is resized. */
+typedef struct window {
+	const uint8_t *pixels;
+	int64_t stride, h, w; /* bytes from row to row */
+	int c;
+} window;
+
+static void fit_row(const parts *p, uint8_t *to, const window *from, int64_t to_w, int64_t y)
 {
-	const uint8_t *from = src->pixels + y * src->w * src->c;
-	if (src->c == 3)
-		resize_row_rgb(to, from, to_w, p->columns, p->column_weights, p->most_w);
+	const uint8_t *row = from->pixels + y * from->stride;
+	if (from->c == 3)
+		resize_row_rgb(to, row, to_w, p->columns, p->column_weights, p->most_w);
 	else
-		resize_row(to, from, to_w, src->c, p->columns, p->column_weights, p->most_w);
+		resize_row(to, row, to_w, from->c, p->columns, p->column_weights, p->most_w);
+}
+
+static void resize_rows(const parts *p, nno_picture *dst, const window *from)
+{
+	int64_t n = dst->w * from->c, ready = 0; /* rows before `ready` have been in the ring */
+	bool narrows = dst->w != from->w;
+	for (int64_t y = 0; y < dst->h; y++) {
+		taps t = find_taps(y, from->h, dst->h, p->real, p->row_weights);
+		for (ready = nno_i64_max(ready, t.first); narrows && ready < t.first + t.count; ready++)
+			fit_row(p, p->rows + ready % p->most_h * n, from, dst->w, ready);
+		for (int64_t k = t.first; k < t.first + t.count; k++)
+			p->lines[k - t.first] = narrows ? p->rows + k % p->most_h * n : from->pixels + k * from->stride;
+		mix_rows(dst->pixels + y * n, p->lines, p->row_weights, t.count, n);
+	}
+}
+
+void nno_resize_window(nno_picture *dst, const nno_picture *src, int64_t top, int64_t left, int64_t h, int64_t w,
+		       void *workspace)
+{
+	parts p;
+	int64_t n = dst->w * src->c;
+	window from = { .pixels = src->pixels + (top * src->w + left) * src->c,
+			.stride = src->w * src->c,
+			.h = h,
+			.w = w,
+			.c = src->c };
+	(void)lay_out(&p, workspace, h, w, dst->h, dst->w, src->c);
+	for (int64_t x = 0; dst->w != w && x < dst->w; x++)
+		p.columns[x] = find_taps(x, w, dst->w, p.real, p.column_weights + x * p.most_w);
+	if (dst->h != h)
+		resize_rows(&p, dst, &from);
+	for (int64_t y = 0; dst->h == h && y < h; y++)
+		if (dst->w != w)
+			fit_row(&p, dst->pixels + y * n, &from, dst->w, y);
+		else
+			memcpy(dst->pixels + y * n, from.pixels + y * from.stride, (size_t)n);
 }
 
 void nno_resize(nno_picture *dst, const nno_picture *src, void *workspace)
 {
-	parts p;
-	int64_t n = dst->w * src->c, ready = 0; /* rows before `ready` have been in the ring */
-	bool narrows = dst->w != src->w, mixes = dst->h != src->h;
-	(void)lay_out(&p, workspace, src->h, src->w, dst->h, dst->w, src->c);
-	for (int64_t x = 0; narrows && x < dst->w; x++)
-		p.columns[x] = find_taps(x, src->w, dst->w, p.real, p.column_weights + x * p.most_w);
-	if (!narrows && !mixes)
-		memcpy(dst->pixels, src->pixels, (size_t)(n * src->h));
-	for (int64_t y = 0; narrows && !mixes && y < dst->h; y++)
-		fit_row(&p, dst->pixels + y * n, src, dst->w, y);
-	for (int64_t y = 0; mixes && y < dst->h; y++) {
-		taps t = find_taps(y, src->h, dst->h, p.real, p.row_weights);
-		for (ready = nno_i64_max(ready, t.first); narrows && ready < t.first + t.count; ready++)
-			fit_row(&p, p.rows + ready % p.most_h * n, src, dst->w, ready);
-		for (int64_t k = t.first; k < t.first + t.count; k++)
-			p.lines[k - t.first] = narrows ? p.rows + k % p.most_h * n : src->pixels + k * n;
-		mix_rows(dst->pixels + y * n, p.lines, p.row_weights, t.count, n);
-	}
+	nno_resize_window(dst, src, 0, 0, src->h, src->w, workspace);
 }

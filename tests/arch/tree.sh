@@ -46,7 +46,7 @@ done >"$dir/absent"
 [ ! -s "$dir/absent" ] || complain "public headers that nnopt.h leaves out" "$dir/absent"
 
 # Each class constant of a room of kinds has its line in kinds.inc, and the other way round.
-for room in layer loss optim; do
+for room in data layer loss optim; do
 	sed -n 's/^NNO_[A-Z]*(\([a-z0-9_]*\))$/\1/p' "lib/$room/kinds.inc" | sort >"$dir/listed"
 	cat "lib/$room"/*.c | sed -n 's/^const nno_[a-z]*_class nno_[a-z]*_\([a-z0-9]*[a-z0-9_]*\) = .*/\1/p' | sort >"$dir/classes"
 	diff "$dir/listed" "$dir/classes" >"$dir/diff" || complain "lib/$room/kinds.inc (<) against its classes (>)" "$dir/diff"
@@ -59,6 +59,10 @@ comm -23 "$dir/wanted" "$dir/declared" >"$dir/absent"
 sed -n 's/^NNO_LAYER(\(.*\))$/nnopt_add_\1/p' lib/layer/kinds.inc | grep -v -x -e nnopt_add_add -e nnopt_add_concat | sort >"$dir/wanted"
 comm -23 "$dir/wanted" "$dir/declared" >"$dir/absent"
 [ ! -s "$dir/absent" ] || complain "layer kinds without their short way into a model" "$dir/absent"
+
+sed -n 's/^NNO_TRANSFORM(\(.*\))$/nnopt_transforms_add_\1/p' lib/data/kinds.inc | sort >"$dir/wanted"
+comm -23 "$dir/wanted" "$dir/declared" >"$dir/absent"
+[ ! -s "$dir/absent" ] || complain "transforms without a public constructor" "$dir/absent"
 
 # A source file that no list names is built by nobody.
 find lib -name '*.c' ! -path 'lib/kernel/body/*' | sort | while read -r file; do

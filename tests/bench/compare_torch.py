@@ -135,9 +135,9 @@ def network_cases():
 
 def loader_cases():
     folder = os.path.join(options.pictures, "train")
-    for source, recipe in (("jpeg", "plain"), ("jpeg", "augmented"), ("cache", "plain"), ("cache", "augmented")):
+    for source, recipe in (("jpeg", "plain"), ("jpeg", "augmented"), ("jpeg", "heavy"), ("cache", "plain"), ("cache", "augmented")):
         if wanted(f"loader/{source}/{recipe}"):
-            candidates = try_peer(lambda: peers.LoaderPeer(folder, recipe == "augmented"), "torchvision")
+            candidates = try_peer(lambda: peers.LoaderPeer(folder, recipe), "torchvision")
             if candidates:
                 alternate(f"loader/{source}/{recipe}", "f32", candidates, "img/s", ("--pictures", folder))
 

@@ -1,6 +1,6 @@
 /* loader_cases.c - pictures a second that come out of the loader, on one thread (the caller's), by source and by what
  * happens to them. "plain" is normalisation alone, "augmented" a flip, a nearest rotation by up to 10 degrees and
- * normalisation. */
+ * normalisation, "heavy" a random resized crop, flip, colour jitter, RandAugment and erasing. */
 #include "bench.h"
 
 #include <string.h>
@@ -11,17 +11,33 @@ typedef struct recipe {
 	const char *name;
 	int64_t crop;
 	double flip, degrees;
-	int bilinear;
+	int bilinear, heavy;
 } recipe;
 
 static const recipe recipes[] = {
-	{ "plain", 0, 0.0, 0.0, 0 },
-	{ "flip", 0, 0.5, 0.0, 0 },
-	{ "crop", 4, 0.0, 0.0, 0 },
-	{ "rotate", 0, 0.0, 10.0, 0 },
-	{ "rotate-bilinear", 0, 0.0, 10.0, 1 },
-	{ "augmented", 0, 0.5, 10.0, 0 },
+	{ "plain", 0, 0.0, 0.0, 0, 0 },
+	{ "flip", 0, 0.5, 0.0, 0, 0 },
+	{ "crop", 4, 0.0, 0.0, 0, 0 },
+	{ "rotate", 0, 0.0, 10.0, 0, 0 },
+	{ "rotate-bilinear", 0, 0.0, 10.0, 1, 0 },
+	{ "augmented", 0, 0.5, 10.0, 0, 0 },
+	{ "heavy", 0, 0.0, 0.0, 0, 1 },
 };
+
+static void add_heavy(nnopt_transforms *t)
+{
+	nnopt_colour_jitter_options o;
+	TRY(nnopt_colour_jitter_options_init(&o, sizeof o));
+	o.brightness_min = o.contrast_min = o.saturation_min = 0.6;
+	o.brightness_max = o.contrast_max = o.saturation_max = 1.4;
+	o.hue_min = -0.1;
+	o.hue_max = 0.1;
+	TRY(nnopt_transforms_add_random_resized_crop(t, 32, 32, NULL));
+	TRY(nnopt_transforms_add_horizontal_flip(t, 0.5));
+	TRY(nnopt_transforms_add_colour_jitter(t, &o, 1.0));
+	TRY(nnopt_transforms_add_rand_augment(t, NULL, 1.0));
+	TRY(nnopt_transforms_add_random_erasing(t, NULL, 0.5));
+}
 
 static nnopt_loader *open_loader(nnopt_context *context, nnopt_dataset *data, const recipe *r, uint64_t cache)
 {
@@ -36,6 +52,8 @@ static nnopt_loader *open_loader(nnopt_context *context, nnopt_dataset *data, co
 		TRY(nnopt_transforms_add_horizontal_flip(t, r->flip));
 	if (r->degrees > 0.0)
 		TRY(nnopt_transforms_add_rotation(t, r->degrees, r->bilinear, 1.0));
+	if (r->heavy)
+		add_heavy(t);
 	TRY(nnopt_transforms_add_normalise(t, mean, std, 3));
 	TRY(nnopt_loader_options_init(&o, sizeof o));
 	o.batch = 64;
@@ -111,7 +129,8 @@ static nnopt_dataset *some_of(nnopt_dataset *all)
 
 void loader_cases(nnopt_context *context)
 {
-	const recipe *plain = &recipes[0], *augmented = &recipes[sizeof recipes / sizeof *recipes - 1];
+	const recipe *plain = &recipes[0], *heavy = &recipes[sizeof recipes / sizeof *recipes - 1],
+		     *augmented = heavy - 1;
 	nnopt_dataset *data = NULL;
 	if (wanted_part("loader/memory/")) {
 		data = made_up(context);
@@ -124,6 +143,7 @@ void loader_cases(nnopt_context *context)
 		data = some_of(data);
 		run_case(context, data, "jpeg", plain, 0);
 		run_case(context, data, "jpeg", augmented, 0);
+		run_case(context, data, "jpeg", heavy, 0);
 		run_case(context, data, "cache", plain, (uint64_t)1 << 30);
 		run_case(context, data, "cache", augmented, (uint64_t)1 << 30);
 		nnopt_dataset_destroy(data);

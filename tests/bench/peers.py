@@ -183,11 +183,13 @@ class RuntimePeer(TorchPeer):
         self.session.run(None, self.feed)
 
 
-def picture_loader(directory, augmented, workers, every=1):
+def picture_loader(directory, recipe, workers, every=1):
     import torchvision
     from torchvision import transforms as t
-    steps = [t.RandomHorizontalFlip(), t.RandomRotation(10)] if augmented else []
-    data = torchvision.datasets.ImageFolder(directory, t.Compose([*steps, t.ToTensor(), t.Normalize(MEAN, STD)]))
+    before = {"plain": [], "augmented": [t.RandomHorizontalFlip(), t.RandomRotation(10)],
+              "heavy": [t.RandomResizedCrop(32), t.RandomHorizontalFlip(), t.ColorJitter(0.4, 0.4, 0.4, 0.1), t.RandAugment()]}
+    after = [t.RandomErasing()] if recipe == "heavy" else []
+    data = torchvision.datasets.ImageFolder(directory, t.Compose([*before[recipe], t.ToTensor(), t.Normalize(MEAN, STD), *after]))
     part = torch.utils.data.Subset(data, range(0, len(data), every))
     return torch.utils.data.DataLoader(part, 64, shuffle=True, num_workers=workers, persistent_workers=workers > 0)
 
@@ -196,8 +198,8 @@ class LoaderPeer:
     """torchvision's image folder with the same transforms, on one thread."""
     name = "torchvision"
 
-    def __init__(self, directory, augmented):
-        self.loader = picture_loader(directory, augmented, 0, 5)
+    def __init__(self, directory, recipe):
+        self.loader = picture_loader(directory, recipe, 0, 5)
         self.rate(0.5)
 
     def rate(self, seconds):
@@ -233,8 +235,8 @@ def first_step(network, batch):
 
 def end_to_end(directory, epochs, workers):
     """The baseline trained on a picture folder, tested after each epoch: seconds, and the last accuracy."""
-    train = picture_loader(os.path.join(directory, "train"), True, int(workers))
-    test = picture_loader(os.path.join(directory, "test"), False, int(workers))
+    train = picture_loader(os.path.join(directory, "train"), "augmented", int(workers))
+    test = picture_loader(os.path.join(directory, "test"), "plain", int(workers))
     peer = TorchPeer("baseline", 64, True, "NHWC", "f32", warm_up=0)
     begun = time.perf_counter()
     for _ in range(int(epochs)):

@@ -1,7 +1,7 @@
 /* augment.c - every transform on many sizes and angles: the bits of Pillow and torchvision, by their hashes. */
 #include "check.h"
 
-#include "data/data.h"
+#include "data/transform.h"
 
 #include <stdio.h>
 
@@ -68,7 +68,7 @@ static void rotated_by_many_angles(void **state)
 			nno_picture from = source_of(3), to = source_of(3);
 			from.h = to.h = rotated_hashes[i].h; /* the first bytes; in odd sizes rounding shows */
 			from.w = to.w = rotated_hashes[i].w;
-			nno_rotate(&to, &from, rotated_hashes[i].degrees, bilinear != 0);
+			nno_rotate(&to, &from, rotated_hashes[i].degrees, &(nno_look){ .bilinear = bilinear != 0 });
 			if (hash_of(to.pixels, (size_t)(to.h * to.w * 3)) !=
 			    (bilinear ? rotated_hashes[i].bilinear : rotated_hashes[i].nearest))
 				fail_msg("%.17g degrees, %s: not Pillow's bits", rotated_hashes[i].degrees,

@@ -1,7 +1,7 @@
 /* pictures.c - decoding, resizing, rotating, cropping: the bytes that Pillow and torchvision give. */
 #include "check.h"
 
-#include "data/data.h"
+#include "data/transform.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -239,7 +239,7 @@ static void rotated_as_pillow_does(void **state)
 		for (int bilinear = 0; bilinear < 2; bilinear++) {
 			static uint8_t pixels[sizeof source];
 			nno_picture from = source_picture(), to = { .pixels = pixels, .h = 16, .w = 21, .c = 3 };
-			nno_rotate(&to, &from, angles[i], bilinear != 0);
+			nno_rotate(&to, &from, angles[i], &(nno_look){ .bilinear = bilinear != 0 });
 			if (memcmp(pixels, wanted[i][bilinear], sizeof source) != 0)
 				fail_msg("%g degrees, %s: differs by %d", angles[i], bilinear ? "bilinear" : "nearest",
 					 worst_difference(pixels, wanted[i][bilinear], sizeof source));

@@ -4,6 +4,7 @@
 #include "check.h"
 
 #include "budget.h"
+#include "data/transform_kinds.h"
 
 #include <stdio.h>
 #include <unistd.h>
@@ -278,6 +279,8 @@ static nnopt_status files_to_batches(world *w)
 		s = nnopt_transforms_add_resize(t, 10, 10);
 	if (s == NNOPT_OK)
 		s = nnopt_transforms_add_rotation(t, 10, 1, 1.0);
+	for (size_t k = 0; s == NNOPT_OK && k < TRANSFORM_KINDS; k++)
+		s = transform_kinds[k].add(t, 1.0);
 	if (s == NNOPT_OK)
 		s = nnopt_loader_options_init(&o, sizeof o);
 	o.batch = 4;
