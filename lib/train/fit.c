@@ -151,7 +151,7 @@ static nnopt_status train_batch(fit_run *r, const nnopt_batch *batch)
 	nnopt_loss_result loss = { .struct_size = sizeof loss };
 	nnopt_status status = nnopt_plan_forward(r->plan, batch->images, &logits);
 	if (status == NNOPT_OK)
-		status = nnopt_loss_compute(r->loss, logits, batch->labels, 1.0f, nnopt_plan_output_gradient(r->plan),
+		status = nnopt_loss_compute(r->loss, logits, batch->targets, 1.0f, nnopt_plan_output_gradient(r->plan),
 					    &loss);
 	if (status != NNOPT_OK)
 		return status;

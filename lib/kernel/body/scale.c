@@ -1,4 +1,4 @@
-/* scale.c - f32 arrays times a factor. */
+/* scale.c - f32 arrays times a factor, and sums of two such. */
 #include "kernel/body.h"
 
 void NNO_FN(scale_f32)(float *dst, const float *src, float factor, int64_t n)
@@ -19,4 +19,13 @@ void NNO_FN(add_scaled_f32)(float *dst, const float *src, float factor, int64_t 
 		v_store(dst + i, v_fma(v_load(src + i), f, v_load(dst + i)));
 	if (i < n)
 		v_store_n(dst + i, v_fma(v_load_n(src + i, n - i), f, v_load_n(dst + i, n - i)), n - i);
+}
+
+void NNO_FN(blend_f32)(float *dst, const float *a, float fa, const float *b, float fb, int64_t n)
+{
+	vf va = v_set1(fa), vb = v_set1(fb);
+	for (int64_t i = 0; i < n; i += VL) {
+		vf x = v_mul(load_some(a + i, n - i), va), y = v_mul(load_some(b + i, n - i), vb);
+		store_some(dst + i, v_add(x, y), n - i);
+	}
 }
