@@ -1,7 +1,8 @@
 /* 02_train_cifar10.c - a plain CNN on CIFAR-10 with augmentation; saves its weights.
  *
- * usage: train_cifar10 --images DIR | --cifar10 DIR [--epochs N] [--seed N] [--threads N] [--precision f32|bf16|f16] [--out FILE]
- * --images DIR holds train/CLASS/ and test/CLASS/ with PNG, JPEG or BMP files; --cifar10 DIR holds the binary version. */
+ * usage: train_cifar10 --images DIR | --cifar10 DIR [--epochs N] [--seed N] [--threads N] [--precision f32|bf16|f16] [--mixup A] [--cutmix A] [--out FILE]
+ * --images DIR holds train/CLASS/ and test/CLASS/ with PNG, JPEG or BMP files; --cifar10 DIR holds the binary version.
+ * --mixup 0.2 and --cutmix 1 (or both, in turn) mix the samples of each training batch: for runs of many epochs. */
 #include "example.h"
 
 #include <getopt.h>
@@ -11,6 +12,7 @@ typedef struct settings {
 	const char *images, *cifar10, *out;
 	int64_t epochs, seed, threads;
 	int32_t precision;
+	double mixup, cutmix;
 } settings;
 
 static settings read_arguments(int argc, char **argv)
@@ -19,7 +21,8 @@ static settings read_arguments(int argc, char **argv)
 		{ "images", required_argument, NULL, 'i' }, { "cifar10", required_argument, NULL, 'c' },
 		{ "epochs", required_argument, NULL, 'e' }, { "seed", required_argument, NULL, 's' },
 		{ "threads", required_argument, NULL, 't' }, { "precision", required_argument, NULL, 'p' },
-		{ "out", required_argument, NULL, 'o' }, { NULL, 0, NULL, 0 },
+		{ "out", required_argument, NULL, 'o' }, { "mixup", required_argument, NULL, 'm' },
+		{ "cutmix", required_argument, NULL, 'x' }, { NULL, 0, NULL, 0 },
 	};
 	settings s = { .out = "cifar10.safetensors", .epochs = 10 };
 	for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
@@ -29,6 +32,8 @@ static settings read_arguments(int argc, char **argv)
 		s.epochs = c == 'e' ? atoll(optarg) : s.epochs;
 		s.seed = c == 's' ? atoll(optarg) : s.seed;
 		s.threads = c == 't' ? atoll(optarg) : s.threads;
+		s.mixup = c == 'm' ? atof(optarg) : s.mixup;
+		s.cutmix = c == 'x' ? atof(optarg) : s.cutmix;
 		if (c == 'p')
 			s.precision = strcmp(optarg, "f32") == 0    ? NNOPT_PRECISION_F32
 				      : strcmp(optarg, "bf16") == 0 ? NNOPT_PRECISION_BF16
@@ -39,7 +44,7 @@ static settings read_arguments(int argc, char **argv)
 	}
 	if ((s.images == NULL) != (s.cifar10 == NULL))
 		return s;
-	fprintf(stderr, "usage: %s --images DIR | --cifar10 DIR [--epochs N] [--seed N] [--threads N] [--precision f32|bf16|f16] [--out FILE]\n", *argv);
+	fprintf(stderr, "usage: %s --images DIR | --cifar10 DIR [--epochs N] [--seed N] [--threads N] [--precision f32|bf16|f16] [--mixup A] [--cutmix A] [--out FILE]\n", *argv);
 	exit(EXIT_FAILURE);
 }
 
@@ -63,6 +68,8 @@ static nnopt_loader *open_split(nnopt_context *ctx, const settings *s, nnopt_spl
 	CHECK(nnopt_loader_options_init(&o, sizeof o));
 	o.batch = 64;
 	o.shuffle = split == NNOPT_SPLIT_TRAIN;
+	o.mixup_alpha = split == NNOPT_SPLIT_TRAIN ? s->mixup : 0.0;
+	o.cutmix_alpha = split == NNOPT_SPLIT_TRAIN ? s->cutmix : 0.0;
 	CHECK(nnopt_loader_create(&loader, data, t, &o));
 	nnopt_transforms_destroy(t);
 	nnopt_dataset_destroy(data);

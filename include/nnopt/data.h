@@ -90,6 +90,10 @@ NNOPT_API nnopt_status nnopt_dataset_fold(nnopt_dataset **train, nnopt_dataset *
 /** The samples of `base` with the labels given, `count` of them, one each; -1 leaves a sample its own. Keeps a reference to base.
  *  Errors: INVALID_ARGUMENT, naming the label. @since 0.1 */
 NNOPT_API nnopt_status nnopt_dataset_relabel(nnopt_dataset **out, nnopt_dataset *base, const int64_t *labels, int64_t count);
+/** The samples of `bases[0..count)`, one dataset after the other; a base may come more than once. All must have the channels
+ *  and the number of classes of the first, which names the classes. Keeps a reference to each. Errors: INVALID_ARGUMENT,
+ *  OUT_OF_MEMORY. @since 0.1 */
+NNOPT_API nnopt_status nnopt_dataset_concat(nnopt_dataset **out, nnopt_dataset *const *bases, int64_t count);
 /** NULL is allowed. @since 0.1 */
 NNOPT_API void nnopt_dataset_destroy(nnopt_dataset *dataset);
 
@@ -290,6 +294,19 @@ NNOPT_API nnopt_status nnopt_transforms_add_normalise_per_image(nnopt_transforms
 
 /* ---- loader ---- */
 
+/** Which samples make an epoch, and in what order; a function of (seed, epoch). @since 0.1 */
+typedef enum nnopt_sampler {
+	NNOPT_SAMPLER_ORDER = 0,          /**< each once: in their order, or shuffled */
+	NNOPT_SAMPLER_CLASS_BALANCED = 1, /**< each draw picks one of the classes that have samples, all as likely, then one of
+	                                       its samples; with replacement */
+	NNOPT_SAMPLER_WEIGHTED = 2,       /**< sample i with probability weights[i] / their sum, with replacement, as
+	                                       torch.utils.data.WeightedRandomSampler */
+	NNOPT_SAMPLER_PK = 3,             /**< batches for metric losses, Hermans et al. 2017: `classes_per_batch` different classes
+	                                       at random, and of each, side by side, `samples_per_class` different samples (repeated
+	                                       only in a class that has fewer). A class gives all its samples before it gives one again
+	                                       (but the few left over that make no whole share). */
+	NNOPT_SAMPLER_FORCE_32 = 0x7fffffff
+} nnopt_sampler;
 /** Options of nnopt_loader_create(). @since 0.1 */
 typedef struct nnopt_loader_options {
 	size_t struct_size;
@@ -305,6 +322,31 @@ typedef struct nnopt_loader_options {
 	int32_t use_seed;      /**< 1: `seed` counts. Default 0. */
 	int32_t on_bad_sample; /**< nnopt_bad_sample. Default NNOPT_BAD_SAMPLE_SKIP. */
 	double max_bad_fraction; /**< an epoch fails when more of it is bad. Default 0.05. */
+	/* Mixing makes soft targets, nnopt_batch.targets. One lambda a batch, a function of (seed, epoch, batch number); partner of
+	   each sample is the one before it in the batch, of the first the last (torchvision.transforms.v2.MixUp and CutMix), so
+	   batches should be shuffled. With both, each batch takes one of the two, as likely as the other. Label smoothing of
+	   mixed targets is the loss's. For training; a loader to evaluate on should not mix. */
+	double mixup_alpha;      /**< 0 (default): off, or 1e-6 to 1e6: lambda from Beta(alpha, alpha), pictures and targets become
+	                              lambda own + (1 - lambda) partner's. Zhang et al. 2018; 0.2 is common */
+	double cutmix_alpha;     /**< 0 (default): off, or 1e-6 to 1e6: a rectangle of 1 - lambda of the area comes from the
+	                              partner; what lies outside the picture is cut off and lambda follows the real area. Yun et al.
+	                              2019; 1 is common */
+	double mix_probability;  /**< share of the batches that are mixed at all, 0 to 1. Default 1. */
+	const double *weights;   /**< NNOPT_SAMPLER_WEIGHTED: `weight_count` of them, finite, >= 0, not all 0; copied. Else NULL. */
+	int64_t weight_count;    /**< the number of samples */
+	int64_t classes_per_batch; /**< NNOPT_SAMPLER_PK: P, at most the classes that have samples; `batch` must be P K. Else 0. */
+	int64_t samples_per_class; /**< NNOPT_SAMPLER_PK: K. Else 0. */
+	int64_t epoch_samples;   /**< samples of an epoch, of all shards together. 0 (default): as many as the dataset has. PK takes
+	                              as many whole batches as fit. NNOPT_SAMPLER_ORDER takes the first of its order: at most all. */
+	int32_t sampler;         /**< nnopt_sampler; default NNOPT_SAMPLER_ORDER. The others have no use for `shuffle`, and classes
+	                              must be known without reading (nnopt_dataset_label()) but for the weighted one. */
+	int32_t reserved;
+	/* Many machines: of one epoch, the same for all, shard r takes samples r, r + shard_count, ... (of PK every shard_count-th
+	   batch). Shards share no sample and together are the epoch; what happens to a sample does not depend on them. All have
+	   the same nnopt_loader_batches(), but without drop_last the last batch may be a sample smaller in some, and never come
+	   where no sample is left for it: take drop_last where every step waits for all machines. */
+	int32_t shard_rank;      /**< 0 .. shard_count - 1. Default 0. */
+	int32_t shard_count;     /**< default 1 */
 } nnopt_loader_options;
 /** What happens to samples that cannot be read. @since 0.1 */
 typedef enum nnopt_bad_sample {
@@ -315,7 +357,8 @@ typedef enum nnopt_bad_sample {
 } nnopt_bad_sample;
 /** Fills `options` with the defaults. @param size sizeof *options. @since 0.1 */
 NNOPT_API nnopt_status nnopt_loader_options_init(nnopt_loader_options *options, size_t size);
-/** All pictures must have one size after the transforms. References dataset and transforms (may be NULL). */
+/** All pictures must have one size after the transforms. References dataset and transforms (may be NULL). A sample that comes
+ *  more than once in an epoch is augmented anew each time. Errors: INVALID_ARGUMENT, OUT_OF_MEMORY, those of reading. */
 NNOPT_API nnopt_status nnopt_loader_create(nnopt_loader **out, nnopt_dataset *dataset, nnopt_transforms *transforms,
                                            const nnopt_loader_options *options);
 /** NULL is allowed. @since 0.1 */
@@ -329,6 +372,9 @@ typedef struct nnopt_batch {
 	const int64_t *indices;     /**< the n sample numbers in the dataset */
 	int64_t count;              /**< n */
 	int64_t number;             /**< of the batch in the epoch, from 0 */
+	const nnopt_tensor *targets; /**< what a loss should be given: where batches are mixed f32 (n, classes), rows that add up to
+	                                  1 and are one-hot in a batch left unmixed; else `labels`. Those stay the classes of the
+	                                  samples `indices`, the first of each pair. */
 } nnopt_batch;
 
 /** Begins epoch `epoch` (which decides order and augmentation) at batch `first_batch`, 0 for all. @since 0.1 */
@@ -347,7 +393,7 @@ NNOPT_API int64_t nnopt_loader_bad_count(const nnopt_loader *loader);
 /** Bad sample `which` of them, from 0: its index and the text of its error, borrowed until the next batch. @since 0.1 */
 NNOPT_API nnopt_status nnopt_loader_bad_sample(const nnopt_loader *loader, int64_t which, int64_t *index, const char **error);
 /** A number that changes with anything that decides the batches (dataset size and names, transforms, options that matter);
- *  checkpoints compare it. */
+ *  checkpoints compare it. It leaves out shard_rank, so that the machines of one run can go on from one checkpoint. */
 NNOPT_API uint64_t nnopt_loader_fingerprint(const nnopt_loader *loader);
 
 #ifdef __cplusplus

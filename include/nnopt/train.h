@@ -106,12 +106,12 @@ typedef struct nnopt_fit_options {
 /** Fills `options` with the defaults. @param size sizeof *options. @since 0.1 */
 NNOPT_API nnopt_status nnopt_fit_options_init(nnopt_fit_options *options, size_t size);
 
-/** Trains. Stops with NNOPT_ERROR_NONFINITE before a non-finite loss or gradient reaches the weights (in f16 when the loss scale
- *  has fallen below 1, and gradients overflow still), with
- *  NNOPT_ERROR_CANCELLED after a cancel request (a checkpoint is written first when there is a path). The same seed and
- *  settings give the same bits, interrupted and resumed or not. The optimizer's learning rate on entry is the base that the
- *  schedule multiplies, and is put back at the end. `history` may be NULL; it is given whenever training began, also when it
- *  then stopped with NONFINITE, CANCELLED or CALLBACK. */
+/** Trains. The loss is given each batch's `targets`, soft ones where the loader mixes; the accuracy then is that of arg-max
+ *  against arg-max. Stops with NNOPT_ERROR_NONFINITE before a non-finite loss or gradient reaches the weights (in f16 when the
+ *  loss scale has fallen below 1, and gradients overflow still), with NNOPT_ERROR_CANCELLED after a cancel request (a
+ *  checkpoint is written first when there is a path). The same seed and settings give the same bits, interrupted and resumed or
+ *  not. The optimizer's learning rate on entry is the base that the schedule multiplies, and is put back at the end. `history`
+ *  may be NULL; it is given whenever training began, also when it then stopped with NONFINITE, CANCELLED or CALLBACK. */
 NNOPT_API nnopt_status nnopt_fit(nnopt_model *model, nnopt_loader *train, nnopt_loss *loss, nnopt_optimizer *optimizer,
                                  const nnopt_fit_options *options, nnopt_history **history);
 

@@ -68,6 +68,8 @@ uint64_t nno_rng_u64(nno_rng *r)
 
 float nno_rng_uniform(nno_rng *r) { return (float)(nno_rng_u32(r) >> 8) * 0x1p-24f; }
 
+double nno_rng_uniform_double(nno_rng *r) { return (double)(nno_rng_u64(r) >> 11) * 0x1p-53; }
+
 float nno_rng_normal(nno_rng *r)
 {
 	/* Marsaglia's polar method in double; only log and sqrt of libm, in double, so that the float result does not

@@ -10,10 +10,11 @@
 enum {
 	NNO_RNG_INIT = 1,    /* (parameter's index in the model, 0) */
 	NNO_RNG_DROPOUT = 2, /* (training step, node) */
-	NNO_RNG_SHUFFLE = 3, /* (epoch, 0) */
+	NNO_RNG_SHUFFLE = 3, /* (epoch, sampler) */
 	NNO_RNG_AUGMENT = 4, /* (epoch, sample) */
-	NNO_RNG_SPLIT = 5,   /* (0, 0) */
-	NNO_RNG_USER = 6
+	NNO_RNG_SPLIT = 5,   /* (0 for two parts, 1 for folds; 0) */
+	NNO_RNG_USER = 6,
+	NNO_RNG_MIX = 7 /* (epoch, batch) */
 };
 
 /* A stream: one key, one position. A plain value: copy it to replay. */
@@ -34,6 +35,8 @@ uint32_t nno_rng_u32(nno_rng *r);
 uint64_t nno_rng_u64(nno_rng *r);
 /* Uniform in [0, 1), 24 bits. */
 float nno_rng_uniform(nno_rng *r);
+/* The same of 53 bits. */
+double nno_rng_uniform_double(nno_rng *r);
 /* Standard normal, Box-Muller on own sin/cos-free polar form: consumes a variable number of words. */
 float nno_rng_normal(nno_rng *r);
 /* Uniform in [0, n), n > 0, without modulo bias. */

@@ -3,22 +3,11 @@
 #include "data/loader.h"
 
 #include "base/size.h"
+#include "data/mixing.h"
 
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-
-static nnopt_status shuffle(nnopt_loader *l, int64_t epoch)
-{
-	for (int64_t i = 0; i < l->dataset->count; i++)
-		l->order[i] = i;
-	if (l->o.shuffle) {
-		nno_rng r;
-		nno_rng_start(&r, l->seed, NNO_RNG_SHUFFLE, (uint64_t)epoch, 0);
-		nno_rng_shuffle(&r, l->order, l->dataset->count);
-	}
-	return NNOPT_OK;
-}
 
 /* --- filling a batch --- */
 
@@ -29,7 +18,8 @@ static nnopt_status name_sample(const nnopt_loader *l, int64_t index, nnopt_stat
 	return status == NNOPT_OK || name == NULL ? status : nno_fail_in(status, "%s", name);
 }
 
-static nnopt_status fill_sample(nnopt_loader *l, nno_worker_scratch *s, int64_t index, float *dst, int32_t *label)
+static nnopt_status fill_sample(nnopt_loader *l, nno_worker_scratch *s, int64_t index, int64_t place, float *dst,
+				int32_t *label)
 {
 	nno_picture picture;
 	int64_t found;
@@ -46,22 +36,37 @@ static nnopt_status fill_sample(nnopt_loader *l, nno_worker_scratch *s, int64_t 
 					    "loader: a picture of %lldx%lld after the transforms, %lldx%lld wanted: "
 					    "add a crop or a resize",
 					    (long long)h, (long long)w, (long long)l->h, (long long)l->w));
-	NNO_TRY(nno_transforms_run(l->transforms, &picture, &s->transforms, l->seed, l->epoch, index));
+	/* A sample that comes more than once in an epoch draws by its place in it: no two times are alike. */
+	int64_t draw = l->o.sampler == NNOPT_SAMPLER_ORDER ? index : place;
+	NNO_TRY(nno_transforms_run(l->transforms, &picture, &s->transforms, l->seed, l->epoch, draw));
 	nno_normalise(&l->transforms->normalisation, &l->table, dst, &picture);
 	*label = (int32_t)found;
 	return NNOPT_OK;
 }
 
+static void mix_batch(const nnopt_loader *l, nno_slot *slot, float *spare, int64_t number)
+{
+	nno_mixing m;
+	nno_mixing_draw(&m, &l->o, l->seed, l->epoch, number * l->o.shard_count + l->o.shard_rank, l->h, l->w);
+	nno_mixing_images(&m, l->context->kernels, nnopt_tensor_data(slot->images), slot->count, l->h, l->w, l->c,
+			  spare);
+	nno_mixing_targets(&m, nnopt_tensor_data(slot->targets), nnopt_tensor_data(slot->labels), slot->count,
+			   l->dataset->classes);
+}
+
 static void fill_batch(nnopt_loader *l, nno_slot *slot, nno_worker_scratch *s, int64_t number)
 {
-	int64_t from = number * l->o.batch, to = nno_i64_min(from + l->o.batch, l->dataset->count),
-		each = l->h * l->w * l->c;
+	int64_t each = l->h * l->w * l->c;
 	float *images = nnopt_tensor_data(slot->images);
 	int32_t *labels = nnopt_tensor_data(slot->labels);
 	slot->count = slot->bad_count = 0;
-	for (int64_t i = from; i < to; i++) {
-		int64_t index = l->order[i];
-		nnopt_status status = fill_sample(l, s, index, images + slot->count * each, labels + slot->count);
+	for (int64_t i = 0; i < l->o.batch; i++) {
+		int64_t place = nno_sampler_place(&l->o, number, i);
+		if (place >= l->sampler.count)
+			break;
+		int64_t index = l->sampler.order[place];
+		nnopt_status status =
+		    fill_sample(l, s, index, place, images + slot->count * each, labels + slot->count);
 		if (status == NNOPT_OK) {
 			slot->indices[slot->count++] = index;
 			continue;
@@ -71,6 +76,8 @@ static void fill_batch(nnopt_loader *l, nno_slot *slot, nno_worker_scratch *s, i
 		bad->status = status;
 		snprintf(bad->error, sizeof bad->error, "%s", nnopt_last_error());
 	}
+	if (slot->targets != NULL)
+		mix_batch(l, slot, s->spare, number);
 }
 
 /* --- workers --- */
@@ -130,6 +137,9 @@ static nnopt_status make_slot(nnopt_loader *l, nno_slot *slot)
 	NNO_TRY(nnopt_tensor_create(&slot->images, l->context, NNOPT_F32, 4, (int64_t[]){ n, l->c, l->h, l->w },
 				    NNOPT_NHWC));
 	NNO_TRY(nnopt_tensor_create(&slot->labels, l->context, NNOPT_I32, 1, &n, NNOPT_NCHW));
+	if (nno_mixing_wanted(&l->o))
+		NNO_TRY(nnopt_tensor_create(&slot->targets, l->context, NNOPT_F32, 2,
+					    (int64_t[]){ n, l->dataset->classes }, NNOPT_NCHW));
 	slot->indices = nno_new_array(&l->context->alloc, (size_t)n, sizeof *slot->indices);
 	slot->bad = nno_new_array(&l->context->alloc, (size_t)n, sizeof *slot->bad);
 	if (slot->indices == NULL || slot->bad == NULL)
@@ -173,6 +183,18 @@ static nnopt_status check_options(const nnopt_loader_options *o)
 	if (!(o->max_bad_fraction >= 0.0 && o->max_bad_fraction <= 1.0))
 		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "loader_options: max_bad_fraction %g, 0 to 1 wanted",
 				o->max_bad_fraction);
+	return nno_mixing_check(o);
+}
+
+/* What each worker needs beside what it decodes into. */
+static nnopt_status make_spares(nnopt_loader *l, int scratches)
+{
+	size_t bytes = (size_t)(l->h * l->w * l->c) * sizeof(float); /* slots have more */
+	for (int i = 0; nno_mixing_wanted(&l->o) && i < scratches; i++) {
+		l->workers[i].scratch.spare = nno_new_raw(&l->context->alloc, bytes);
+		if (l->workers[i].scratch.spare == NULL)
+			return nno_fail_memory("loader", bytes);
+	}
 	return NNOPT_OK;
 }
 
@@ -186,15 +208,16 @@ static nnopt_status set_up(nnopt_loader *l)
 		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT,
 				"loader_create: normalisation of %d channels for pictures of %lld", normalised,
 				(long long)l->c);
-	l->batches = l->o.drop_last ? l->dataset->count / l->o.batch : nno_i64_ceil_div(l->dataset->count, l->o.batch);
+	NNO_TRY(nno_sampler_create(&l->sampler, a, l->dataset, &l->o));
+	l->o.weights = NULL; /* the sampler has them */
+	l->batches = nno_sampler_batches(&l->sampler, &l->o);
 	l->ring = l->o.prefetch + 1;
 	int scratches = l->o.workers > 0 ? l->o.workers : 1;
 	l->workers = nno_new_array(a, (size_t)scratches, sizeof *l->workers);
 	l->slots = nno_new_array(a, (size_t)l->ring, sizeof *l->slots);
-	l->order = nno_new_array(a, (size_t)l->dataset->count, sizeof *l->order);
 	l->bad = nno_new_array(a, 16, sizeof *l->bad);
-	if (l->workers == NULL || l->slots == NULL || l->order == NULL || l->bad == NULL)
-		return nno_fail_memory("loader_create", (size_t)l->dataset->count * sizeof *l->order);
+	if (l->workers == NULL || l->slots == NULL || l->bad == NULL)
+		return nno_fail_memory("loader_create", (size_t)l->ring * sizeof *l->slots);
 	l->bad_room = 16;
 	for (int i = 0; i < scratches; i++) {
 		l->workers[i].loader = l;
@@ -203,6 +226,7 @@ static nnopt_status set_up(nnopt_loader *l)
 	NNO_TRY(find_shape(l));
 	for (int i = 0; i < l->ring; i++)
 		NNO_TRY(make_slot(l, &l->slots[i]));
+	NNO_TRY(make_spares(l, scratches));
 	nno_normalisation_table(&l->transforms->normalisation, &l->table);
 	return l->dataset->decodes ? nno_cache_create(&l->cache, a, l->dataset->count, l->o.cache_bytes) : NNOPT_OK;
 }
@@ -214,6 +238,8 @@ static const nnopt_loader_options option_defaults = {
 	.prefetch = 2,
 	.cache_bytes = (uint64_t)1 << 30,
 	.max_bad_fraction = 0.05,
+	.mix_probability = 1.0,
+	.shard_count = 1,
 };
 
 nnopt_status nnopt_loader_options_init(nnopt_loader_options *options, size_t size)
@@ -265,17 +291,19 @@ void nnopt_loader_destroy(nnopt_loader *l)
 	for (int i = 0; l->workers != NULL && i < (l->o.workers > 0 ? l->o.workers : 1); i++) {
 		nno_room_free(&l->workers[i].scratch.picture);
 		nno_room_free(&l->workers[i].scratch.transforms);
+		nno_delete(a, l->workers[i].scratch.spare);
 	}
 	nno_cache_destroy(l->cache);
 	for (int i = 0; l->slots != NULL && i < l->ring; i++) {
 		nnopt_tensor_destroy(l->slots[i].images);
 		nnopt_tensor_destroy(l->slots[i].labels);
+		nnopt_tensor_destroy(l->slots[i].targets);
 		nno_delete(a, l->slots[i].indices);
 		nno_delete(a, l->slots[i].bad);
 	}
 	nno_delete(a, l->workers);
 	nno_delete(a, l->slots);
-	nno_delete(a, l->order);
+	nno_sampler_free(&l->sampler, a);
 	nno_delete(a, l->bad);
 	nnopt_transforms_destroy(l->transforms);
 	nnopt_dataset_destroy(l->dataset);
@@ -323,9 +351,8 @@ nnopt_status nnopt_loader_start(nnopt_loader *l, int64_t epoch, int64_t first_ba
 	l->bad_in_epoch = 0;
 	for (int i = 0; i < l->ring; i++)
 		l->slots[i].number = -1;
-	nnopt_status status = shuffle(l, epoch);
-	if (status == NNOPT_OK)
-		status = level_rooms(l);
+	nno_sampler_start(&l->sampler, &l->o, l->seed, epoch);
+	nnopt_status status = level_rooms(l);
 	l->running = true;
 	l->pause = false;
 	pthread_cond_broadcast(&l->work);
@@ -372,10 +399,11 @@ static nnopt_status report_bad(nnopt_loader *l, const nno_slot *slot)
 			remember_bad(l, bad);
 	}
 	l->bad_in_epoch += slot->bad_count;
-	if ((double)l->bad_in_epoch > l->o.max_bad_fraction * (double)l->dataset->count)
+	int64_t samples = nno_i64_ceil_div(l->sampler.count, l->o.shard_count);
+	if ((double)l->bad_in_epoch > l->o.max_bad_fraction * (double)samples)
 		return nno_fail(NNOPT_ERROR_FORMAT,
 				"loader: %lld bad samples of %lld, at most a fraction of %g wanted; the last: %s",
-				(long long)l->bad_in_epoch, (long long)l->dataset->count, l->o.max_bad_fraction,
+				(long long)l->bad_in_epoch, (long long)samples, l->o.max_bad_fraction,
 				slot->bad_count > 0 ? slot->bad[slot->bad_count - 1].error : "");
 	return NNOPT_OK;
 }
@@ -412,9 +440,12 @@ nnopt_status nnopt_loader_next(nnopt_loader *l, const nnopt_batch **batch)
 	} while (slot->count == 0);
 	nno_tensor_set_batch(slot->images, slot->count);
 	nno_tensor_set_batch(slot->labels, slot->count);
+	if (slot->targets != NULL)
+		nno_tensor_set_batch(slot->targets, slot->count);
 	l->batch.struct_size = sizeof l->batch;
 	l->batch.images = slot->images;
 	l->batch.labels = slot->labels;
+	l->batch.targets = slot->targets != NULL ? slot->targets : slot->labels;
 	l->batch.indices = slot->indices;
 	l->batch.count = slot->count;
 	*batch = &l->batch;
@@ -460,6 +491,13 @@ uint64_t nnopt_loader_fingerprint(const nnopt_loader *l)
 	int64_t numbers[] = { d->count,       d->classes,      l->c, l->h, l->w, l->o.batch, l->o.shuffle,
 			      l->o.drop_last, (int64_t)l->seed };
 	hash = nno_mix(hash, numbers, sizeof numbers);
+	double mixing[] = { l->o.mixup_alpha, l->o.cutmix_alpha, l->o.mix_probability };
+	hash = nno_mix(hash, mixing, sizeof mixing);
+	int64_t sampling[] = { l->o.sampler, l->o.classes_per_batch, l->o.samples_per_class, l->sampler.count,
+			       l->o.shard_count };
+	hash = nno_mix(hash, sampling, sizeof sampling);
+	if (l->sampler.cumulative != NULL)
+		hash = nno_mix(hash, l->sampler.cumulative, (size_t)d->count * sizeof *l->sampler.cumulative);
 	for (int64_t i = 0; i < d->count; i++) {
 		const char *name = nnopt_dataset_sample_name(d, i);
 		hash = mix_i64(hash, nnopt_dataset_label(d, i));

@@ -16,6 +16,7 @@ typedef struct nno_bad_sample {
 typedef struct nno_slot {
 	int64_t number; /* of the batch it holds ready, or -1 */
 	nnopt_tensor *images, *labels;
+	nnopt_tensor *targets; /* NULL: no mixing */
 	int64_t *indices;
 	int64_t count;
 	nno_bad_sample *bad;
@@ -24,7 +25,30 @@ typedef struct nno_slot {
 
 typedef struct nno_worker_scratch {
 	nno_room picture, transforms;
+	float *spare; /* for a sample's values; NULL: no mixing */
 } nno_worker_scratch;
+
+/* The order of an epoch, with what it is made of; all arrays are NULL that a kind has no use for. */
+typedef struct nno_sampler {
+	int64_t population;            /* of the dataset */
+	int64_t count, *order;         /* the samples of an epoch, of all shards */
+	double *cumulative;            /* sums of the weights up to and with each sample */
+	int64_t class_count, *classes; /* those that have samples */
+	int64_t *starts, *members;     /* the samples of class c: members[starts[c] .. starts[c + 1]) */
+	int64_t *shuffled, *at;        /* members in the order they are given in, and how far each class is */
+	int64_t *picked;               /* the classes, those of the batch under way first */
+} nno_sampler;
+
+/* Checks what the options say of sampling and shards. To be freed also after a failure. */
+nnopt_status nno_sampler_create(nno_sampler *sampler, const nno_alloc *alloc, const nnopt_dataset *dataset,
+				const nnopt_loader_options *options);
+void nno_sampler_free(nno_sampler *sampler, const nno_alloc *alloc);
+/* Makes the order of an epoch. */
+void nno_sampler_start(nno_sampler *sampler, const nnopt_loader_options *options, uint64_t seed, int64_t epoch);
+/* Batches that every shard has, and where in the order item `item` of batch `number` of this shard is; at or past its
+ * end where it has none. */
+int64_t nno_sampler_batches(const nno_sampler *sampler, const nnopt_loader_options *options);
+int64_t nno_sampler_place(const nnopt_loader_options *options, int64_t number, int64_t item);
 
 /* Decoded pictures kept within a budget, filled in order of first use; shared by the workers. */
 typedef struct nno_cache nno_cache;
@@ -59,13 +83,13 @@ struct nnopt_loader {
 	nnopt_batch batch; /* what the consumer was given */
 	nno_bad_sample *bad;
 	int64_t bad_count, bad_room, bad_in_epoch;
-	/* Under the lock; `order` and `epoch` change only while nothing is being filled. */
+	/* Under the lock; `sampler` and `epoch` change only while nothing is being filled. */
 	pthread_mutex_t lock;
 	pthread_cond_t work, done;
 	bool stop, pause;
 	int filling;
 	int64_t next_fill, next_give, epoch;
-	int64_t *order;
+	nno_sampler sampler;
 };
 
 #endif

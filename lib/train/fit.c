@@ -163,8 +163,8 @@ static nnopt_status pass(fit_run *r, const nnopt_batch *batch, nnopt_loss_result
 	if (status == NNOPT_OK && r->teacher_plan != NULL)
 		status = ask_teacher(r, batch->images);
 	if (status == NNOPT_OK)
-		status =
-		    nnopt_loss_compute(r->loss, logits, batch->labels, 1.0f, nnopt_plan_output_gradient(r->plan), loss);
+		status = nnopt_loss_compute(r->loss, logits, batch->targets, 1.0f, nnopt_plan_output_gradient(r->plan),
+					    loss);
 	if (status != NNOPT_OK)
 		return status;
 	if (!loss->finite)

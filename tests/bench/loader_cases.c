@@ -1,6 +1,7 @@
 /* loader_cases.c - pictures a second that come out of the loader, on one thread (the caller's), by source and by what
- * happens to them. "plain" is normalisation alone, "augmented" a flip, a nearest rotation by up to 10 degrees and
- * normalisation, "heavy" a random resized crop, flip, colour jitter, RandAugment and erasing. */
+ * happens to them. "plain" is normalisation alone, "mixup" and "cutmix" mix its batches, "augmented" is a flip, a
+ * nearest rotation by up to 10 degrees and normalisation, "heavy" a random resized crop, flip, colour jitter,
+ * RandAugment and erasing. */
 #include "bench.h"
 
 #include <string.h>
@@ -12,16 +13,19 @@ typedef struct recipe {
 	int64_t crop;
 	double flip, degrees;
 	int bilinear, heavy;
+	double mixup, cutmix;
 } recipe;
 
 static const recipe recipes[] = {
-	{ "plain", 0, 0.0, 0.0, 0, 0 },
-	{ "flip", 0, 0.5, 0.0, 0, 0 },
-	{ "crop", 4, 0.0, 0.0, 0, 0 },
-	{ "rotate", 0, 0.0, 10.0, 0, 0 },
-	{ "rotate-bilinear", 0, 0.0, 10.0, 1, 0 },
-	{ "augmented", 0, 0.5, 10.0, 0, 0 },
-	{ "heavy", 0, 0.0, 0.0, 0, 1 },
+	{ .name = "plain" },
+	{ .name = "mixup", .mixup = 0.2 },
+	{ .name = "cutmix", .cutmix = 1.0 },
+	{ .name = "flip", .flip = 0.5 },
+	{ .name = "crop", .crop = 4 },
+	{ .name = "rotate", .degrees = 10.0 },
+	{ .name = "rotate-bilinear", .degrees = 10.0, .bilinear = 1 },
+	{ .name = "augmented", .flip = 0.5, .degrees = 10.0 },
+	{ .name = "heavy", .heavy = 1 },
 };
 
 static void add_heavy(nnopt_transforms *t)
@@ -60,6 +64,8 @@ static nnopt_loader *open_loader(nnopt_context *context, nnopt_dataset *data, co
 	o.shuffle = 1;
 	o.workers = 0;
 	o.cache_bytes = cache;
+	o.mixup_alpha = r->mixup;
+	o.cutmix_alpha = r->cutmix;
 	TRY(nnopt_loader_create(&loader, data, t, &o));
 	nnopt_transforms_destroy(t);
 	return loader;

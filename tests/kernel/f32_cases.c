@@ -13,6 +13,12 @@ static float *positive_out(frame *f, int64_t count, float more)
 
 static void check_scale_f32(frame *f) { f->k->scale_f32(out(f, f->n), in(f, f->n, 1), 0.5f, f->n); }
 static void check_add_scaled_f32(frame *f) { f->k->add_scaled_f32(out(f, f->n), in(f, f->n, 1), 3.0f, f->n); }
+static void check_blend_f32(frame *f)
+{
+	float *a = out(f, f->n), *b = in(f, f->n, 1);
+	f->k->blend_f32(out(f, f->n), a, 0.3f, b, 0.7f, f->n);
+	f->k->blend_f32(a, a, 0.3f, b, 0.7f, f->n);
+}
 
 static void check_dot_f32(frame *f)
 {

@@ -303,6 +303,62 @@ static nnopt_status files_to_batches(world *w)
 	return s;
 }
 
+/* An epoch of mixed batches that a sampler makes. */
+static nnopt_status mixed_epoch(nnopt_dataset *data, nnopt_sampler sampler, const double *weights)
+{
+	nnopt_loader *l = NULL;
+	nnopt_loader_options o;
+	nnopt_status s = nnopt_loader_options_init(&o, sizeof o);
+	o.batch = 6;
+	o.workers = 0;
+	o.on_bad_sample = NNOPT_BAD_SAMPLE_FAIL;
+	o.mixup_alpha = o.cutmix_alpha = 1.0;
+	o.sampler = (int32_t)sampler;
+	o.weights = weights;
+	o.weight_count = weights != NULL ? nnopt_dataset_count(data) : 0;
+	o.classes_per_batch = o.samples_per_class = 0;
+	if (sampler == NNOPT_SAMPLER_PK) {
+		o.classes_per_batch = 3;
+		o.samples_per_class = 2;
+	}
+	if (s == NNOPT_OK)
+		s = nnopt_loader_create(&l, data, NULL, &o);
+	if (s == NNOPT_OK)
+		s = nnopt_loader_start(l, 0, 0);
+	for (const nnopt_batch *batch = NULL; s == NNOPT_OK;) {
+		s = nnopt_loader_next(l, &batch);
+		if (batch == NULL)
+			break;
+	}
+	nnopt_loader_destroy(l);
+	return s;
+}
+
+static nnopt_status views_to_mixed_batches(world *w)
+{
+	nnopt_dataset *other = NULL, *both = NULL, *train = NULL, *validation = NULL;
+	int64_t labels[COUNT];
+	double weights[2 * COUNT];
+	for (int i = 0; i < COUNT; i++)
+		labels[i] = i % 3;
+	for (int i = 0; i < 2 * COUNT; i++)
+		weights[i] = 1.0 + i;
+	nnopt_status s = nnopt_dataset_relabel(&other, w->data, labels, COUNT);
+	if (s == NNOPT_OK)
+		s = nnopt_dataset_concat(&both, (nnopt_dataset *[]){ w->data, other }, 2);
+	if (s == NNOPT_OK)
+		s = nnopt_dataset_fold(&train, &validation, both, 4, 1, 9);
+	if (s == NNOPT_OK)
+		s = mixed_epoch(train, NNOPT_SAMPLER_PK, NULL);
+	if (s == NNOPT_OK)
+		s = mixed_epoch(both, NNOPT_SAMPLER_WEIGHTED, weights);
+	nnopt_dataset_destroy(train);
+	nnopt_dataset_destroy(validation);
+	nnopt_dataset_destroy(both);
+	nnopt_dataset_destroy(other);
+	return s;
+}
+
 static nnopt_status evaluation(world *w)
 {
 	nnopt_metrics *m = NULL;
@@ -557,6 +613,7 @@ static void all_scenarios(void **state)
 	run(w, save_and_load, "save and load");
 	run(w, to_json_and_back, "JSON");
 	run(w, files_to_batches, "files to batches");
+	run(w, views_to_mixed_batches, "views to mixed batches");
 	run(w, evaluation, "evaluation");
 	run(w, fit, "fit");
 	run(w, distillation, "distillation");

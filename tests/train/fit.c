@@ -40,6 +40,8 @@ static void make_data(bench *b)
 	nnopt_tensor_destroy(labels);
 }
 
+static double mixing; /* alpha of both kinds for every training loader */
+
 static void make_loaders(bench *b, int32_t workers, int64_t batch)
 {
 	nnopt_transforms *t = NULL;
@@ -51,6 +53,8 @@ static void make_loaders(bench *b, int32_t workers, int64_t batch)
 	assert_ok(nnopt_loader_create(&b->test, b->data, NULL, &o));
 	o.shuffle = 1;
 	o.workers = workers;
+	o.mixup_alpha = mixing;
+	o.cutmix_alpha = mixing;
 	assert_ok(nnopt_loader_create(&b->train, b->data, t, &o));
 	nnopt_transforms_destroy(t);
 }
@@ -255,6 +259,26 @@ static void a_resumed_run_is_the_same(void **state)
 	nnopt_history_destroy(hw);
 	destroy(&whole);
 	(void)remove(PATH);
+}
+
+/* Mixed batches: what is learned serves on clean pictures, and a resumed run is the same. */
+static void mixed_batches(void **state)
+{
+	(void)state;
+	mixing = 0.4;
+	bench b = make(5, 2, 0.0f);
+	b.o.validation = b.test;
+	b.o.epochs = 12;
+	nnopt_history *h = NULL;
+	assert_ok(fit(&b, &h));
+	nnopt_epoch_record last = { .struct_size = sizeof last };
+	assert_ok(nnopt_history_epoch(h, 11, &last));
+	assert_true(last.validation_accuracy > 0.9);
+	assert_true(last.accuracy > 0.6 && last.loss > last.validation_loss); /* of soft targets: their entropy stays */
+	nnopt_history_destroy(h);
+	destroy(&b);
+	a_resumed_run_is_the_same(state);
+	mixing = 0.0;
 }
 
 /* A finished run's checkpoint ends a resumed one at once. */
@@ -468,6 +492,7 @@ int main(void)
 		cmocka_unit_test(it_learns),
 		cmocka_unit_test(threads_do_not_matter),
 		cmocka_unit_test(a_resumed_run_is_the_same),
+		cmocka_unit_test(mixed_batches),
 		cmocka_unit_test(a_finished_run_stays_finished),
 		cmocka_unit_test(early_stopping_restores_the_best),
 		cmocka_unit_test(a_nonfinite_loss_stops_before_the_weights),

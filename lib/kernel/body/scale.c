@@ -1,4 +1,4 @@
-/* scale.c - f32 arrays times a factor, and times each other. */
+/* scale.c - f32 arrays times a factor, times each other, and sums of two such. */
 #include "kernel/body.h"
 
 void NNO_FN(scale_f32)(float *dst, const float *src, float factor, int64_t n)
@@ -42,5 +42,14 @@ void NNO_FN(approach_f32)(float *dst, const float *src, float factor, int64_t n)
 	for (int64_t i = 0; i < n; i += VL) {
 		vf old = load_some(dst + i, n - i);
 		store_some(dst + i, v_fma(v_sub(load_some(src + i, n - i), old), f, old), n - i);
+	}
+}
+
+void NNO_FN(blend_f32)(float *dst, const float *a, float fa, const float *b, float fb, int64_t n)
+{
+	vf va = v_set1(fa), vb = v_set1(fb);
+	for (int64_t i = 0; i < n; i += VL) {
+		vf x = v_mul(load_some(a + i, n - i), va), y = v_mul(load_some(b + i, n - i), vb);
+		store_some(dst + i, v_add(x, y), n - i);
 	}
 }
