@@ -53,7 +53,7 @@ typedef struct nnopt_vgg_options {
 	size_t struct_size;
 	int64_t hidden;     /**< features of the two hidden linear layers of NNOPT_FORM_IMAGENET; default 4096 */
 	double width;       /**< default 1 */
-	double dropout;     /**< in the head, in [0, 1); default 0.5 */
+	double dropout;     /**< in the head, in [0, 1); -1, the default: 0.5 in NNOPT_FORM_IMAGENET, 0 in NNOPT_FORM_CIFAR */
 	int32_t batch_norm; /**< default 1 */
 	int32_t form;       /**< nnopt_zoo_form, default NNOPT_FORM_IMAGENET */
 } nnopt_vgg_options;

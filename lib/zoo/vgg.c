@@ -14,7 +14,7 @@ static const struct configuration {
 };
 
 static const nnopt_vgg_options option_defaults = {
-	.struct_size = sizeof(nnopt_vgg_options), .hidden = 4096, .width = 1.0, .dropout = 0.5, .batch_norm = 1
+	.struct_size = sizeof(nnopt_vgg_options), .hidden = 4096, .width = 1.0, .dropout = -1.0, .batch_norm = 1
 };
 
 nnopt_status nnopt_vgg_options_init(nnopt_vgg_options *options, size_t size)
@@ -88,6 +88,8 @@ nnopt_status nnopt_vgg_create(nnopt_model **out, nnopt_context *context, int64_t
 				      (long long)depth);
 	if (status == NNOPT_OK)
 		status = nnopt_options_read(&o, sizeof o, options, "vgg_options");
+	if (status == NNOPT_OK && o.dropout == -1.0)
+		o.dropout = o.form == NNOPT_FORM_CIFAR ? 0.0 : 0.5;
 	if (status == NNOPT_OK)
 		status = check(&o);
 	if (status != NNOPT_OK)
