@@ -25,5 +25,6 @@
 #include <nnopt/eval.h>
 #include <nnopt/train.h>
 #include <nnopt/tune.h>
+#include <nnopt/zoo.h>
 
 #endif

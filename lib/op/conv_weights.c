@@ -77,7 +77,7 @@ static void sum_chunk(void *user, int64_t index, int slot)
 		const elem *image = src_of(j->run, 0) + i * nno_shape_count(in);
 		const float *dy = image_gradient(j, i, gradient);
 		NNO_OF(nno_conv_copy_band)
-		(j->run, padded, in.h + 2 * a->pad_h, j->p.band_w, image, in.h, in.w, in.c, -a->pad_h, -a->pad_w);
+		(j->run, padded, j->p.padded_h, j->p.band_w, image, in.h, in.w, in.c, -a->pad_h, -a->pad_w);
 		add_image(j, padded, dy, weights, x_off, y_off, i == from);
 		if (a->bias)
 			j->run->kernels->f32->column_sums(bias, dy, out.h * out.w, out.c);

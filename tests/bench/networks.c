@@ -1,6 +1,7 @@
-/* networks.c - the baseline CNN, the same convolutions with an LSTM over the rows of their map, ResNet-20 and -18,
- * VGG-11 with batch norm, MobileNetV2, ResNet-20 with squeeze-and-excitation and with group norm, a small ConvNeXt, in
- * their CIFAR forms (32 x 32, ten classes). A failure is kept in the builder, so that a network reads as a list. */
+/* networks.c - the networks that the benchmark runs, in their CIFAR forms (ten classes): those of the zoo (only the
+ * baseline has dropout, as what they are compared with), and a few of other layers: the baseline's convolutions with an
+ * LSTM over the rows of their map, ResNet-20 with squeeze-and-excitation and with group norm, a small ConvNeXt. A
+ * failure is kept in the builder, so that a network reads as a list. */
 #include "networks.h"
 
 typedef struct builder {
@@ -50,13 +51,6 @@ static int32_t relu(builder *b, int32_t from)
 {
 	nnopt_layer *l = NULL;
 	nnopt_status made = nnopt_relu_create(&l, b->ctx);
-	return add(b, made, l, from, -1);
-}
-
-static int32_t relu6(builder *b, int32_t from)
-{
-	nnopt_layer *l = NULL;
-	nnopt_status made = nnopt_relu6_create(&l, b->ctx);
 	return add(b, made, l, from, -1);
 }
 
@@ -117,29 +111,6 @@ static nnopt_status finish(builder *b)
 
 static builder start(nnopt_model *net) { return (builder){ .net = net, .ctx = nnopt_model_context(net) }; }
 
-static nnopt_status baseline(nnopt_model *net)
-{
-	nnopt_conv2d_options same;
-	nnopt_status s = nnopt_conv2d_options_init(&same, sizeof same);
-	same.padding_mode = NNOPT_PADDING_SAME;
-	for (int64_t channels = 32; s == NNOPT_OK && channels <= 64; channels *= 2) {
-		s = nnopt_add_conv2d(net, channels, 3, &same);
-		if (s == NNOPT_OK)
-			s = nnopt_add_relu(net);
-		if (s == NNOPT_OK)
-			s = nnopt_add_max_pool2d(net, 2, NULL);
-	}
-	if (s == NNOPT_OK)
-		s = nnopt_add_flatten(net);
-	if (s == NNOPT_OK)
-		s = nnopt_add_linear(net, 512, NULL);
-	if (s == NNOPT_OK)
-		s = nnopt_add_relu(net);
-	if (s == NNOPT_OK)
-		s = nnopt_add_dropout(net, 0.5f);
-	return s == NNOPT_OK ? nnopt_add_linear(net, 10, NULL) : s;
-}
-
 /* Eight rows of 8 x 64 features, the last hidden state beside the means of the channels. */
 static nnopt_status cnn_lstm(nnopt_model *net)
 {
@@ -176,11 +147,7 @@ static nnopt_status residual(builder b, const int64_t *widths, int stages, int b
 	return finish(&b);
 }
 
-static const int64_t small_widths[] = { 16, 32, 64 }, large_widths[] = { 64, 128, 256, 512 };
-
-static nnopt_status resnet20(nnopt_model *net) { return residual(start(net), small_widths, 3, 3); }
-
-static nnopt_status resnet18(nnopt_model *net) { return residual(start(net), large_widths, 4, 2); }
+static const int64_t small_widths[] = { 16, 32, 64 };
 
 static nnopt_status seresnet20(nnopt_model *net)
 {
@@ -194,40 +161,6 @@ static nnopt_status resnet20_gn(nnopt_model *net)
 	builder b = start(net);
 	b.groups = 8;
 	return residual(b, small_widths, 3, 3);
-}
-
-/* Simonyan and Zisserman 2015, configuration A, with batch norm. */
-static nnopt_status vgg11(nnopt_model *net)
-{
-	static const int64_t widths[] = { 64, 0, 128, 0, 256, 256, 0, 512, 512, 0, 512, 512, 0 };
-	builder b = start(net);
-	int32_t node = NNOPT_INPUT_NODE;
-	for (size_t i = 0; i < sizeof widths / sizeof *widths; i++)
-		node = widths[i] == 0 ? max_pool(&b, node) : relu(&b, norm(&b, conv(&b, node, widths[i], 3, 1, 1)));
-	return finish(&b);
-}
-
-/* Sandler et al. 2018, table 2, with the strides that CIFAR's size wants. */
-static nnopt_status mobilenet2(nnopt_model *net)
-{
-	static const struct {
-		int64_t expansion, width, count, stride;
-	} stages[] = { { 1, 16, 1, 1 }, { 6, 24, 2, 1 },  { 6, 32, 3, 2 }, { 6, 64, 4, 2 },
-		       { 6, 96, 3, 1 }, { 6, 160, 3, 2 }, { 6, 320, 1, 1 } };
-	builder b = start(net);
-	int64_t channels = 32;
-	int32_t node = relu6(&b, norm(&b, conv(&b, NNOPT_INPUT_NODE, channels, 3, 1, 1)));
-	for (size_t i = 0; i < sizeof stages / sizeof *stages; i++)
-		for (int64_t k = 0; k < stages[i].count; k++) {
-			int64_t wide = channels * stages[i].expansion, stride = k == 0 ? stages[i].stride : 1;
-			int32_t inner = wide == channels ? node : relu6(&b, norm(&b, conv(&b, node, wide, 1, 1, 1)));
-			inner = relu6(&b, norm(&b, conv(&b, inner, wide, 3, stride, wide)));
-			inner = norm(&b, conv(&b, inner, stages[i].width, 1, 1, 1));
-			node = stride == 1 && channels == stages[i].width ? sum(&b, inner, node) : inner;
-			channels = stages[i].width;
-		}
-	(void)relu6(&b, norm(&b, conv(&b, node, 1280, 1, 1, 1)));
-	return finish(&b);
 }
 
 /* Blocks of Liu et al. 2022, figure 4, with SiLU: three stages of two blocks, 3 x 3 convolutions of stride 2 between
@@ -250,10 +183,27 @@ static nnopt_status convnext(nnopt_model *net)
 }
 
 const network networks[] = {
-	{ "baseline", baseline, 64, 32 },      { "cnn_lstm", cnn_lstm, 64, 32 },
-	{ "resnet20", resnet20, 128, 32 },     { "resnet18", resnet18, 128, 32 },
-	{ "vgg11_bn", vgg11, 128, 32 },        { "mobilenetv2", mobilenet2, 128, 32 },
-	{ "seresnet20", seresnet20, 128, 32 }, { "resnet20_gn", resnet20_gn, 128, 32 },
-	{ "convnext", convnext, 128, 32 },
+	{ .name = "baseline", .zoo = "plain_cnn", .batch = 64, .dropout = 0.5 },
+	{ .name = "cnn_lstm", .build = cnn_lstm, .batch = 64 },
+	{ .name = "resnet20", .zoo = "resnet20", .batch = 128 },
+	{ .name = "resnet18", .zoo = "resnet18", .batch = 128 },
+	{ .name = "vgg11_bn", .zoo = "vgg11_bn", .batch = 128 },
+	{ .name = "mobilenetv2", .zoo = "mobilenet_v2", .batch = 128 },
+	{ .name = "seresnet20", .build = seresnet20, .batch = 128 },
+	{ .name = "resnet20_gn", .build = resnet20_gn, .batch = 128 },
+	{ .name = "convnext", .build = convnext, .batch = 128 },
 };
 const int network_count = sizeof networks / sizeof *networks;
+
+nnopt_status make_network(nnopt_model **out, nnopt_context *context, const network *what)
+{
+	nnopt_zoo_options zoo;
+	if (what->build != NULL) {
+		nnopt_status status = nnopt_model_create(out, context);
+		return status == NNOPT_OK ? what->build(*out) : status;
+	}
+	nnopt_status status = nnopt_zoo_options_init(&zoo, sizeof zoo);
+	zoo.picture = PICTURE;
+	zoo.dropout = what->dropout;
+	return status == NNOPT_OK ? nnopt_zoo_create(out, context, what->zoo, 10, &zoo) : status;
+}
