@@ -119,10 +119,6 @@ void nno_rotate(nno_picture *dst, const nno_picture *src, double degrees, bool b
 void nno_resize(nno_picture *dst, const nno_picture *src, void *workspace);
 size_t nno_resize_workspace(int64_t from_h, int64_t from_w, int64_t to_h, int64_t to_w, int c);
 
-/* zlib's allocation functions over the nno_alloc that its `opaque` points to. */
-void *nno_z_alloc(void *alloc, unsigned count, unsigned size);
-void nno_z_free(void *alloc, void *ptr);
-
 /* Picture files. The format is known by the content. picture->c is the number of channels wanted (1, 3 or 4): grey as
  * Pillow's convert("L"), alpha dropped or 255. The pixels lie in the room. `name` is the file's, for errors. */
 nnopt_status nno_image_decode(nno_picture *picture, nno_room *room, const uint8_t *bytes, size_t size,

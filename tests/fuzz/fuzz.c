@@ -181,15 +181,15 @@ static void pictures(void **state)
 
 static nnopt_status parse_safetensors(const uint8_t *bytes, size_t n)
 {
-	nnopt_safetensors *f = NULL;
+	nnopt_weights *f = NULL;
 	write_bytes(FILE_PATH, bytes, n);
-	nnopt_status status = nnopt_safetensors_open(&f, ctx, FILE_PATH);
-	for (int32_t i = 0; status == NNOPT_OK && i < nnopt_safetensors_count(f); i++) {
+	nnopt_status status = nnopt_weights_open(&f, ctx, FILE_PATH, NULL);
+	for (int32_t i = 0; status == NNOPT_OK && i < nnopt_weights_count(f); i++) {
 		nnopt_tensor *t = NULL;
-		status = nnopt_safetensors_read(f, i, &t);
+		status = nnopt_weights_read(f, i, &t);
 		nnopt_tensor_destroy(t);
 	}
-	nnopt_safetensors_destroy(f);
+	nnopt_weights_destroy(f);
 	return status;
 }
 
