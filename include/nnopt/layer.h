@@ -50,6 +50,8 @@ typedef enum nnopt_parameter_role {
 typedef enum nnopt_padding_mode {
 	NNOPT_PADDING_EXPLICIT = 0, /**< padding_h and padding_w on both sides */
 	NNOPT_PADDING_SAME = 1,     /**< dilation * (kernel - 1) / 2 on both sides: same size at stride 1 and odd kernels */
+	NNOPT_PADDING_SAME_UPPER = 2, /**< H' = H / stride rounded up, any kernel; of an odd number of zeros the end gets one more.
+	                               As TensorFlow's SAME and ONNX's SAME_UPPER. */
 	NNOPT_PADDING_FORCE_32 = 0x7fffffff
 } nnopt_padding_mode;
 
@@ -98,8 +100,10 @@ typedef struct nnopt_batch_norm_options {
 	size_t struct_size;
 	float momentum;   /**< default 0.1 */
 	float epsilon;    /**< default 1e-5 */
-	int32_t use_scale; /**< default 1: weight, first 1 */
-	int32_t use_bias;  /**< default 1: bias, first 0 */
+	int32_t use_scale; /**< default 1: weight, first scale_value */
+	int32_t use_bias;  /**< default 1: bias, first bias_value */
+	float scale_value; /**< default 1; 0 in the last one of a residual branch makes the block begin as the identity (Goyal et al. 2017) */
+	float bias_value;  /**< default 0 */
 } nnopt_batch_norm_options;
 /** Fills `options` with the defaults. @param size sizeof *options. @since 0.1 */
 NNOPT_API nnopt_status nnopt_batch_norm_options_init(nnopt_batch_norm_options *options, size_t size);

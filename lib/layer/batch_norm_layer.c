@@ -2,18 +2,25 @@
  * BatchNorm1d. Both are the same op: a flat value is one pixel of many channels. */
 #include "layer/layer.h"
 
+#include <math.h>
+
 typedef struct batch_norm {
 	float momentum, epsilon;
 	int32_t use_scale, use_bias;
+	float scale_value, bias_value;
 } batch_norm;
 
-static const batch_norm defaults = { .momentum = 0.1f, .epsilon = 1e-5f, .use_scale = 1, .use_bias = 1 };
+static const batch_norm defaults = {
+	.momentum = 0.1f, .epsilon = 1e-5f, .use_scale = 1, .use_bias = 1, .scale_value = 1.0f
+};
 
 static const nno_field fields[] = {
 	NNO_FIELD(batch_norm, momentum, NNO_FIELD_F32, false),
 	NNO_FIELD(batch_norm, epsilon, NNO_FIELD_F32, false),
 	NNO_FIELD(batch_norm, use_scale, NNO_FIELD_BOOL, false),
 	NNO_FIELD(batch_norm, use_bias, NNO_FIELD_BOOL, false),
+	NNO_FIELD(batch_norm, scale_value, NNO_FIELD_F32, false),
+	NNO_FIELD(batch_norm, bias_value, NNO_FIELD_F32, false),
 };
 
 static nnopt_status check(const void *state)
@@ -25,6 +32,10 @@ static nnopt_status check(const void *state)
 	if (!(s->epsilon >= 0.0f && s->epsilon <= 1.0f))
 		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "batch_norm: epsilon %g, 0 to 1 wanted",
 				(double)s->epsilon);
+	if (!isfinite(s->scale_value) || !isfinite(s->bias_value))
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "batch_norm: %s_value %g, a finite one wanted",
+				isfinite(s->scale_value) ? "bias" : "scale",
+				(double)(isfinite(s->scale_value) ? s->bias_value : s->scale_value));
 	return NNOPT_OK;
 }
 
@@ -59,9 +70,9 @@ static int parameters(const nnopt_layer *layer, const nno_value *in, int n_in, n
 	int64_t c = in->shape.c;
 	int n = 0;
 	if (s->use_scale)
-		spec[n++] = channel_spec("weight", NNOPT_ROLE_SCALE, c, 1.0f);
+		spec[n++] = channel_spec("weight", NNOPT_ROLE_SCALE, c, s->scale_value);
 	if (s->use_bias)
-		spec[n++] = channel_spec("bias", NNOPT_ROLE_BIAS, c, 0.0f);
+		spec[n++] = channel_spec("bias", NNOPT_ROLE_BIAS, c, s->bias_value);
 	spec[n++] = channel_spec("running_mean", NNOPT_ROLE_STATE, c, 0.0f);
 	spec[n++] = channel_spec("running_var", NNOPT_ROLE_STATE, c, 1.0f);
 	return n;
@@ -114,6 +125,7 @@ static const nnopt_batch_norm_options option_defaults = {
 	.epsilon = 1e-5f,
 	.use_scale = 1,
 	.use_bias = 1,
+	.scale_value = 1.0f,
 };
 
 static nnopt_status create(nnopt_layer **out, nnopt_context *context, const nno_layer_class *cls,
@@ -121,9 +133,12 @@ static nnopt_status create(nnopt_layer **out, nnopt_context *context, const nno_
 {
 	nnopt_batch_norm_options o = option_defaults;
 	NNO_TRY(nnopt_options_read(&o, sizeof o, options, "batch_norm_options"));
-	batch_norm state = {
-		.momentum = o.momentum, .epsilon = o.epsilon, .use_scale = o.use_scale != 0, .use_bias = o.use_bias != 0
-	};
+	batch_norm state = { .momentum = o.momentum,
+			     .epsilon = o.epsilon,
+			     .use_scale = o.use_scale != 0,
+			     .use_bias = o.use_bias != 0,
+			     .scale_value = o.scale_value,
+			     .bias_value = o.bias_value };
 	return nno_layer_make(out, context, cls, &state);
 }
 

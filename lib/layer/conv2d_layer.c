@@ -9,7 +9,7 @@ typedef struct conv2d {
 	    groups;
 	int64_t weight_init, bias_init;
 	float weight_value, bias_value;
-	int32_t same_padding, use_bias;
+	int32_t same_padding, same_upper_padding, use_bias;
 } conv2d;
 
 static const conv2d defaults = {
@@ -17,14 +17,23 @@ static const conv2d defaults = {
 };
 
 static const nno_field fields[] = {
-	NNO_FIELD(conv2d, out_channels, NNO_FIELD_I64, true),   NNO_FIELD(conv2d, kernel_h, NNO_FIELD_I64, true),
-	NNO_FIELD(conv2d, kernel_w, NNO_FIELD_I64, true),       NNO_FIELD(conv2d, stride_h, NNO_FIELD_I64, false),
-	NNO_FIELD(conv2d, stride_w, NNO_FIELD_I64, false),      NNO_FIELD(conv2d, padding_h, NNO_FIELD_I64, false),
-	NNO_FIELD(conv2d, padding_w, NNO_FIELD_I64, false),     NNO_FIELD(conv2d, dilation_h, NNO_FIELD_I64, false),
-	NNO_FIELD(conv2d, dilation_w, NNO_FIELD_I64, false),    NNO_FIELD(conv2d, groups, NNO_FIELD_I64, false),
-	NNO_FIELD(conv2d, same_padding, NNO_FIELD_BOOL, false), NNO_FIELD(conv2d, use_bias, NNO_FIELD_BOOL, false),
-	NNO_FIELD(conv2d, weight_init, NNO_FIELD_I64, false),   NNO_FIELD(conv2d, bias_init, NNO_FIELD_I64, false),
-	NNO_FIELD(conv2d, weight_value, NNO_FIELD_F32, false),  NNO_FIELD(conv2d, bias_value, NNO_FIELD_F32, false),
+	NNO_FIELD(conv2d, out_channels, NNO_FIELD_I64, true),
+	NNO_FIELD(conv2d, kernel_h, NNO_FIELD_I64, true),
+	NNO_FIELD(conv2d, kernel_w, NNO_FIELD_I64, true),
+	NNO_FIELD(conv2d, stride_h, NNO_FIELD_I64, false),
+	NNO_FIELD(conv2d, stride_w, NNO_FIELD_I64, false),
+	NNO_FIELD(conv2d, padding_h, NNO_FIELD_I64, false),
+	NNO_FIELD(conv2d, padding_w, NNO_FIELD_I64, false),
+	NNO_FIELD(conv2d, dilation_h, NNO_FIELD_I64, false),
+	NNO_FIELD(conv2d, dilation_w, NNO_FIELD_I64, false),
+	NNO_FIELD(conv2d, groups, NNO_FIELD_I64, false),
+	NNO_FIELD(conv2d, same_padding, NNO_FIELD_BOOL, false),
+	NNO_FIELD(conv2d, use_bias, NNO_FIELD_BOOL, false),
+	NNO_FIELD(conv2d, weight_init, NNO_FIELD_I64, false),
+	NNO_FIELD(conv2d, bias_init, NNO_FIELD_I64, false),
+	NNO_FIELD(conv2d, weight_value, NNO_FIELD_F32, false),
+	NNO_FIELD(conv2d, bias_value, NNO_FIELD_F32, false),
+	NNO_FIELD(conv2d, same_upper_padding, NNO_FIELD_BOOL, false),
 };
 
 /* Extents beyond this are nonsense and would only make products overflow. */
@@ -55,6 +64,9 @@ static nnopt_status check(const void *state)
 		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT,
 				"conv2d: out_channels %lld, a multiple of groups %lld wanted",
 				(long long)s->out_channels, (long long)s->groups);
+	if (s->same_padding && s->same_upper_padding)
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT,
+				"conv2d: same_padding and same_upper_padding, one wanted");
 	if (s->same_padding &&
 	    (s->dilation_h * (s->kernel_h - 1) % 2 != 0 || s->dilation_w * (s->kernel_w - 1) % 2 != 0))
 		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT,
@@ -64,7 +76,15 @@ static nnopt_status check(const void *state)
 	return nno_layer_check_init("conv2d", "bias_init", s->bias_init);
 }
 
-static nno_conv_attr geometry(const conv2d *s)
+/* Zeros before the first pixel, where there are as many results as strides begin inside; what is missing comes after
+ * the last. */
+static int64_t upper_padding(int64_t in, int64_t kernel, int64_t stride, int64_t dilation)
+{
+	int64_t all = (nno_i64_ceil_div(in, stride) - 1) * stride + dilation * (kernel - 1) + 1 - in;
+	return all > 0 ? all / 2 : 0;
+}
+
+static nno_conv_attr geometry(const conv2d *s, nno_shape in)
 {
 	nno_conv_attr a = {
 		.kernel_h = s->kernel_h,
@@ -82,6 +102,10 @@ static nno_conv_attr geometry(const conv2d *s)
 		a.pad_h = s->dilation_h * (s->kernel_h - 1) / 2;
 		a.pad_w = s->dilation_w * (s->kernel_w - 1) / 2;
 	}
+	if (s->same_upper_padding) {
+		a.pad_h = upper_padding(in.h, s->kernel_h, s->stride_h, s->dilation_h);
+		a.pad_w = upper_padding(in.w, s->kernel_w, s->stride_w, s->dilation_w);
+	}
 	return a;
 }
 
@@ -90,11 +114,16 @@ static nnopt_status shape(const nnopt_layer *layer, const nno_value *in, int n_i
 	(void)n_in;
 	NNO_TRY(nno_layer_wants_rank4(layer, in));
 	const conv2d *s = layer->state;
-	nno_conv_attr a = geometry(s);
+	nno_conv_attr a = geometry(s, in->shape);
 	if (in->shape.c % s->groups != 0)
 		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT,
 				"conv2d: %lld input channels, a multiple of groups %lld wanted", (long long)in->shape.c,
 				(long long)s->groups);
+	if (s->same_upper_padding) {
+		*out = (nno_value){ .shape = { nno_i64_ceil_div(in->shape.h, a.stride_h),
+					       nno_i64_ceil_div(in->shape.w, a.stride_w), s->out_channels } };
+		return NNOPT_OK;
+	}
 	int64_t padded_h = in->shape.h + 2 * a.pad_h, padded_w = in->shape.w + 2 * a.pad_w;
 	int64_t reach_h = padded_h - a.dilation_h * (a.kernel_h - 1) - 1;
 	int64_t reach_w = padded_w - a.dilation_w * (a.kernel_w - 1) - 1;
@@ -138,7 +167,7 @@ static int parameters(const nnopt_layer *layer, const nno_value *in, int n_in, n
 static bool lower(const nnopt_layer *layer, nno_lowering *l)
 {
 	const conv2d *s = layer->state;
-	nno_conv_attr a = geometry(s);
+	nno_conv_attr a = geometry(s, l->in->shape);
 	bool depthwise = nno_conv_is_depthwise(&a, l->in->shape.c, s->out_channels);
 	nno_conv_attr *attr = nno_emit_all(l, depthwise ? &nno_op_conv_depthwise : &nno_op_conv, s->use_bias ? 2 : 1);
 	if (attr != NULL)
@@ -180,8 +209,8 @@ nnopt_status nnopt_conv2d_create(nnopt_layer **out, nnopt_context *context, int6
 {
 	nnopt_conv2d_options o = option_defaults;
 	NNO_TRY(nnopt_options_read(&o, sizeof o, options, "conv2d_options"));
-	if (o.padding_mode != NNOPT_PADDING_EXPLICIT && o.padding_mode != NNOPT_PADDING_SAME)
-		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "conv2d: padding_mode %d, 0 or 1 wanted", o.padding_mode);
+	if (o.padding_mode < NNOPT_PADDING_EXPLICIT || o.padding_mode > NNOPT_PADDING_SAME_UPPER)
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "conv2d: padding_mode %d, 0 to 2 wanted", o.padding_mode);
 	conv2d state = {
 		.out_channels = out_channels,
 		.kernel_h = o.kernel_h != 0 ? o.kernel_h : kernel,
@@ -194,6 +223,7 @@ nnopt_status nnopt_conv2d_create(nnopt_layer **out, nnopt_context *context, int6
 		.dilation_w = o.dilation_w,
 		.groups = o.groups,
 		.same_padding = o.padding_mode == NNOPT_PADDING_SAME,
+		.same_upper_padding = o.padding_mode == NNOPT_PADDING_SAME_UPPER,
 		.use_bias = o.use_bias != 0,
 		.weight_init = o.weight_init,
 		.bias_init = o.bias_init,

@@ -10,6 +10,7 @@
 typedef struct nno_conv_plan {
 	/* forward: bands of output rows, and the padded copy of their input */
 	int64_t rows, bands, band_h, band_w;
+	int64_t padded_h; /* of a whole picture's padded copy, which is band_w wide */
 	/* gradient of the data: bands of input rows, and the padded copy of the output gradient they need */
 	int64_t data_rows, data_bands, grad_h, grad_w, grad_left;
 	/* gradient of the weights */

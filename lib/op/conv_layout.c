@@ -25,7 +25,9 @@ bool nno_conv_layout(const nno_op *op, nno_conv_plan *p)
 	nno_shape in = op->in[0], out = op->out;
 	memset(p, 0, sizeof *p);
 	int64_t reach_h = a->dilation_h * (a->kernel_h - 1) + 1;
-	p->band_w = in.w + 2 * a->pad_w;
+	/* Padding may be wider behind the last pixel than before the first. */
+	p->band_w = nno_i64_max(in.w + 2 * a->pad_w, (out.w - 1) * a->stride_w + a->dilation_w * (a->kernel_w - 1) + 1);
+	p->padded_h = nno_i64_max(in.h + 2 * a->pad_h, (out.h - 1) * a->stride_h + reach_h);
 	p->rows = rows_for(p->band_w * in.c * 4, out.h, a->stride_h, reach_h);
 	if (op->batch < 8) { /* tasks for several threads, each of several register tiles */
 		int64_t share = nno_i64_max(nno_i64_ceil_div(out.h * op->batch, 8), nno_i64_ceil_div(56, out.w));
@@ -48,7 +50,7 @@ bool nno_conv_layout(const nno_op *op, nno_conv_plan *p)
 	p->bias_count = out.c;
 	int64_t band,
 	    grad; /* the weight gradient reads a whole padded image, the other passes no more than that of theirs */
-	if (!volume(in.h + 2 * a->pad_h, p->band_w, in.c, &band) || !volume(p->grad_h, p->grad_w, out.c, &grad))
+	if (!volume(p->padded_h, p->band_w, in.c, &band) || !volume(p->grad_h, p->grad_w, out.c, &grad))
 		return false;
 	band = nno_i64_max(band, grad);
 	int64_t pixels = nno_i64_max(p->rows * out.w, p->data_rows * in.w);

@@ -60,7 +60,7 @@ static void sum_chunk(void *user, int64_t index, int slot)
 		const float *dy =
 		    nno_as_floats(j->run, gradient, ddst_of(j->run) + i * nno_shape_count(out), nno_shape_count(out));
 		NNO_OF(nno_conv_copy_band)
-		(j->run, padded, in.h + 2 * a->pad_h, j->p.band_w, image, in.h, in.w, in.c, -a->pad_h, -a->pad_w);
+		(j->run, padded, j->p.padded_h, j->p.band_w, image, in.h, in.w, in.c, -a->pad_h, -a->pad_w);
 		add_image(j, padded, dy, weights, x_off, y_off, i == from);
 		if (a->bias)
 			j->run->kernels->f32->column_sums(bias, dy, out.h * out.w, out.c);

@@ -104,6 +104,7 @@ typedef enum nno_activation { NNO_ACT_NONE = 0, NNO_ACT_RELU = 1, NNO_ACT_RELU6 
 /* --- attributes, one struct a class --- */
 
 typedef struct nno_conv_attr {
+	/* pad: zeros before the first pixel; how many are behind the last, the output's size tells. */
 	int64_t kernel_h, kernel_w, stride_h, stride_w, pad_h, pad_w, dilation_h, dilation_w, groups;
 	bool bias;
 	nno_activation activation; /* fused, ReLU only: dst = act(conv + bias); then needs_dst */

@@ -195,6 +195,22 @@ def networks(case):
                        node("concat", "j", ["ar", "b", "m", "v"]), conv(5, 1)], (2, 5, 4, 4))
 
 
+def upper_paddings(case):
+    for name, c, o, kernel, more, size in [
+            ("stride 2, even sizes", 3, 5, 3, {"stride": 2}, (6, 8)), ("stride 2, odd sizes", 3, 17, 3, {"stride": 2}, (7, 5)),
+            ("7x7, stride 2", 3, 5, 7, {"stride": 2}, (8, 10)), ("even kernel", 3, 5, (4, 2), {}, (5, 6)),
+            ("stride 2x3, dilation 2x1", 5, 16, 3, {"stride": (2, 3), "dilation": (2, 1)}, (8, 9)),
+            ("stride larger than the kernel", 3, 5, 1, {"stride": 3}, (7, 8)), ("stride 1", 3, 5, 3, {}, (4, 5)),
+            ("kernel larger than the picture", 3, 5, 5, {"stride": 2}, (2, 2)), ("2 groups", 4, 6, 3, {"stride": 2, "groups": 2}, (6, 6)),
+            ("depthwise, stride 2", 17, 17, 3, {"stride": 2, "groups": 17}, (8, 10)),
+            ("depthwise 5x5, stride 2", 5, 5, 5, {"stride": 2, "groups": 5}, (8, 14)),
+            ("depthwise 5x5, stride 2, odd sizes", 5, 5, 5, {"stride": 2, "groups": 5}, (7, 9)),
+            ("depthwise 4x4, stride 3, dilation 2", 5, 5, 4, {"stride": 3, "groups": 5, "dilation": 2}, (8, 9))]:
+        case("conv same upper, " + name, conv(o, kernel, same_upper_padding=True, **more), (2, c) + size)
+    case("conv same upper, small pictures, many channels", conv(128, 3, stride=2, same_upper_padding=True, use_bias=False), (16, 128, 2, 2),
+         training=False)
+
+
 def make(case):
-    for cases in (convolutions, linears, norms, pools, activations, networks):
+    for cases in (convolutions, linears, norms, pools, activations, networks, upper_paddings):
         cases(case)

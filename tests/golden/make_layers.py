@@ -48,9 +48,14 @@ def conv2d(f, x, p, at, training):
     g, o = f.get("groups", 1), f["out_channels"]
     k, d = pair(f, "kernel", None), pair(f, "dilation", 1)
     pad = tuple(d[i] * (k[i] - 1) // 2 for i in (0, 1)) if f.get("same_padding") else pair(f, "padding", 0)
+    s = pair(f, "stride", 1)
+    if f.get("same_upper_padding"):  # TensorFlow's SAME, as in its documentation
+        n = x.shape[2:]
+        t = [max((-(-n[i] // s[i]) - 1) * s[i] + d[i] * (k[i] - 1) + 1 - n[i], 0) for i in (0, 1)]
+        x = F.pad(x, (t[1] // 2, t[1] - t[1] // 2, t[0] // 2, t[0] - t[0] // 2))
     w = p.get((o, x.shape[1] // g) + k, "weight", at)
     b = p.get((o,), "weight", at + 1) if f.get("use_bias", True) else None
-    return F.conv2d(x, w, b, pair(f, "stride", 1), pad, d, g), at + 1 + (b is not None)
+    return F.conv2d(x, w, b, s, pad, d, g), at + 1 + (b is not None)
 
 
 def linear(f, x, p, at, training):

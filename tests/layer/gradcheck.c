@@ -48,8 +48,32 @@ static const conv_case conv_cases[] = {
 	{ "depthwise, stride 2, two results each", 6, 3, 3, 2, 2, 1, 1, 1, 1, 3, 1, 1, 3, 5, 7 },
 };
 
+/* More zeros behind the last pixel than before the first. */
+static void check_upper_padding(void)
+{
+	static const struct {
+		int64_t out, kernel, stride, dilation, groups, batch, c, h, w;
+	} cases[] = { { 3, 3, 2, 1, 1, 2, 3, 6, 4 },
+		      { 3, 4, 1, 1, 1, 1, 3, 5, 4 },
+		      { 4, 3, 3, 2, 2, 1, 4, 7, 8 },
+		      { 5, 3, 2, 1, 5, 2, 5, 6, 8 },
+		      { 3, 5, 2, 1, 3, 1, 3, 8, 6 } };
+	for (size_t i = 0; i < NNO_COUNT(cases); i++) {
+		nnopt_conv2d_options o;
+		nnopt_layer *l = NULL;
+		assert_ok(nnopt_conv2d_options_init(&o, sizeof o));
+		o.padding_mode = NNOPT_PADDING_SAME_UPPER;
+		o.stride_h = o.stride_w = cases[i].stride;
+		o.dilation_h = o.dilation_w = cases[i].dilation;
+		o.groups = cases[i].groups;
+		assert_ok(nnopt_conv2d_create(&l, ctx, cases[i].out, cases[i].kernel, &o));
+		picture("conv same upper", l, cases[i].batch, cases[i].c, cases[i].h, cases[i].w);
+	}
+}
+
 static void check_conv2d(void)
 {
+	check_upper_padding();
 	for (size_t i = 0; i < NNO_COUNT(conv_cases); i++)
 		picture(conv_cases[i].name, conv(&conv_cases[i]), conv_cases[i].batch, conv_cases[i].c, conv_cases[i].h,
 			conv_cases[i].w);

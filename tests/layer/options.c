@@ -2,6 +2,7 @@
  * refused with their name. What a layer holds is read from the model's JSON. */
 #include "check.h"
 
+#include <math.h>
 #include <stdio.h>
 
 static nnopt_context *ctx;
@@ -77,6 +78,12 @@ static void conv2d_options(void **state)
 	    l,
 	    "\"kernel_h\": 1, \"kernel_w\": 5, \"stride_h\": 2, \"stride_w\": 3, \"padding_h\": 4, \"padding_w\": 6, "
 	    "\"dilation_h\": 7, \"dilation_w\": 8, \"groups\": 9, \"same_padding\": true");
+	o.padding_mode = NNOPT_PADDING_SAME_UPPER;
+	o.kernel_h = 4;
+	assert_ok(nnopt_conv2d_create(&l, ctx, 18, 3, &o));
+	expect_fields(l, "\"same_padding\": false, \"use_bias\": false, \"weight_init\": 8, \"bias_init\": 1, "
+			 "\"weight_value\": 0.5, "
+			 "\"bias_value\": 0.25, \"same_upper_padding\": true");
 }
 
 static void linear_options(void **state)
@@ -113,7 +120,7 @@ static void batch_norm_options(void **state)
 		assert_true(o.momentum == 0.1f && o.epsilon == 1e-5f);
 		assert_ok(create[i](&l, ctx, NULL));
 		assert_string_equal(nnopt_layer_kind(l), i ? "batch_norm2d" : "batch_norm1d");
-		expect_fields(l, "\"use_scale\": true, \"use_bias\": true");
+		expect_fields(l, "\"use_scale\": true, \"use_bias\": true, \"scale_value\": 1, \"bias_value\": 0");
 		o.momentum = 0.5f;
 		o.epsilon = 0.25f;
 		o.use_scale = 0;
@@ -123,6 +130,13 @@ static void batch_norm_options(void **state)
 		o.use_bias = 0;
 		assert_ok(create[i](&l, ctx, &o));
 		expect_fields(l, "\"use_scale\": true, \"use_bias\": false");
+		o.scale_value = 0.0f;
+		o.bias_value = 0.5f;
+		assert_ok(create[i](&l, ctx, &o));
+		expect_fields(l, "\"scale_value\": 0, \"bias_value\": 0.5");
+		o.scale_value = INFINITY;
+		assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "scale_value inf", create[i](&l, ctx, &o));
+		o.scale_value = 1.0f;
 		o.momentum = -0.5f;
 		assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "momentum -0.5", create[i](&l, ctx, &o));
 		o.momentum = 0.5f;
@@ -219,8 +233,8 @@ static void conv2d_refuses(void **state)
 	}
 	nnopt_conv2d_options o;
 	assert_ok(nnopt_conv2d_options_init(&o, sizeof o));
-	o.padding_mode = 2;
-	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "padding_mode 2", nnopt_conv2d_create(&l, ctx, 8, 3, &o));
+	o.padding_mode = 3;
+	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "padding_mode 3", nnopt_conv2d_create(&l, ctx, 8, 3, &o));
 	o.padding_mode = NNOPT_PADDING_SAME;
 	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "same padding", nnopt_conv2d_create(&l, ctx, 8, 4, &o));
 	o.weight_init = 9;

@@ -5,6 +5,7 @@
 typedef struct config {
 	nno_conv_attr a;
 	nno_shape in, out;
+	int64_t more_h, more_w; /* zeros behind the last pixel, beyond those before the first */
 	int64_t batch, n;
 	const nno_op_class *cls;
 	bool add, bias_frozen, weight_frozen, no_dsrc;
@@ -18,7 +19,15 @@ static int64_t choose_channels(dice *d)
 
 static int64_t extent_out(int64_t in, int64_t pad, int64_t dilation, int64_t kernel, int64_t stride)
 {
-	return (in + 2 * pad - dilation * (kernel - 1) - 1) / stride + 1;
+	return (in + pad - dilation * (kernel - 1) - 1) / stride + 1;
+}
+
+static nno_shape shape_out(const config *c, int64_t channels)
+{
+	const nno_conv_attr *a = &c->a;
+	int64_t pad_h = 2 * a->pad_h + c->more_h, pad_w = 2 * a->pad_w + c->more_w;
+	return (nno_shape){ extent_out(c->in.h, pad_h, a->dilation_h, a->kernel_h, a->stride_h),
+			    extent_out(c->in.w, pad_w, a->dilation_w, a->kernel_w, a->stride_w), channels };
 }
 
 /* The smallest input on which the kernel fits, and up to `more` beyond. */
@@ -66,8 +75,9 @@ static config random_config(dice *d, bool large)
 	}
 	c.in.h = choose_extent(d, c.a.pad_h, c.a.dilation_h, c.a.kernel_h, large ? 40 : 7);
 	c.in.w = choose_extent(d, c.a.pad_w, c.a.dilation_w, c.a.kernel_w, large ? 40 : 7);
-	c.out.h = extent_out(c.in.h, c.a.pad_h, c.a.dilation_h, c.a.kernel_h, c.a.stride_h);
-	c.out.w = extent_out(c.in.w, c.a.pad_w, c.a.dilation_w, c.a.kernel_w, c.a.stride_w);
+	c.more_h = roll(d) % 2 ? between(d, 0, 2) : 0;
+	c.more_w = roll(d) % 2 ? between(d, 0, 2) : 0;
+	c.out = shape_out(&c, c.out.c);
 	c.n = large ? between(d, 1, 2) : between(d, 1, 5);
 	c.batch = c.n + between(d, 0, 2);
 	if (!large && roll(d) % 16 == 0) /* more images than chunks of the weight gradient */
@@ -100,8 +110,7 @@ static config depthwise_config(dice *d, bool large)
 		c.a.stride_h = c.a.stride_w = between(d, 1, 2);
 		c.in.h = choose_extent(d, c.a.pad_h, 1, kernel, large ? 40 : 12);
 		c.in.w = choose_extent(d, c.a.pad_w, 1, kernel, large ? 40 : 12);
-		c.out.h = extent_out(c.in.h, c.a.pad_h, 1, kernel, c.a.stride_h);
-		c.out.w = extent_out(c.in.w, c.a.pad_w, 1, kernel, c.a.stride_w);
+		c.out = shape_out(&c, c.out.c);
 	}
 	return c;
 }
@@ -235,13 +244,15 @@ static void compare(const config *c, const data *got, const data *wanted, const 
 			continue;
 		for (int64_t i = 0; i < got->b[b].n; i++)
 			if (!(data_of(&got->b[b])[i] == data_of(&wanted->b[b])[i]) && !(b == BIAS && !c->a.bias))
-				fail_msg("%s, configuration %d (%dx%dx%d to %d, kernel %dx%d, stride %dx%d, pad %dx%d, "
+				fail_msg("%s, configuration %d (%dx%dx%d to %d, kernel %dx%d, stride %dx%d, pad %dx%d "
+					 "(+%dx%d), "
 					 "dilation %dx%d, groups "
 					 "%d, batch %d): %s[%d] %g, %g wanted",
 					 isa, number, (int)c->in.h, (int)c->in.w, (int)c->in.c, (int)c->out.c,
 					 (int)c->a.kernel_h, (int)c->a.kernel_w, (int)c->a.stride_h, (int)c->a.stride_w,
-					 (int)c->a.pad_h, (int)c->a.pad_w, (int)c->a.dilation_h, (int)c->a.dilation_w,
-					 (int)c->a.groups, (int)c->n, names[b], (int)i, (double)data_of(&got->b[b])[i],
+					 (int)c->a.pad_h, (int)c->a.pad_w, (int)c->more_h, (int)c->more_w,
+					 (int)c->a.dilation_h, (int)c->a.dilation_w, (int)c->a.groups, (int)c->n,
+					 names[b], (int)i, (double)data_of(&got->b[b])[i],
 					 (double)data_of(&wanted->b[b])[i]);
 	}
 }
