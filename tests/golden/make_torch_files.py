@@ -82,3 +82,34 @@ class Runs:
 save("runs_system.pth", {"w": ramp[0], "x": Runs(os.system, "exit 1")})
 save("runs_eval.pth", {"w": ramp[0], "x": Runs(eval, "1")}, legacy=True)
 save("module.pth", torch.nn.Linear(2, 2))
+
+
+# A network whose logits tests/model/load_weights.c compares: each layout of weights that a model has.
+class Net(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = torch.nn.Conv2d(2, 6, 3, padding=1)
+        self.bn = torch.nn.BatchNorm2d(6)
+        self.deep = torch.nn.Conv2d(6, 6, (3, 2), groups=3, bias=False)
+        self.fc = torch.nn.Linear(6 * 3 * 4, 5)
+
+    def forward(self, x):
+        return self.fc(self.deep(torch.relu(self.bn(self.conv(x)))).flatten(1))
+
+
+torch.manual_seed(1)
+net = Net()
+with torch.no_grad():
+    net.bn.running_mean.uniform_(-0.5, 0.5)
+    net.bn.running_var.uniform_(0.5, 1.5)
+    net.bn.weight.uniform_(0.5, 1.5)
+    net.bn.bias.uniform_(-0.5, 0.5)
+net.eval()
+x = torch.tensor([(i * 37 % 101 - 50) / 64 for i in range(2 * 2 * 5 * 5)]).reshape(2, 2, 5, 5)
+with torch.no_grad():
+    y = net(x)
+save("net.pth", {"epoch": 1, "state_dict": {"module." + k: v for k, v in net.to(memory_format=torch.channels_last).state_dict().items()}})
+save("net_legacy.pth", net.state_dict(), legacy=True)
+with open(os.path.join(here, "net_logits.inc"), "w") as f:
+    f.write("/* By make_torch_files.py: the logits of torch/net.pth. */\n")
+    f.write("\n".join("%.9g," % v for v in y.flatten().tolist()) + "\n")
