@@ -22,5 +22,6 @@
 #include <nnopt/file.h>
 #include <nnopt/eval.h>
 #include <nnopt/train.h>
+#include <nnopt/zoo.h>
 
 #endif

@@ -7,8 +7,11 @@ trial trial_start(nnopt_context *context, const network *what, int64_t batch, in
 {
 	trial t = { .training = training };
 	nnopt_plan_options p;
-	TRY(nnopt_model_create(&t.net, context));
-	TRY(what->build(t.net));
+	nnopt_zoo_options zoo;
+	TRY(nnopt_zoo_options_init(&zoo, sizeof zoo));
+	zoo.picture = what->size;
+	zoo.dropout = what->dropout;
+	TRY(nnopt_zoo_create(&t.net, context, what->zoo, 10, &zoo));
 	TRY(nnopt_plan_options_init(&p, sizeof p));
 	p.batch = batch;
 	p.rank = 3;

@@ -1,14 +1,14 @@
-/* networks.h - the networks that the benchmark runs, built with the public graph API alone. */
+/* networks.h - the networks that the benchmark runs. */
 #ifndef TESTS_BENCH_NETWORKS_H
 #define TESTS_BENCH_NETWORKS_H
 
 #include <nnopt/nnopt.h>
 
 typedef struct network {
-	const char *name;
-	nnopt_status (*build)(nnopt_model *net);
-	int64_t batch; /* of training */
-	int64_t size;  /* pictures are 3 x size x size */
+	const char *name, *zoo; /* here, and in the zoo */
+	int64_t batch;          /* of training */
+	int64_t size;           /* pictures are 3 x size x size */
+	double dropout;
 } network;
 
 extern const network networks[];

@@ -1,6 +1,6 @@
-/* oom.c - every allocation of eleven scenarios fails in turn, alone and with all that follow. Each time: an error with
- * its text or the right result, no output written, nothing left behind; and after the failures the same objects do
- * their work. */
+/* oom.c - every allocation of each scenario fails in turn, alone and with all that follow. Each time: an error with its
+ * text or the right result, no output written, nothing left behind; and after the failures the same objects do their
+ * work. */
 #include "check.h"
 
 #include "budget.h"
@@ -353,6 +353,18 @@ static nnopt_status picture_and_array_files(world *w)
 	return s;
 }
 
+static nnopt_status named_networks(world *w)
+{
+	static const char *const names[] = { "plain_cnn", "resnet20", "preact_resnet18", "mobilenet_v2" };
+	nnopt_status s = NNOPT_OK;
+	for (size_t i = 0; i < sizeof names / sizeof *names && s == NNOPT_OK; i++) {
+		nnopt_model *m = NULL;
+		s = nnopt_zoo_create(&m, w->ctx, names[i], 3, NULL);
+		nnopt_model_destroy(m);
+	}
+	return s;
+}
+
 /* --- how they are run --- */
 
 static void make_data(world *w)
@@ -465,6 +477,7 @@ static void all_scenarios(void **state)
 	run(w, evaluation, "evaluation");
 	run(w, fit, "fit");
 	run(w, picture_and_array_files, "pictures and arrays");
+	run(w, named_networks, "named networks");
 }
 
 int main(void)
