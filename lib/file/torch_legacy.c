@@ -39,8 +39,10 @@ static nnopt_status next_pickle(part *s, nno_pickle *p)
 
 static const nno_pickle_value *value_of(const nno_pickle *p, const char *key)
 {
+	if (p->root.kind != NNO_PICKLE_DICT)
+		return NULL;
 	const nno_pickle_node *n = &p->nodes[p->root.i];
-	for (uint32_t i = 0; p->root.kind == NNO_PICKLE_DICT && i + 1 < n->count; i += 2)
+	for (uint32_t i = 0; i + 1 < n->count; i += 2)
 		if (n->values[i].kind == NNO_PICKLE_TEXT && n->values[i].length == strlen(key) &&
 		    memcmp(n->values[i].text, key, n->values[i].length) == 0)
 			return &n->values[i + 1];

@@ -10,6 +10,7 @@
 
 #define MAX_PICKLE ((int64_t)64 << 20)
 #define MAX_KEY 64
+#define MAX_TOP 512
 
 typedef struct archive {
 	nnopt_weights *f;
@@ -20,7 +21,7 @@ typedef struct archive {
 /* The entry `name` in the folder; NULL when there is none. */
 static const nno_zip_entry *find(const archive *z, const char *name)
 {
-	char path[1024];
+	char path[MAX_TOP + MAX_KEY + 16];
 	int n = snprintf(path, sizeof path, "%s%s", z->top, name);
 	return n < 0 || (size_t)n >= sizeof path ? NULL : nno_zip_find(&z->zip, path);
 }
@@ -36,9 +37,9 @@ static nnopt_status find_top(archive *z)
 			return nno_fail(NNOPT_ERROR_FORMAT, "%s: two data.pkl, of which one is wanted", z->f->path);
 		found = name;
 	}
-	if (found == NULL)
-		return nno_fail(NNOPT_ERROR_FORMAT, "%s: a zip without data.pkl: not written by torch.save()",
-				z->f->path);
+	if (found == NULL || strlen(found) > MAX_TOP)
+		return nno_fail(NNOPT_ERROR_FORMAT,
+				"%s: a zip without data.pkl in a folder: not written by torch.save()", z->f->path);
 	z->top = nno_new_text(&z->f->context->alloc, found, strlen(found) - strlen("data.pkl"));
 	if (z->top == NULL)
 		return nno_fail_memory(z->f->path, strlen(found));

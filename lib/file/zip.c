@@ -119,18 +119,20 @@ static nnopt_status read_local(const nnopt_weights *f, nno_zip_entry *e, int64_t
 	return NNOPT_OK;
 }
 
-/* One directory record at `at`; its name gets its NUL in place of the byte behind it, after that was read. */
-static nnopt_status read_entry(const nnopt_weights *f, uint8_t *b, size_t left, nno_zip_entry *e, size_t *used)
+/* One directory record, at `offset` in the file; its name gets its NUL in place of the byte behind it, after that was
+ * read. */
+static nnopt_status read_entry(const nnopt_weights *f, uint8_t *b, size_t left, int64_t offset, nno_zip_entry *e,
+			       size_t *used)
 {
 	if (left < CENTRAL_BYTES || get(b, 4) != 0x02014b50)
-		return bad(f, 0, "a directory record is missing");
+		return bad(f, offset, "a directory record is missing");
 	size_t name = (size_t)get(b + 28, 2), extra = (size_t)get(b + 30, 2), comment = (size_t)get(b + 32, 2);
 	*used = CENTRAL_BYTES + name + extra + comment;
 	if (*used > left || name == 0 || memchr(b + CENTRAL_BYTES, 0, name) != NULL)
-		return bad(f, 0, "a directory record with a wrong length or name");
+		return bad(f, offset, "a directory record with a wrong length or name");
 	uint64_t packed = get(b + 20, 4), bytes = get(b + 24, 4), local = get(b + 42, 4), method = get(b + 10, 2);
 	if (!read_extra(b + CENTRAL_BYTES + name, extra, &bytes, &packed, &local))
-		return bad(f, 0, "a zip64 field is too short");
+		return bad(f, offset, "a zip64 field is too short");
 	/* The name moves down over the record's fixed part, which has been read, so that its NUL has room. */
 	uint32_t crc = (uint32_t)get(b + 16, 4);
 	uint64_t flags = get(b + 8, 2);
@@ -203,8 +205,8 @@ nnopt_status nno_zip_open(nno_zip *zip, const nnopt_weights *f)
 		return nno_fail_memory(f->path, (size_t)p.bytes);
 	NNO_TRY(nno_file_read(&f->file, zip->directory, (size_t)p.bytes, p.begin));
 	for (size_t at = 0, used = 0; zip->count < p.count; at += used, zip->count++)
-		NNO_TRY(read_entry(f, (uint8_t *)zip->directory + at, (size_t)p.bytes - at, &zip->entries[zip->count],
-				   &used));
+		NNO_TRY(read_entry(f, (uint8_t *)zip->directory + at, (size_t)p.bytes - at, p.begin + (int64_t)at,
+				   &zip->entries[zip->count], &used));
 	for (int32_t i = 0; i < zip->count; i++)
 		NNO_TRY(read_local(f, &zip->entries[i], p.begin));
 	return check_entries(zip, f);

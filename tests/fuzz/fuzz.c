@@ -234,7 +234,7 @@ static void weights(void **state)
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
 		char path[512];
 		snprintf(path, sizeof path, "%s/torch/%s", TEST_DATA, names[i]);
-		campaign(names[i], seed, read_seed(path, seed), ROUNDS, parse_weights);
+		campaign(names[i], seed, read_seed(path, seed), ROUNDS / 2, parse_weights);
 	}
 }
 
