@@ -189,9 +189,59 @@ NNOPT_API nnopt_status nnopt_model_set_step(nnopt_model *model, uint64_t step);
 NNOPT_API nnopt_status nnopt_model_save(const nnopt_model *model, const char *path);
 /** A model from such a file, architecture and weights. Checks every CRC-32C. @since 0.1 */
 NNOPT_API nnopt_status nnopt_model_load(nnopt_model **out, nnopt_context *context, const char *path);
-/** Loads weights by name into a built model from any safetensors file (f32, f16, bf16); with `strict` every tensor of the
- *  model must be there and no other (num_batches_tracked is ignored). Nothing changes on failure. @since 0.1 */
+/** Loads weights by name into a built model from a file of nnopt_weights_open(): safetensors, or PyTorch's .pth in either
+ *  form. With `strict` every tensor of the model must be there and no other (num_batches_tracked is ignored); without, what
+ *  both have is loaded. Shapes must agree. Nothing changes on failure. @since 0.1 */
 NNOPT_API nnopt_status nnopt_model_load_weights(nnopt_model *model, const char *path, int32_t strict);
+
+/** Options of nnopt_model_load_weights_with(). A pattern that ends in '.' stands for all names that begin with it, "" for
+ *  all names, any other for itself. Everything is borrowed during the call. @since 0.1 */
+typedef struct nnopt_load_options {
+	size_t struct_size;
+	const char *root;         /**< as nnopt_weights_options::root; default NULL */
+	const char *strip_prefix; /**< taken off the file's names that begin with it, first of all: "module." of PyTorch's
+	                               DataParallel. NULL, the default: nothing */
+	const char *const *rename_from; /**< patterns for the file's names; the first that fits renames: the part that fits */
+	const char *const *rename_to;   /**< becomes this one, so that "" to "body." puts "body." in front */
+	const char *const *skip;  /**< patterns for the model's names that are not loaded, such as "fc." of a new head */
+	int32_t rename_count;     /**< of rename_from and rename_to; default 0 */
+	int32_t skip_count;       /**< of `skip`; default 0 */
+	int32_t strict;           /**< 1: a tensor of the model (but for `skip`) that the file has not, or one of the file that
+	                               the model has not, is an error. Default 1. */
+	int32_t skip_mismatched;  /**< 1: a tensor whose shape is not the model's is left out, as a head for other classes is;
+	                               0: it is an error. Default 0. */
+} nnopt_load_options;
+/** Sets the defaults; pass sizeof *options. @since 0.1 */
+NNOPT_API nnopt_status nnopt_load_options_init(nnopt_load_options *options, size_t size);
+/** How many tensors went which way. @since 0.1 */
+typedef struct nnopt_load_result {
+	size_t struct_size;
+	int32_t loaded;     /**< tensors of the model that have the file's values */
+	int32_t missing;    /**< of the model, not in the file */
+	int32_t unexpected; /**< of the file, not in the model (without num_batches_tracked) */
+	int32_t mismatched; /**< in both, with different shapes */
+	int32_t skipped;    /**< of the model, named by `skip` */
+	int32_t reserved;
+} nnopt_load_result;
+/** nnopt_model_load_weights() with renaming and with tensors left out, as pretrained weights need. Layouts are PyTorch's:
+ *  convolutions (out, in / groups, kh, kw), linear layers (out, in). Tensors that are not loaded keep their values. `options`
+ *  may be NULL. `result` (may be NULL, set its struct_size first) is also filled when names or shapes are what fails.
+ *  Errors: INVALID_ARGUMENT, STATE (not built), NOT_FOUND (no such file), FORMAT (strict, a shape, two tensors of one name,
+ *  a damaged file), UNSUPPORTED; nothing changes then. (torch.nn.Module.load_state_dict) @since 0.1 */
+NNOPT_API nnopt_status nnopt_model_load_weights_with(nnopt_model *model, const char *path, const nnopt_load_options *options,
+                                                     nnopt_load_result *result);
+/** What the last nnopt_model_load_weights() or .._with() of the model found, name by name, a line each, the failed one too:
+ *  "missing fc.bias", "unexpected head.weight", "mismatched fc.weight (1000, 512) (10, 512)" (the file's shape, the model's),
+ *  "skipped ..", and first the counts. Text rule as in nnopt_model_to_json(). STATE before the first. @since 0.1 */
+NNOPT_API nnopt_status nnopt_model_load_report(const nnopt_model *model, char *text, size_t size, size_t *needed);
+
+/** Puts `layer` in the place of the layer called `name`, with its inputs and readers: a head for other classes on a loaded
+ *  network. It takes the name over unless it has its own. In a built model the new layer's parameters get first values from
+ *  the context's seed; all others keep theirs, and whether they are frozen. Then plans made before are stale and refuse to
+ *  run, pointers of nnopt_model_get_blocks() and parameter infos are void, and optimizers must be made anew.
+ *  Errors: INVALID_ARGUMENT (also: the number of inputs, a name that is taken, or another layer's parameters would change
+ *  their shape), NOT_FOUND, OUT_OF_MEMORY, or what the shapes do not allow; nothing changes then. @since 0.1 */
+NNOPT_API nnopt_status nnopt_model_replace_layer(nnopt_model *model, const char *name, nnopt_layer *layer);
 
 /** What a plan is for. @since 0.1 */
 typedef enum nnopt_mode {

@@ -6,7 +6,7 @@
  * be written as JSON, saved, extended and frozen like any other model.
  *
  * Layers have the names of the reference implementation that each function states, so that its state dict, saved as
- * safetensors, is read by nnopt_model_load_weights() as it is.
+ * safetensors or by torch.save(), is read by nnopt_model_load_weights() as it is.
  *
  * Convolutions of all families but the plain CNN begin with He et al.'s uniform values (2015), linear layers with PyTorch's.
  * A `width` multiplies the channels of every layer but the last; products are rounded to multiples of 8 as torchvision's

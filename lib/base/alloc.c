@@ -119,3 +119,7 @@ void nno_delete(const nno_alloc *a, void *ptr)
 	if (ptr != NULL)
 		a->free((char *)ptr - NNO_ALIGNMENT, *header(ptr) + NNO_ALIGNMENT, a->user);
 }
+
+void *nno_z_alloc(void *alloc, unsigned count, unsigned size) { return nno_new_array(alloc, count, size); }
+
+void nno_z_free(void *alloc, void *ptr) { nno_delete(alloc, ptr); }

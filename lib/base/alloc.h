@@ -35,4 +35,8 @@ void *nno_grow(const nno_alloc *a, void *ptr, size_t size) NNO_MUST_USE;
 /* NULL is allowed. */
 void nno_delete(const nno_alloc *a, void *ptr);
 
+/* The same as zlib calls them: its `opaque` points to the nno_alloc. */
+void *nno_z_alloc(void *alloc, unsigned count, unsigned size);
+void nno_z_free(void *alloc, void *ptr);
+
 #endif

@@ -79,10 +79,6 @@ nnopt_status nno_dataset_read(const nnopt_dataset *dataset, int64_t index, nno_r
 nnopt_status nno_packed_make(nnopt_dataset **out, nnopt_context *context, uint8_t *pixels, int32_t *labels,
 			     int64_t count, int64_t h, int64_t w, int64_t c, int64_t classes, const char *const *names);
 
-/* zlib's allocation functions over the nno_alloc that its `opaque` points to. */
-void *nno_z_alloc(void *alloc, unsigned count, unsigned size);
-void nno_z_free(void *alloc, void *ptr);
-
 /* Picture files. The format is known by the content. picture->c is the number of channels wanted (1, 3 or 4): grey as
  * Pillow's convert("L"), alpha dropped or 255. The pixels lie in the room. `name` is the file's, for errors. */
 nnopt_status nno_image_decode(nno_picture *picture, nno_room *room, const uint8_t *bytes, size_t size,

@@ -20,10 +20,6 @@ typedef struct stream {
 	size_t at; /* bytes delivered */
 } stream;
 
-void *nno_z_alloc(void *user, unsigned count, unsigned size) { return nno_new_array(user, count, size); }
-
-void nno_z_free(void *user, void *ptr) { nno_delete(user, ptr); }
-
 static nnopt_status open_stream(stream *s, nnopt_context *context, const char *path)
 {
 	*s = (stream){ .path = path };

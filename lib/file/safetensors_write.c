@@ -11,13 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-const nno_file_dtype nno_file_dtypes[] = {
-	{ "F64", 8, -1 },        { "I64", 8, NNOPT_I64 }, { "U64", 8, -1 },        { "F32", 4, NNOPT_F32 },
-	{ "I32", 4, NNOPT_I32 }, { "U32", 4, -1 },        { "F16", 2, NNOPT_F16 }, { "BF16", 2, NNOPT_BF16 },
-	{ "I16", 2, -1 },        { "U16", 2, -1 },        { "U8", 1, NNOPT_U8 },   { "I8", 1, -1 },
-	{ "BOOL", 1, -1 },       { "F8_E4M3", 1, -1 },    { "F8_E5M2", 1, -1 },    { NULL, 0, -1 },
-};
-
 typedef struct entry {
 	const char *name;
 	const nnopt_tensor *tensor;
@@ -29,7 +22,7 @@ typedef struct entry {
 static const char *dtype_name(nnopt_dtype dtype)
 {
 	const nno_file_dtype *d = nno_file_dtypes;
-	while (d->dtype != (int)dtype)
+	while (d->dtype != (int)dtype || d->reading != NNO_READ_PLAIN)
 		d++;
 	return d->name;
 }

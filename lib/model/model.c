@@ -12,7 +12,7 @@ nnopt_model *nno_model_take(nnopt_model *model)
 	return model;
 }
 
-static bool name_taken(const nnopt_model *model, const char *name)
+bool nno_model_name_taken(const nnopt_model *model, const char *name)
 {
 	if (strcmp(name, "input") == 0)
 		return true;
@@ -30,7 +30,7 @@ static void default_name(const nnopt_model *model, const nnopt_layer *layer, cha
 		number += model->nodes[i].layer->cls == layer->cls;
 	do
 		snprintf(name, NNO_NAME_BYTES, "%.40s%d", layer->cls->kind, number++);
-	while (name_taken(model, name));
+	while (nno_model_name_taken(model, name));
 }
 
 nnopt_status nnopt_model_create(nnopt_model **out, nnopt_context *context)
@@ -59,6 +59,7 @@ void nnopt_model_destroy(nnopt_model *model)
 	nno_delete(&context->alloc, model->parameters);
 	nno_delete(&context->alloc, model->gradients);
 	nno_delete(&context->alloc, model->state);
+	nno_delete(&context->alloc, model->load_report);
 	nno_delete(&context->alloc, model);
 	nno_context_drop(context);
 }
@@ -97,7 +98,7 @@ static nnopt_status check_connect(const nnopt_model *model, const nnopt_layer *l
 			return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT,
 					"model_connect: inputs[%d] is node %d, 0 to %d wanted", i, inputs[i],
 					model->n_nodes);
-	if (layer->name[0] != '\0' && name_taken(model, layer->name))
+	if (layer->name[0] != '\0' && nno_model_name_taken(model, layer->name))
 		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "model_connect: a layer called '%s' is there already",
 				layer->name);
 	return NNOPT_OK;
@@ -243,6 +244,22 @@ static void unbuild(nnopt_model *model)
 	model->parameter_elements = model->state_elements = 0;
 }
 
+nnopt_status nno_model_settle(nnopt_model *model, const nno_value *input)
+{
+	NNO_TRY(check_used(model));
+	NNO_TRY(infer_shapes(model, input));
+	nnopt_status status = collect_params(model, input);
+	if (status == NNOPT_OK)
+		status = allocate_blocks(model);
+	if (status != NNOPT_OK) {
+		unbuild(model);
+		return status;
+	}
+	model->input = *input;
+	model->built = true;
+	return NNOPT_OK;
+}
+
 static nnopt_status input_value(int32_t rank, const int64_t *shape, nno_value *value)
 {
 	if (shape == NULL || (rank != 1 && rank != 3))
@@ -275,18 +292,7 @@ nnopt_status nnopt_model_build(nnopt_model *model, int32_t rank, const int64_t *
 				(long long)v->shape.c, (long long)v->shape.h, (long long)v->shape.w,
 				(long long)input.shape.c, (long long)input.shape.h, (long long)input.shape.w);
 	}
-	NNO_TRY(check_used(model));
-	NNO_TRY(infer_shapes(model, &input));
-	nnopt_status status = collect_params(model, &input);
-	if (status == NNOPT_OK)
-		status = allocate_blocks(model);
-	if (status != NNOPT_OK) {
-		unbuild(model);
-		return status;
-	}
-	model->input = input;
-	model->built = true;
-	return NNOPT_OK;
+	return nno_model_settle(model, &input);
 }
 
 int32_t nnopt_model_input_shape(const nnopt_model *model, int64_t *shape)

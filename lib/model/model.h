@@ -3,6 +3,7 @@
 #define NNO_MODEL_H
 
 #include "layer/layer.h"
+#include "nnopt/file.h"
 #include "nnopt/model.h"
 #include "op/lazy.h"
 #include "tensor/tensor.h"
@@ -40,7 +41,8 @@ struct nnopt_model {
 	float *parameters, *gradients, *state;
 	int64_t parameter_elements, state_elements;
 	atomic_uint_fast64_t step; /* training forwards so far */
-	uint64_t stamp;            /* counts freezing: plans of an older one are stale */
+	uint64_t stamp;            /* counts freezing and replacing: plans of an older one are stale */
+	char *load_report;         /* of the last nnopt_model_load_weights_with(); NULL: none */
 };
 
 /* A value of the lowered graph; value 0 is the input. */
@@ -122,6 +124,14 @@ struct nnopt_plan {
 };
 
 nnopt_model *nno_model_take(nnopt_model *model);
+/* Infers shapes, collects the parameters and gives them first values, for a model that has its nodes and no more. */
+nnopt_status nno_model_settle(nnopt_model *model, const nno_value *input);
+/* Whether the input or a node is called so. */
+bool nno_model_name_taken(const nnopt_model *model, const char *name);
+
+/* load_weights.c: weights from an open file, by name. */
+nnopt_status nno_model_load_from(nnopt_model *model, nnopt_weights *file, const nnopt_load_options *o,
+				 nnopt_load_result *result);
 
 /* initialise.c: first values of parameter `index` from its own stream; normal and orthogonal ones need a scratch of
  * count floats. */

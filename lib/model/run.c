@@ -66,9 +66,11 @@ static nnopt_status check_plan(const char *what, const nnopt_plan *plan)
 	if (plan == NULL)
 		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "%s: plan is NULL", what);
 	if (plan->stamp != plan->model->stamp)
-		return nno_fail(
-		    NNOPT_ERROR_STATE,
-		    "%s: parameters or batch norms were frozen or freed since the plan was made, make a new one", what);
+		return nno_fail(NNOPT_ERROR_STATE,
+				"%s: parameters or batch norms were frozen or freed, or a layer replaced, since the "
+				"plan was made, make "
+				"a new one",
+				what);
 	return NNOPT_OK;
 }
 

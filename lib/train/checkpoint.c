@@ -239,14 +239,14 @@ nnopt_status nno_checkpoint_write(const nnopt_training_state *s, const nno_fit_s
 }
 
 /* Tensor `name` of the file, one-dimensional of `dtype`; count -1 takes any length. */
-static nnopt_status fetch(nnopt_safetensors *file, const char *path, const char *name, nnopt_dtype dtype, int64_t count,
+static nnopt_status fetch(nnopt_weights *file, const char *path, const char *name, nnopt_dtype dtype, int64_t count,
 			  bundle *b)
 {
 	int32_t index;
-	nnopt_status status = nnopt_safetensors_find(file, name, &index);
+	nnopt_status status = nnopt_weights_find(file, name, &index);
 	if (status != NNOPT_OK)
 		return nno_train_fail(NNOPT_ERROR_FORMAT, "checkpoint_load: %s: no tensor \"%s\"", path, name);
-	status = nnopt_safetensors_read(file, index, &b->tensors[b->count]);
+	status = nnopt_weights_read(file, index, &b->tensors[b->count]);
 	if (status != NNOPT_OK)
 		return status;
 	nnopt_tensor *t = b->tensors[b->count];
@@ -268,10 +268,10 @@ static const void *data_of(const bundle *b, const char *name)
 	return NULL;
 }
 
-static nnopt_status check_file(nnopt_safetensors *file, const nnopt_training_state *s, const char *path, bundle *b)
+static nnopt_status check_file(nnopt_weights *file, const nnopt_training_state *s, const char *path, bundle *b)
 {
-	const char *version = nnopt_safetensors_metadata(file, "nnopt.checkpoint");
-	const char *kind = nnopt_safetensors_metadata(file, "nnopt.optimizer");
+	const char *version = nnopt_weights_metadata(file, "nnopt.checkpoint");
+	const char *kind = nnopt_weights_metadata(file, "nnopt.optimizer");
 	if (version == NULL || kind == NULL)
 		return nno_train_fail(NNOPT_ERROR_FORMAT, "checkpoint_load: %s is not a checkpoint", path);
 	if (strcmp(version, "2") != 0)
@@ -281,8 +281,7 @@ static nnopt_status check_file(nnopt_safetensors *file, const nnopt_training_sta
 		return nno_train_fail(NNOPT_ERROR_INVALID_ARGUMENT,
 				      "checkpoint_load: %s is of optimizer \"%.32s\", the one given is \"%s\"", path,
 				      kind, nnopt_optimizer_kind(s->optimizer));
-	const char *average = nnopt_safetensors_metadata(file, "nnopt.average"),
-		   *given = nnopt_average_kind(s->average);
+	const char *average = nnopt_weights_metadata(file, "nnopt.average"), *given = nnopt_average_kind(s->average);
 	if (strcmp(average != NULL ? average : "no", given != NULL ? given : "no") != 0)
 		return nno_train_fail(NNOPT_ERROR_INVALID_ARGUMENT,
 				      "checkpoint_load: %s is with %.32s average, the one given is \"%s\"", path,
@@ -305,8 +304,8 @@ static nnopt_status check_file(nnopt_safetensors *file, const nnopt_training_sta
 	return NNOPT_OK;
 }
 
-static nnopt_status fetch_model(nnopt_safetensors *file, const nnopt_training_state *s,
-				const nnopt_model_blocks *blocks, const char *path, bundle *b)
+static nnopt_status fetch_model(nnopt_weights *file, const nnopt_training_state *s, const nnopt_model_blocks *blocks,
+				const char *path, bundle *b)
 {
 	nnopt_status status = fetch(file, path, "parameters", NNOPT_F32, blocks->parameter_elements, b);
 	if (status == NNOPT_OK && blocks->state_elements > 0)
@@ -317,7 +316,7 @@ static nnopt_status fetch_model(nnopt_safetensors *file, const nnopt_training_st
 	return status;
 }
 
-static nnopt_status fetch_average(nnopt_safetensors *file, const nnopt_training_state *s, const char *path, bundle *b)
+static nnopt_status fetch_average(nnopt_weights *file, const nnopt_training_state *s, const char *path, bundle *b)
 {
 	int32_t index;
 	nnopt_status status = NNOPT_OK;
@@ -335,18 +334,18 @@ static nnopt_status fetch_average(nnopt_safetensors *file, const nnopt_training_
 		if (status == NNOPT_OK && state != NULL)
 			status = fetch(file, path, "average.state", NNOPT_F32, nnopt_tensor_count(state), b);
 	}
-	if (status == NNOPT_OK && s->plateau != NULL && nnopt_safetensors_find(file, "plateau", &index) == NNOPT_OK)
+	if (status == NNOPT_OK && s->plateau != NULL && nnopt_weights_find(file, "plateau", &index) == NNOPT_OK)
 		status = fetch(file, path, "plateau", NNOPT_I64, PLATEAU, b);
 	return status;
 }
 
-static nnopt_status fetch_fit(nnopt_safetensors *file, nno_fit_state *fit, const nnopt_model_blocks *blocks,
+static nnopt_status fetch_fit(nnopt_weights *file, nno_fit_state *fit, const nnopt_model_blocks *blocks,
 			      const char *path, bundle *b)
 {
 	const int64_t *c = data_of(b, "counters");
 	int32_t index;
 	nnopt_status status = NNOPT_OK;
-	if (nnopt_safetensors_find(file, "history", &index) == NNOPT_OK) {
+	if (nnopt_weights_find(file, "history", &index) == NNOPT_OK) {
 		status = fetch(file, path, "history", NNOPT_I64, -1, b);
 		int64_t elements = status == NNOPT_OK ? nnopt_tensor_count(b->tensors[b->count - 1]) : 0;
 		if (status == NNOPT_OK && (elements % RECORD != 0 || c[C_BEST_EPOCH] >= elements / RECORD))
@@ -449,11 +448,11 @@ static nnopt_status set_checked(const nnopt_training_state *s, const int64_t *co
 nnopt_status nno_checkpoint_read(nnopt_training_state *s, nno_fit_state *fit, const char *path)
 {
 	nnopt_model_blocks blocks = { .struct_size = sizeof blocks };
-	nnopt_safetensors *file = NULL;
+	nnopt_weights *file = NULL;
 	bundle b = { .count = 0 };
 	nnopt_status status = nnopt_model_get_blocks(s->model, &blocks);
 	if (status == NNOPT_OK)
-		status = nnopt_safetensors_open(&file, nnopt_model_context(s->model), path);
+		status = nnopt_weights_open(&file, nnopt_model_context(s->model), path, NULL);
 	if (status == NNOPT_OK)
 		status = check_file(file, s, path, &b);
 	if (status == NNOPT_OK)
@@ -486,7 +485,7 @@ nnopt_status nno_checkpoint_read(nnopt_training_state *s, nno_fit_state *fit, co
 			take_fit(&b, fit, &blocks);
 	}
 	destroy_bundle(&b);
-	nnopt_safetensors_destroy(file);
+	nnopt_weights_destroy(file);
 	return status;
 }
 

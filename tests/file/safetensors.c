@@ -48,15 +48,15 @@ static void files_of_the_real_tool(void **state)
 			{ "bf16", NNOPT_BF16, 0, 0.125 }, { "f64", NNOPT_F32, 0, 0.125 },
 			{ "u8", NNOPT_U8, 0, 1 },         { "i32", NNOPT_I32, -12, 1 },
 			{ "i64", NNOPT_I64, 0, 1e10 } };
-	nnopt_safetensors *f = NULL;
-	assert_ok(nnopt_safetensors_open(&f, ctx, TEST_DATA "/files/theirs.safetensors"));
-	assert_int_equal(nnopt_safetensors_count(f), 9);
+	nnopt_weights *f = NULL;
+	assert_ok(nnopt_weights_open(&f, ctx, TEST_DATA "/files/theirs.safetensors", NULL));
+	assert_int_equal(nnopt_weights_count(f), 9);
 	for (size_t i = 0; i < sizeof tensors / sizeof *tensors; i++) {
 		int32_t index;
 		nnopt_tensor *t = NULL;
 		float values[24];
-		assert_ok(nnopt_safetensors_find(f, tensors[i].name, &index));
-		assert_ok(nnopt_safetensors_read(f, index, &t));
+		assert_ok(nnopt_weights_find(f, tensors[i].name, &index));
+		assert_ok(nnopt_weights_read(f, index, &t));
 		assert_int_equal(nnopt_tensor_dtype(t), tensors[i].dtype);
 		assert_int_equal(nnopt_tensor_rank(t), 3);
 		assert_int_equal(nnopt_tensor_extent(t, 1), 3);
@@ -67,20 +67,20 @@ static void files_of_the_real_tool(void **state)
 	}
 	int32_t index;
 	nnopt_tensor *t = NULL;
-	assert_ok(nnopt_safetensors_find(f, "scalar", &index));
-	assert_ok(nnopt_safetensors_read(f, index, &t));
+	assert_ok(nnopt_weights_find(f, "scalar", &index));
+	assert_ok(nnopt_weights_read(f, index, &t));
 	assert_int_equal(nnopt_tensor_rank(t), 0);
 	assert_true(*(float *)nnopt_tensor_data(t) == 2.5f);
 	nnopt_tensor_destroy(t);
-	assert_ok(nnopt_safetensors_find(f, "empty", &index));
-	assert_ok(nnopt_safetensors_read(f, index, &t));
+	assert_ok(nnopt_weights_find(f, "empty", &index));
+	assert_ok(nnopt_weights_read(f, index, &t));
 	assert_int_equal(nnopt_tensor_count(t), 0);
 	nnopt_tensor_destroy(t);
-	assert_string_equal(nnopt_safetensors_metadata(f, "made by"), "safetensors");
-	assert_string_equal(nnopt_safetensors_metadata(f, "uni\xc3\xa9"), "\xe4\xb8\xad\"\\");
-	assert_null(nnopt_safetensors_metadata(f, "absent"));
-	assert_fails(NNOPT_ERROR_NOT_FOUND, "absent", nnopt_safetensors_find(f, "absent", &index));
-	nnopt_safetensors_destroy(f);
+	assert_string_equal(nnopt_weights_metadata(f, "made by"), "safetensors");
+	assert_string_equal(nnopt_weights_metadata(f, "uni\xc3\xa9"), "\xe4\xb8\xad\"\\");
+	assert_null(nnopt_weights_metadata(f, "absent"));
+	assert_fails(NNOPT_ERROR_NOT_FOUND, "absent", nnopt_weights_find(f, "absent", &index));
+	nnopt_weights_destroy(f);
 }
 
 static void files_of_ours(void **state)
@@ -96,29 +96,29 @@ static void files_of_ours(void **state)
 		((float *)nnopt_tensor_data(t[0]))[i] = (float)i;
 	memcpy(nnopt_tensor_data(t[1]), "hello", 5);
 	assert_ok(nnopt_safetensors_save(ctx, PATH, names, (const nnopt_tensor *const *)t, 3, keys, values, 1));
-	nnopt_safetensors *f = NULL;
+	nnopt_weights *f = NULL;
 	int32_t index;
-	assert_ok(nnopt_safetensors_open(&f, ctx, PATH));
-	assert_ok(nnopt_safetensors_find(f, names[0], &index));
-	assert_ok(nnopt_safetensors_read(f, index, &back));
+	assert_ok(nnopt_weights_open(&f, ctx, PATH, NULL));
+	assert_ok(nnopt_weights_find(f, names[0], &index));
+	assert_ok(nnopt_weights_read(f, index, &back));
 	float planes[24], wanted[24];
 	assert_ok(nnopt_tensor_copy_out(t[0], wanted, sizeof wanted, NNOPT_F32, NNOPT_NCHW));
 	assert_ok(nnopt_tensor_copy_out(back, planes, sizeof planes, NNOPT_F32, NNOPT_NCHW));
 	assert_memory_equal(planes, wanted, sizeof planes);
 	nnopt_tensor_destroy(back);
-	assert_ok(nnopt_safetensors_find(f, names[1], &index));
-	assert_string_equal(nnopt_safetensors_metadata(f, "k"), "v\n");
-	nnopt_safetensors_destroy(f);
+	assert_ok(nnopt_weights_find(f, names[1], &index));
+	assert_string_equal(nnopt_weights_metadata(f, "k"), "v\n");
+	nnopt_weights_destroy(f);
 	/* One bit of the elements turns: its CRC says so. */
 	FILE *file = fopen(PATH, "r+b");
 	assert_non_null(file);
 	assert_int_equal(fseek(file, -3, SEEK_END), 0);
 	assert_int_equal(fputc('L', file), 'L');
 	assert_int_equal(fclose(file), 0);
-	assert_ok(nnopt_safetensors_open(&f, ctx, PATH));
-	assert_ok(nnopt_safetensors_find(f, names[1], &index));
-	assert_fails(NNOPT_ERROR_FORMAT, "CRC", nnopt_safetensors_read(f, index, &back));
-	nnopt_safetensors_destroy(f);
+	assert_ok(nnopt_weights_open(&f, ctx, PATH, NULL));
+	assert_ok(nnopt_weights_find(f, names[1], &index));
+	assert_fails(NNOPT_ERROR_FORMAT, "CRC", nnopt_weights_read(f, index, &back));
+	nnopt_weights_destroy(f);
 	for (int i = 0; i < 3; i++)
 		nnopt_tensor_destroy(t[i]);
 }
@@ -133,9 +133,9 @@ static nnopt_status open_header(const char *header, uint64_t length, size_t data
 	for (size_t i = 0; i < data; i++)
 		fputc(0, f);
 	assert_int_equal(fclose(f), 0);
-	nnopt_safetensors *s = NULL;
-	nnopt_status status = nnopt_safetensors_open(&s, ctx, PATH);
-	nnopt_safetensors_destroy(s);
+	nnopt_weights *s = NULL;
+	nnopt_status status = nnopt_weights_open(&s, ctx, PATH, NULL);
+	nnopt_weights_destroy(s);
 	return status;
 }
 
@@ -179,7 +179,7 @@ static void headers_with_one_thing_wrong(void **state)
 	assert_fails(NNOPT_ERROR_FORMAT, PATH, open_header("{}", UINT64_MAX, 0));
 	assert_fails(NNOPT_ERROR_FORMAT, PATH, open_header("{}", 99999999, 0));
 	assert_fails(NNOPT_ERROR_NOT_FOUND, "absent",
-		     nnopt_safetensors_open(&(nnopt_safetensors *){ NULL }, ctx, TEST_TMP "/absent"));
+		     nnopt_weights_open(&(nnopt_weights *){ NULL }, ctx, TEST_TMP "/absent", NULL));
 }
 
 int main(void)

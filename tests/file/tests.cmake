@@ -1,1 +1,2 @@
 nnopt_test(file/safetensors)
+nnopt_test(file/torch_files)

@@ -179,17 +179,20 @@ static void pictures(void **state)
 #define FILE_PATH TEST_TMP "/fuzz.file"
 #define OTHER_PATH TEST_TMP "/fuzz.other"
 
-static nnopt_status parse_safetensors(const uint8_t *bytes, size_t n)
+static nnopt_status parse_weights(const uint8_t *bytes, size_t n)
 {
-	nnopt_safetensors *f = NULL;
+	nnopt_weights *f = NULL;
 	write_bytes(FILE_PATH, bytes, n);
-	nnopt_status status = nnopt_safetensors_open(&f, ctx, FILE_PATH);
-	for (int32_t i = 0; status == NNOPT_OK && i < nnopt_safetensors_count(f); i++) {
+	nnopt_status status = nnopt_weights_open(&f, ctx, FILE_PATH, NULL);
+	for (int32_t i = 0; status == NNOPT_OK && i < nnopt_weights_count(f); i++) {
 		nnopt_tensor *t = NULL;
-		status = nnopt_safetensors_read(f, i, &t);
+		nnopt_weight_info info = { .struct_size = sizeof info };
+		status = nnopt_weights_info(f, i, &info);
+		if (status == NNOPT_OK && strcmp(info.dtype, "I16") != 0)
+			status = nnopt_weights_read(f, i, &t);
 		nnopt_tensor_destroy(t);
 	}
-	nnopt_safetensors_destroy(f);
+	nnopt_weights_destroy(f);
 	return status;
 }
 
@@ -224,8 +227,15 @@ static void weights(void **state)
 	assert_ok(nnopt_model_save(m, FILE_PATH));
 	nnopt_model_destroy(m);
 	size_t n = read_seed(FILE_PATH, seed);
-	campaign("safetensors", seed, n, ROUNDS, parse_safetensors);
+	campaign("safetensors", seed, n, ROUNDS, parse_weights);
 	campaign("model file", seed, n, ROUNDS, parse_model_file);
+	static const char *const names[] = { "all.pth", "all_legacy.pth", "nested.pth", "nested_legacy.pth",
+					     "deflated.pth" };
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+		char path[512];
+		snprintf(path, sizeof path, "%s/torch/%s", TEST_DATA, names[i]);
+		campaign(names[i], seed, read_seed(path, seed), ROUNDS / 2, parse_weights);
+	}
 }
 
 static nnopt_status parse_json(const uint8_t *bytes, size_t n)

@@ -253,6 +253,56 @@ static nnopt_status save_and_load(world *w)
 	return s;
 }
 
+static nnopt_status read_all(world *w, const char *path)
+{
+	nnopt_weights *f = NULL;
+	nnopt_status s = nnopt_weights_open(&f, w->ctx, path, NULL);
+	for (int32_t i = 0; s == NNOPT_OK && i < nnopt_weights_count(f); i++) {
+		nnopt_tensor *t = NULL;
+		nnopt_weight_info info = { .struct_size = sizeof info };
+		s = nnopt_weights_info(f, i, &info);
+		if (s == NNOPT_OK && strcmp(info.dtype, "I16") != 0)
+			s = nnopt_weights_read(f, i, &t);
+		nnopt_tensor_destroy(t);
+	}
+	nnopt_weights_destroy(f);
+	return s;
+}
+
+static nnopt_status foreign_weights(world *w)
+{
+	nnopt_model *m = NULL;
+	nnopt_layer *head = NULL;
+	nnopt_load_options o;
+	nnopt_status s = read_all(w, TEST_DATA "/torch/nested.pth");
+	if (s == NNOPT_OK)
+		s = read_all(w, TEST_DATA "/torch/deflated.pth");
+	if (s == NNOPT_OK)
+		s = read_all(w, TEST_DATA "/torch/all_legacy.pth");
+	if (s == NNOPT_OK)
+		s = nnopt_load_options_init(&o, sizeof o);
+	o.strict = 0;
+	o.rename_from = (const char *const[]){ "fc." };
+	o.rename_to = (const char *const[]){ "linear1." };
+	o.rename_count = 1;
+	o.skip_mismatched = 1;
+	if (s == NNOPT_OK)
+		s = nnopt_model_create(&m, w->ctx);
+	if (s == NNOPT_OK)
+		s = add_layers(m);
+	if (s == NNOPT_OK)
+		s = nnopt_model_build(m, 3, (int64_t[]){ 1, 8, 8 });
+	if (s == NNOPT_OK)
+		s = nnopt_model_load_weights_with(m, TEST_DATA "/torch/net_legacy.pth", &o, NULL);
+	if (s == NNOPT_OK)
+		s = nnopt_linear_create(&head, w->ctx, 7, NULL);
+	if (s == NNOPT_OK)
+		s = nnopt_model_replace_layer(m, "linear1", head);
+	nnopt_layer_destroy(head);
+	nnopt_model_destroy(m);
+	return s;
+}
+
 static nnopt_status to_json_and_back(world *w)
 {
 	static char text[16384];
@@ -623,6 +673,7 @@ static void all_scenarios(void **state)
 	run(w, recurrent_model, "recurrent model");
 	run(w, steps, "training steps");
 	run(w, save_and_load, "save and load");
+	run(w, foreign_weights, "foreign weights");
 	run(w, to_json_and_back, "JSON");
 	run(w, files_to_batches, "files to batches");
 	run(w, views_to_mixed_batches, "views to mixed batches");
