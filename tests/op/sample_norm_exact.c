@@ -50,7 +50,7 @@ static config random_config(uint64_t seed)
 	config c = { .group = roll(&d) % 2, .s = { between(&d, 1, 9), between(&d, 1, 9), choose_width(&d) } };
 	if (roll(&d) % 8 == 0) /* samples and rows of more than one chunk */
 		c.s = (nno_shape){ 25, 23, 100 };
-	c.n = between(&d, 1, 20);
+	c.n = between(&d, 1, c.s.h == 25 ? 3 : 20);
 	choose_form(&c, &d);
 	c.batch = c.n + between(&d, 0, 2);
 	c.training = roll(&d) % 4 != 0;
@@ -267,7 +267,7 @@ static void compare(const config *c, const data *got, const data *wanted, int nu
 static void results_are_those_of_the_definition(void **state)
 {
 	(void)state;
-	for (int number = 0; number < 400; number++) {
+	for (int number = 0; number < 200; number++) {
 		config c = random_config(700 + (uint64_t)number);
 		for (int isa = 1; isa <= NNOPT_ISA_NEON; isa++) {
 			const nno_kernels *kernels = nno_kernels_of(isa);
