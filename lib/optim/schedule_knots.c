@@ -66,13 +66,12 @@ nnopt_status nnopt_schedule_sequential_create(nnopt_schedule **out, nnopt_contex
 	NNO_TRY(check_steps("schedule_sequential", "milestones", milestones, count - 1, 0, 1));
 	/* As many steps as parts are copied: the last one begins nothing. */
 	nnopt_schedule s = { .parts = (nnopt_schedule **)parts, .count = count };
-	nnopt_status status = NNOPT_OK;
 	s.at = context != NULL ? nno_new_array(&context->alloc, (size_t)count, sizeof *s.at) : NULL;
 	if (context != NULL && s.at == NULL)
 		return nno_fail_memory("schedule_sequential", (size_t)count * sizeof *s.at);
 	for (int32_t i = 0; s.at != NULL && i < count; i++)
 		s.at[i] = i + 1 < count ? milestones[i] : INT64_MAX;
-	status = nno_schedule_create(out, context, &s, "schedule_sequential");
+	nnopt_status status = nno_schedule_create(out, context, &s, "schedule_sequential");
 	if (context != NULL)
 		nno_delete(&context->alloc, s.at);
 	return status;
