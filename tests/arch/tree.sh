@@ -56,7 +56,7 @@ sed -n 's/^NNO_LAYER(\(.*\))$/nnopt_\1_create/p' lib/layer/kinds.inc | sort >"$d
 comm -23 "$dir/wanted" "$dir/declared" >"$dir/absent"
 [ ! -s "$dir/absent" ] || complain "layer kinds without a public constructor" "$dir/absent"
 # Sums, products and concatenations have several inputs, hence no place in the sequential form.
-sed -n 's/^NNO_LAYER(\(.*\))$/nnopt_add_\1/p' lib/layer/kinds.inc | grep -v -x -e nnopt_add_add -e nnopt_add_multiply -e nnopt_add_concat | sort >"$dir/wanted"
+sed -n 's/^NNO_LAYER(\(.*\))$/nnopt_add_\1/p' lib/layer/kinds.inc | grep -v -x -e nnopt_add_add -e nnopt_add_multiply -e nnopt_add_concat -e nnopt_add_weighted_sum | sort >"$dir/wanted"
 comm -23 "$dir/wanted" "$dir/declared" >"$dir/absent"
 [ ! -s "$dir/absent" ] || complain "layer kinds without their short way into a model" "$dir/absent"
 
