@@ -76,7 +76,7 @@ static nnopt_loader *open_split(nnopt_context *ctx, const settings *s, nnopt_spl
 	return loader;
 }
 
-static nnopt_model *make_network(nnopt_context *ctx)
+static nnopt_model *make_network(nnopt_context *ctx, int64_t classes)
 {
 	nnopt_model *net = NULL;
 	nnopt_conv2d_options same;
@@ -92,7 +92,7 @@ static nnopt_model *make_network(nnopt_context *ctx)
 	CHECK(nnopt_add_linear(net, 512, NULL));
 	CHECK(nnopt_add_relu(net));
 	CHECK(nnopt_add_dropout(net, 0.5f));
-	CHECK(nnopt_add_linear(net, 10, NULL));
+	CHECK(nnopt_add_linear(net, classes, NULL));
 	return net;
 }
 
@@ -107,7 +107,7 @@ int main(int argc, char **argv)
 	nnopt_context *ctx = NULL;
 	CHECK(nnopt_context_create(&ctx, &c));
 	nnopt_loader *train = open_split(ctx, &s, NNOPT_SPLIT_TRAIN), *test = open_split(ctx, &s, NNOPT_SPLIT_TEST);
-	nnopt_model *net = make_network(ctx);
+	nnopt_model *net = make_network(ctx, nnopt_dataset_classes(nnopt_loader_dataset(train)));
 	nnopt_loss *loss = NULL;
 	nnopt_optimizer *adam = NULL;
 	CHECK(nnopt_cross_entropy_create(&loss, ctx, NULL));

@@ -372,9 +372,10 @@ typedef struct nnopt_batch {
 	const int64_t *indices;     /**< the n sample numbers in the dataset */
 	int64_t count;              /**< n */
 	int64_t number;             /**< of the batch in the epoch, from 0 */
-	const nnopt_tensor *targets; /**< what a loss should be given: where batches are mixed f32 (n, classes), rows that add up to
-	                                  1 and are one-hot in a batch left unmixed; else `labels`. Those stay the classes of the
-	                                  samples `indices`, the first of each pair. */
+	const nnopt_tensor *targets; /**< what a loss should be given: where batches are mixed f32 (n, classes of the
+	                                  dataset: as many as the network gives), rows that add up to 1 and are one-hot in a
+	                                  batch left unmixed; else `labels`. Those stay the classes of the samples `indices`,
+	                                  the first of each pair. */
 } nnopt_batch;
 
 /** Begins epoch `epoch` (which decides order and augmentation) at batch `first_batch`, 0 for all. @since 0.1 */

@@ -55,6 +55,8 @@ static nnopt_loader *make_loader(nnopt_context *ctx, int32_t workers)
 	o.batch = 16;
 	o.shuffle = 1;
 	o.workers = workers;
+	o.mixup_alpha = o.cutmix_alpha = 0.4;
+	o.mix_probability = 0.7;
 	CHILD_OK(nnopt_loader_create(&loader, data, t, &o));
 	nnopt_transforms_destroy(t);
 	nnopt_dataset_destroy(data);
