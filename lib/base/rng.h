@@ -12,7 +12,7 @@ enum {
 	NNO_RNG_DROPOUT = 2, /* (training step, node) */
 	NNO_RNG_SHUFFLE = 3, /* (epoch, sampler) */
 	NNO_RNG_AUGMENT = 4, /* (epoch, sample) */
-	NNO_RNG_SPLIT = 5,   /* (0 for two parts, 1 for folds; 0) */
+	NNO_RNG_SPLIT = 5,   /* (0 for two parts, 1 for references of outliers, 2 for folds; 0) */
 	NNO_RNG_USER = 6,
 	NNO_RNG_MIX = 7 /* (epoch, batch) */
 };
