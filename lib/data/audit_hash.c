@@ -4,6 +4,7 @@
 #include "data/audit.h"
 
 #include "base/size.h"
+#include "data/transform.h"
 
 #include <math.h>
 #include <string.h>
@@ -24,11 +25,7 @@ static uint64_t hash_bytes(uint64_t h, const uint8_t *bytes, size_t n)
 	return h ^ (h >> 32);
 }
 
-/* As Pillow's convert("L"). */
-static uint8_t grey(const uint8_t *p, int c)
-{
-	return c < 3 ? p[0] : (uint8_t)((p[0] * 19595u + p[1] * 38470u + p[2] * 7471u + 0x8000u) >> 16);
-}
+static uint8_t grey(const uint8_t *p, int c) { return c < 3 ? p[0] : nno_luma(p); }
 
 static double deviation_of(const nno_picture *picture)
 {
