@@ -6,7 +6,7 @@
  * be written as JSON, saved, extended and frozen like any other model.
  *
  * Layers have the names of the reference implementation that each function states, so that its state dict, saved as
- * safetensors or by torch.save(), is read by nnopt_model_load_weights() as it is.
+ * safetensors, is read by nnopt_model_load_weights() as it is.
  *
  * Convolutions of all families but the plain CNN begin with He et al.'s uniform values (2015), linear layers with PyTorch's.
  * A `width` multiplies the channels of every layer but the last; products are rounded to multiples of 8 as torchvision's
@@ -76,6 +76,10 @@ typedef struct nnopt_resnet_options {
 	int32_t form;            /**< nnopt_zoo_form, default NNOPT_FORM_IMAGENET. CIFAR: a 3x3 convolution of stride 1 instead of
 	                              the first convolution and the pooling. */
 	int32_t zero_init;       /**< 1: the last batch norm of each block begins with the scale 0 (Goyal et al. 2017). Default 0. */
+	int64_t squeeze;         /**< squeeze and excitation at the end of each block (Hu et al. 2018) over channels / squeeze values,
+	                              as torchvision.ops.SqueezeExcitation "se"; 16 in the paper. Default 0: none. */
+	double stochastic_depth; /**< rate at which the last block is left out in training, in [0, 1); those before it in proportion to
+	                              their place (Huang et al. 2016). Default 0. */
 } nnopt_resnet_options;
 /** Fills `options` with the defaults. @param size sizeof *options. @since 0.1 */
 NNOPT_API nnopt_status nnopt_resnet_options_init(nnopt_resnet_options *options, size_t size);
@@ -92,6 +96,7 @@ typedef struct nnopt_cifar_resnet_options {
 	double dropout;    /**< before the last layer, in [0, 1); default 0 */
 	int32_t zero_init; /**< as in nnopt_resnet_options */
 	int32_t reserved;  /**< 0 */
+	int64_t squeeze;   /**< as in nnopt_resnet_options */
 } nnopt_cifar_resnet_options;
 /** Fills `options` with the defaults. @param size sizeof *options. @since 0.1 */
 NNOPT_API nnopt_status nnopt_cifar_resnet_options_init(nnopt_cifar_resnet_options *options, size_t size);
@@ -155,15 +160,41 @@ typedef struct nnopt_efficientnet_lite_options {
 	double dropout;   /**< before the last layer, in [0, 1); -1, the default: the variant's own, 0.2 or 0.3 */
 	int32_t form;     /**< nnopt_zoo_form, default NNOPT_FORM_IMAGENET. CIFAR: the first two strides are 1. */
 	int32_t reserved; /**< 0 */
+	double stochastic_depth; /**< drop connect: rate at which the block after the last would be left out in training, in [0, 1); each in
+	                              proportion to its number. Default 0.2, as published. */
 } nnopt_efficientnet_lite_options;
 /** Fills `options` with the defaults. @param size sizeof *options. @since 0.1 */
 NNOPT_API nnopt_status nnopt_efficientnet_lite_options_init(nnopt_efficientnet_lite_options *options, size_t size);
 /** EfficientNet-Lite; Tan and Le 2019 without squeeze-and-excitation and with ReLU6 (R. Liu, TensorFlow's TPU repository,
  *  2020): convolutions padded as TensorFlow's (NNOPT_PADDING_SAME_UPPER), batch norms with epsilon 1e-3 and momentum 0.01.
- *  Names of lukemelas' EfficientNet-PyTorch: _conv_stem, _bn0, _blocks.0._depthwise_conv, ..., _fc. Without its drop connect.
+ *  Names of lukemelas' EfficientNet-PyTorch: _conv_stem, _bn0, _blocks.0._depthwise_conv, ..., _fc.
  *  @param variant 0 to 4; published for pictures of side 224, 240, 260, 280 and 300. @since 0.1 */
 NNOPT_API nnopt_status nnopt_efficientnet_lite_create(nnopt_model **out, nnopt_context *context, int64_t variant, int64_t classes,
                                                       const nnopt_efficientnet_lite_options *options);
+
+/** Options of nnopt_speed_net_create(). @since 0.1 */
+typedef struct nnopt_speed_net_options {
+	size_t struct_size;
+	double width; /**< of the three groups; default 1 */
+	double scale; /**< on the logits, above 0; default 1/9 */
+} nnopt_speed_net_options;
+/** Fills `options` with the defaults. @param size sizeof *options. @since 0.1 */
+NNOPT_API nnopt_status nnopt_speed_net_options_init(nnopt_speed_net_options *options, size_t size);
+/** The network that reaches a given accuracy on CIFAR-10 in the least time; Jordan 2024 (94% on CIFAR-10 in 3.29 seconds on a
+ *  single GPU; airbench94, 95 and 96): a 2x2 convolution "whiten" of twice as many filters as its patches have values, three
+ *  groups of convolutions with a pooling after the first (Dirac first values, batch norms with bias alone, GELU; in 96 with a sum
+ *  over the last two), the maximum, and a linear layer without bias whose result is scaled. For pictures of 32 x 32 (31 to 46)
+ *  with three channels. Names: whiten, group1.conv1, group1.norm1, ..., head.
+ *  The first weight is to be set from pictures and frozen:
+ *  @code
+ *  nnopt_model_build(net, 3, (const int64_t[]){ 3, 32, 32 });
+ *  nnopt_model_find_parameter(net, "whiten.weight", &index);
+ *  nnopt_model_initialise_whitening(net, index, images, 5e-4);
+ *  nnopt_model_set_trainable(net, "whiten.weight", 0, NULL);
+ *  @endcode
+ *  @param target 94, 95 or 96. @since 0.1 */
+NNOPT_API nnopt_status nnopt_speed_net_create(nnopt_model **out, nnopt_context *context, int64_t target, int64_t classes,
+                                              const nnopt_speed_net_options *options);
 
 /* ---- by name ---- */
 

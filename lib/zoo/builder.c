@@ -35,11 +35,25 @@ nnopt_status nno_zoo_check_width(const char *what, double width)
 	return NNOPT_OK;
 }
 
-nnopt_status nno_zoo_check_dropout(const char *what, double dropout)
+static nnopt_status check_rate(const char *what, const char *name, double p)
 {
-	if (!(dropout >= 0.0 && (float)dropout < 1.0f))
-		return nno_zoo_fail(NNOPT_ERROR_INVALID_ARGUMENT, "%s: dropout %g, 0 <= dropout < 1 wanted", what,
-				    dropout);
+	if (!(p >= 0.0 && (float)p < 1.0f))
+		return nno_zoo_fail(NNOPT_ERROR_INVALID_ARGUMENT, "%s: %s %g, 0 <= %s < 1 wanted", what, name, p, name);
+	return NNOPT_OK;
+}
+
+nnopt_status nno_zoo_check_dropout(const char *what, double dropout) { return check_rate(what, "dropout", dropout); }
+
+nnopt_status nno_zoo_check_stochastic_depth(const char *what, double p)
+{
+	return check_rate(what, "stochastic_depth", p);
+}
+
+nnopt_status nno_zoo_check_squeeze(const char *what, int64_t squeeze)
+{
+	if (squeeze < 0 || squeeze > 4096)
+		return nno_zoo_fail(NNOPT_ERROR_INVALID_ARGUMENT, "%s: squeeze %lld, 0 to 4096 wanted", what,
+				    (long long)squeeze);
 	return NNOPT_OK;
 }
 
@@ -139,6 +153,11 @@ int32_t nno_zoo_linear(nno_builder *b, int32_t from, const char *name, int64_t f
 	return add(b, made, layer, name, &from, 1);
 }
 
+int32_t nno_zoo_add_made(nno_builder *b, nnopt_status made, nnopt_layer *layer, int32_t from)
+{
+	return add(b, made, layer, NULL, &from, 1);
+}
+
 int32_t nno_zoo_add_plain(nno_builder *b, int32_t from, nno_zoo_plain create)
 {
 	nnopt_layer *layer = NULL;
@@ -171,22 +190,49 @@ int32_t nno_zoo_adaptive_avg_pool(nno_builder *b, int32_t from, int64_t side)
 	return add(b, made, layer, NULL, &from, 1);
 }
 
-int32_t nno_zoo_sum(nno_builder *b, int32_t first, int32_t second)
+static int32_t join(nno_builder *b, nno_zoo_plain create, int32_t first, int32_t second)
 {
 	nnopt_layer *layer = NULL;
 	if (b->status != NNOPT_OK)
 		return first;
-	nnopt_status made = nnopt_add_create(&layer, b->context);
+	nnopt_status made = create(&layer, b->context);
 	return add(b, made, layer, NULL, (const int32_t[]){ first, second }, 2);
 }
 
-int32_t nno_zoo_dropout(nno_builder *b, int32_t from, double p)
+int32_t nno_zoo_sum(nno_builder *b, int32_t first, int32_t second) { return join(b, nnopt_add_create, first, second); }
+
+typedef nnopt_status (*rate_create)(nnopt_layer **out, nnopt_context *context, float p);
+
+static int32_t add_rate(nno_builder *b, int32_t from, rate_create create, double p)
 {
 	nnopt_layer *layer = NULL;
 	if (b->status != NNOPT_OK || p == 0.0)
 		return from;
-	nnopt_status made = nnopt_dropout_create(&layer, b->context, (float)p);
+	nnopt_status made = create(&layer, b->context, (float)p);
 	return add(b, made, layer, NULL, &from, 1);
+}
+
+int32_t nno_zoo_dropout(nno_builder *b, int32_t from, double p) { return add_rate(b, from, nnopt_dropout_create, p); }
+
+int32_t nno_zoo_stochastic_depth(nno_builder *b, int32_t from, double p)
+{
+	return add_rate(b, from, nnopt_stochastic_depth_create, p);
+}
+
+int32_t nno_zoo_gate(nno_builder *b, int32_t from, int64_t channels, int64_t squeeze)
+{
+	if (squeeze == 0)
+		return from;
+	nno_zoo_conv_spec narrow = { .out = channels > squeeze ? channels / squeeze : 1, .kernel = 1 };
+	/* Means after a batch norm are near zero: with biases of that size or more, a gate could begin dead. */
+	nnopt_conv2d_options kept = b->conv;
+	b->conv.use_bias = 1;
+	b->conv.bias_init = NNOPT_INIT_CONSTANT;
+	int32_t node = nno_zoo_add_plain(b, from, nnopt_global_avg_pool2d_create);
+	node = nno_zoo_relu(b, nno_zoo_conv(b, node, "se.fc1", narrow));
+	node = nno_zoo_conv(b, node, "se.fc2", (nno_zoo_conv_spec){ .out = channels, .kernel = 1 });
+	b->conv = kept;
+	return join(b, nnopt_multiply_create, from, nno_zoo_add_plain(b, node, nnopt_sigmoid_create));
 }
 
 void nno_zoo_head(nno_builder *b, int32_t from, const char *name, int64_t classes, double dropout)

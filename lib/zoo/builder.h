@@ -35,6 +35,8 @@ nnopt_status nno_zoo_check(const char *what, nnopt_model **out, nnopt_context *c
 nnopt_status nno_zoo_check_width(const char *what, double width);
 nnopt_status nno_zoo_check_dropout(const char *what, double dropout);
 nnopt_status nno_zoo_check_form(const char *what, int32_t form);
+nnopt_status nno_zoo_check_squeeze(const char *what, int64_t squeeze);
+nnopt_status nno_zoo_check_stochastic_depth(const char *what, double p);
 
 /* Channels times `width`: rounded to a multiple of 8, at least 8, and at least 90 % of the product; _make_divisible()
  * of torchvision, round_filters() of EfficientNet. */
@@ -57,12 +59,19 @@ int32_t nno_zoo_conv(nno_builder *b, int32_t from, const char *name, nno_zoo_con
 int32_t nno_zoo_norm(nno_builder *b, int32_t from, const char *name);
 int32_t nno_zoo_linear(nno_builder *b, int32_t from, const char *name, int64_t features,
 		       const nnopt_linear_options *options);
+/* A layer without name that `made` says was made; destroys the handle. */
+int32_t nno_zoo_add_made(nno_builder *b, nnopt_status made, nnopt_layer *layer, int32_t from);
 int32_t nno_zoo_add_plain(nno_builder *b, int32_t from, nno_zoo_plain create);
 int32_t nno_zoo_max_pool(nno_builder *b, int32_t from, int64_t kernel, int64_t stride, int64_t padding);
 int32_t nno_zoo_adaptive_avg_pool(nno_builder *b, int32_t from, int64_t side);
 int32_t nno_zoo_sum(nno_builder *b, int32_t first, int32_t second);
 /* `from` itself where p is 0. */
 int32_t nno_zoo_dropout(nno_builder *b, int32_t from, double p);
+/* The same, of whole samples, at the end of a residual branch. */
+int32_t nno_zoo_stochastic_depth(nno_builder *b, int32_t from, double p);
+/* Squeeze and excitation under the names se.fc1 and se.fc2 of torchvision.ops.SqueezeExcitation; `from` itself where
+ * `squeeze`, channels to one in between, is 0. */
+int32_t nno_zoo_gate(nno_builder *b, int32_t from, int64_t channels, int64_t squeeze);
 
 static inline int32_t nno_zoo_relu(nno_builder *b, int32_t from)
 {

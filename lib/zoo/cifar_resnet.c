@@ -11,14 +11,15 @@ nnopt_status nnopt_cifar_resnet_options_init(nnopt_cifar_resnet_options *options
 	return nnopt_options_init(options, size, &option_defaults, sizeof option_defaults, "cifar_resnet_options");
 }
 
-static int32_t block(nno_builder *b, int32_t node, int64_t channels, int64_t stride, int32_t zero_init)
+static int32_t block(nno_builder *b, int32_t node, int64_t channels, int64_t stride,
+		     const nnopt_cifar_resnet_options *o)
 {
 	int32_t inner =
 	    nno_zoo_conv(b, node, "conv1", (nno_zoo_conv_spec){ .out = channels, .kernel = 3, .stride = stride });
 	inner = nno_zoo_relu(b, nno_zoo_norm(b, inner, "bn1"));
 	inner = nno_zoo_conv(b, inner, "conv2", (nno_zoo_conv_spec){ .out = channels, .kernel = 3 });
-	b->norm.scale_value = zero_init ? 0.0f : 1.0f;
-	inner = nno_zoo_norm(b, inner, "bn2");
+	b->norm.scale_value = o->zero_init ? 0.0f : 1.0f;
+	inner = nno_zoo_gate(b, nno_zoo_norm(b, inner, "bn2"), channels, o->squeeze);
 	b->norm.scale_value = 1.0f;
 	if (stride != 1) {
 		nno_zoo_conv_spec spec = { .out = channels, .kernel = 1, .stride = stride };
@@ -41,6 +42,8 @@ nnopt_status nnopt_cifar_resnet_create(nnopt_model **out, nnopt_context *context
 		status = nno_zoo_check_width("cifar_resnet", o.width);
 	if (status == NNOPT_OK)
 		status = nno_zoo_check_dropout("cifar_resnet", o.dropout);
+	if (status == NNOPT_OK)
+		status = nno_zoo_check_squeeze("cifar_resnet", o.squeeze);
 	if (status != NNOPT_OK)
 		return status;
 	nno_builder b;
@@ -51,8 +54,7 @@ nnopt_status nnopt_cifar_resnet_create(nnopt_model **out, nnopt_context *context
 	for (int stage = 0; stage < 3; stage++)
 		for (int64_t i = 0; i < (depth - 2) / 6; i++) {
 			nno_zoo_prefix(&b, "layer%d.%d.", stage + 1, (int)i);
-			node = block(&b, node, nno_zoo_channels(16 << stage, o.width), stage > 0 && i == 0 ? 2 : 1,
-				     o.zero_init);
+			node = block(&b, node, nno_zoo_channels(16 << stage, o.width), stage > 0 && i == 0 ? 2 : 1, &o);
 		}
 	nno_zoo_head(&b, node, "linear", classes, o.dropout);
 	return nno_zoo_finish(&b, out);

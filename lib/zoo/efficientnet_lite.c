@@ -19,14 +19,16 @@ static const struct stage {
 enum { STAGES = sizeof stages / sizeof *stages };
 
 static const nnopt_efficientnet_lite_options option_defaults = { .struct_size = sizeof(nnopt_efficientnet_lite_options),
-								 .dropout = -1.0 };
+								 .dropout = -1.0,
+								 .stochastic_depth = 0.2 };
 
 nnopt_status nnopt_efficientnet_lite_options_init(nnopt_efficientnet_lite_options *options, size_t size)
 {
 	return nnopt_options_init(options, size, &option_defaults, sizeof option_defaults, "efficientnet_lite_options");
 }
 
-static int32_t block(nno_builder *b, int32_t node, const struct stage *s, int64_t in, int64_t out, int64_t stride)
+static int32_t block(nno_builder *b, int32_t node, const struct stage *s, int64_t in, int64_t out, int64_t stride,
+		     double drop)
 {
 	int64_t wide = in * s->expansion;
 	nno_zoo_conv_spec depthwise = { .out = wide, .kernel = s->kernel, .stride = stride, .groups = wide };
@@ -39,21 +41,30 @@ static int32_t block(nno_builder *b, int32_t node, const struct stage *s, int64_
 	inner = nno_zoo_relu6(b, nno_zoo_norm(b, inner, "_bn1"));
 	inner = nno_zoo_conv(b, inner, "_project_conv", (nno_zoo_conv_spec){ .out = out, .kernel = 1 });
 	inner = nno_zoo_norm(b, inner, "_bn2");
-	return stride == 1 && in == out ? nno_zoo_sum(b, inner, node) : inner;
+	if (stride != 1 || in != out)
+		return inner;
+	return nno_zoo_sum(b, nno_zoo_stochastic_depth(b, inner, drop), node);
 }
 
-static int32_t blocks(nno_builder *b, int32_t node, const struct variant *v, bool small)
+static int64_t repetitions(const struct variant *v, int stage)
 {
-	int64_t channels = 32;
+	bool scaled = stage > 0 && stage < STAGES - 1;
+	return scaled ? (int64_t)ceil(v->depth * (double)stages[stage].count) : stages[stage].count;
+}
+
+static int32_t blocks(nno_builder *b, int32_t node, const struct variant *v, const nnopt_efficientnet_lite_options *o)
+{
+	int64_t channels = 32, all = 0;
 	int number = 0;
+	for (int i = 0; i < STAGES; i++)
+		all += repetitions(v, i);
 	for (int i = 0; i < STAGES; i++) {
-		bool scaled = i > 0 && i < STAGES - 1;
-		int64_t count = scaled ? (int64_t)ceil(v->depth * (double)stages[i].count) : stages[i].count;
 		int64_t out = nno_zoo_channels((double)stages[i].width, v->width);
-		for (int64_t k = 0; k < count; k++) {
+		for (int64_t k = 0; k < repetitions(v, i); k++) {
+			bool stays = k > 0 || (o->form == NNOPT_FORM_CIFAR && i == 1);
+			double drop = o->stochastic_depth * (double)number / (double)all;
 			nno_zoo_prefix(b, "_blocks.%d.", number++);
-			node = block(b, node, &stages[i], channels, out,
-				     k > 0 || (small && i == 1) ? 1 : stages[i].stride);
+			node = block(b, node, &stages[i], channels, out, stays ? 1 : stages[i].stride, drop);
 			channels = out;
 		}
 	}
@@ -76,18 +87,19 @@ nnopt_status nnopt_efficientnet_lite_create(nnopt_model **out, nnopt_context *co
 		status = nno_zoo_check_dropout("efficientnet_lite", o.dropout);
 	if (status == NNOPT_OK)
 		status = nno_zoo_check_form("efficientnet_lite", o.form);
+	if (status == NNOPT_OK)
+		status = nno_zoo_check_stochastic_depth("efficientnet_lite", o.stochastic_depth);
 	if (status != NNOPT_OK)
 		return status;
-	bool small = o.form == NNOPT_FORM_CIFAR;
 	nno_builder b;
 	nno_zoo_start(&b, context);
 	b.conv.padding_mode = NNOPT_PADDING_SAME_UPPER;
 	b.norm.epsilon = 1e-3f;
 	b.norm.momentum = 0.01f;
-	nno_zoo_conv_spec stem = { .out = 32, .kernel = 3, .stride = small ? 1 : 2 };
+	nno_zoo_conv_spec stem = { .out = 32, .kernel = 3, .stride = o.form == NNOPT_FORM_CIFAR ? 1 : 2 };
 	int32_t node = nno_zoo_conv(&b, NNOPT_INPUT_NODE, "_conv_stem", stem);
 	node = nno_zoo_relu6(&b, nno_zoo_norm(&b, node, "_bn0"));
-	node = blocks(&b, node, &variants[variant], small);
+	node = blocks(&b, node, &variants[variant], &o);
 	nno_zoo_prefix(&b, "%s", "");
 	node = nno_zoo_conv(&b, node, "_conv_head", (nno_zoo_conv_spec){ .out = 1280, .kernel = 1 });
 	node = nno_zoo_relu6(&b, nno_zoo_norm(&b, node, "_bn1"));

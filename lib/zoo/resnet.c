@@ -35,6 +35,10 @@ static nnopt_status check(const nnopt_resnet_options *o, const nno_zoo_residual 
 				    (long long)o->width_per_group, c->bottleneck ? "1 to 4096" : "64 in basic blocks");
 	nnopt_status status = nno_zoo_check_width("resnet", o->width);
 	if (status == NNOPT_OK)
+		status = nno_zoo_check_squeeze("resnet", o->squeeze);
+	if (status == NNOPT_OK)
+		status = nno_zoo_check_stochastic_depth("resnet", o->stochastic_depth);
+	if (status == NNOPT_OK)
 		status = nno_zoo_check_dropout("resnet", o->dropout);
 	return status == NNOPT_OK ? nno_zoo_check_form("resnet", o->form) : status;
 }
@@ -88,7 +92,9 @@ static int32_t stem(nno_builder *b, const nnopt_resnet_options *o)
 
 static int32_t stages(nno_builder *b, int32_t node, const nno_zoo_residual *c, const nnopt_resnet_options *o)
 {
-	int64_t channels = nno_zoo_channels(64, o->width);
+	int64_t channels = nno_zoo_channels(64, o->width), number = 0, all = 0;
+	for (int stage = 0; stage < NNO_ZOO_STAGES; stage++)
+		all += c->count[stage];
 	for (int stage = 0; stage < NNO_ZOO_STAGES; stage++)
 		for (int64_t i = 0; i < c->count[stage]; i++) {
 			residual r = { .o = o, .planes = nno_zoo_channels(64 << stage, o->width) };
@@ -97,11 +103,14 @@ static int32_t stages(nno_builder *b, int32_t node, const nno_zoo_residual *c, c
 			r.projects = r.stride != 1 || channels != r.out;
 			nno_zoo_prefix(b, "layer%d.%d.", stage + 1, (int)i);
 			int32_t inner = c->bottleneck ? bottleneck(b, node, &r) : basic(b, node, &r);
+			inner = nno_zoo_gate(b, inner, r.out, o->squeeze);
 			if (r.projects) {
 				nno_zoo_conv_spec spec = { .out = r.out, .kernel = 1, .stride = r.stride };
 				node = nno_zoo_conv(b, node, "downsample.0", spec);
 				node = nno_zoo_norm(b, node, "downsample.1");
 			}
+			inner =
+			    nno_zoo_stochastic_depth(b, inner, o->stochastic_depth * (double)++number / (double)all);
 			node = nno_zoo_relu(b, nno_zoo_sum(b, inner, node));
 			channels = r.out;
 		}

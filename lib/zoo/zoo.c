@@ -50,7 +50,7 @@ static nnopt_status make_vgg(const request *r, int64_t size, int64_t more)
 	return status == NNOPT_OK ? nnopt_vgg_create(r->out, r->context, size, r->classes, &o) : status;
 }
 
-enum { RESNET, RESNEXT_32X4D, WIDE_2 };
+enum { RESNET, RESNEXT_32X4D, WIDE_2, SQUEEZED };
 
 static nnopt_status make_resnet(const request *r, int64_t size, int64_t more)
 {
@@ -59,6 +59,7 @@ static nnopt_status make_resnet(const request *r, int64_t size, int64_t more)
 	GIVEN(o, r);
 	o.groups = more == RESNEXT_32X4D ? 32 : 1;
 	o.width_per_group = more == RESNEXT_32X4D ? 4 : more == WIDE_2 ? 128 : 64;
+	o.squeeze = more == SQUEEZED ? 16 : 0;
 	o.form = r->form;
 	return status == NNOPT_OK ? nnopt_resnet_create(r->out, r->context, size, r->classes, &o) : status;
 }
@@ -67,8 +68,8 @@ static nnopt_status make_cifar_resnet(const request *r, int64_t size, int64_t mo
 {
 	nnopt_cifar_resnet_options o;
 	nnopt_status status = nnopt_cifar_resnet_options_init(&o, sizeof o);
-	(void)more;
 	GIVEN(o, r);
+	o.squeeze = more;
 	return status == NNOPT_OK ? nnopt_cifar_resnet_create(r->out, r->context, size, r->classes, &o) : status;
 }
 
@@ -88,6 +89,18 @@ static nnopt_status make_wide_resnet(const request *r, int64_t size, int64_t mor
 	if (r->dropout != -1.0)
 		o.dropout = r->dropout;
 	return status == NNOPT_OK ? nnopt_wide_resnet_create(r->out, r->context, size, more, r->classes, &o) : status;
+}
+
+static nnopt_status make_speed_net(const request *r, int64_t size, int64_t more)
+{
+	nnopt_speed_net_options o;
+	nnopt_status status = nnopt_speed_net_options_init(&o, sizeof o);
+	(void)more;
+	o.width = r->width;
+	if (r->dropout != -1.0 && r->dropout != 0.0)
+		return nno_zoo_fail(NNOPT_ERROR_INVALID_ARGUMENT, "speed_net: dropout %g, 0 wanted: it has none",
+				    r->dropout);
+	return status == NNOPT_OK ? nnopt_speed_net_create(r->out, r->context, size, r->classes, &o) : status;
 }
 
 static nnopt_status make_mobilenet(const request *r, int64_t size, int64_t more)
@@ -131,16 +144,22 @@ static const entry entries[] = {
 	{ "resnet152", make_resnet, 152, RESNET, 224, 1000, true, true, "ResNet-152; He et al. 2016" },
 	{ "resnext50_32x4d", make_resnet, 50, RESNEXT_32X4D, 224, 1000, true, true, "ResNeXt-50 32x4d; Xie et al. 2017" },
 	{ "wide_resnet50_2", make_resnet, 50, WIDE_2, 224, 1000, true, true, "ResNet-50, twice as wide inside; Zagoruyko and Komodakis 2016" },
+	{ "se_resnet18", make_resnet, 18, SQUEEZED, 224, 1000, true, true, "ResNet-18 with squeeze and excitation; Hu et al. 2018" },
+	{ "se_resnet50", make_resnet, 50, SQUEEZED, 224, 1000, true, true, "ResNet-50 with squeeze and excitation; Hu et al. 2018" },
 	{ "resnet20", make_cifar_resnet, 20, 0, 32, 10, false, true, "ResNet-20 for CIFAR; He et al. 2016, section 4.2" },
 	{ "resnet32", make_cifar_resnet, 32, 0, 32, 10, false, true, "ResNet-32 for CIFAR; He et al. 2016, section 4.2" },
 	{ "resnet44", make_cifar_resnet, 44, 0, 32, 10, false, true, "ResNet-44 for CIFAR; He et al. 2016, section 4.2" },
 	{ "resnet56", make_cifar_resnet, 56, 0, 32, 10, false, true, "ResNet-56 for CIFAR; He et al. 2016, section 4.2" },
 	{ "resnet110", make_cifar_resnet, 110, 0, 32, 10, false, true, "ResNet-110 for CIFAR; He et al. 2016, section 4.2" },
+	{ "se_resnet20", make_cifar_resnet, 20, 4, 32, 10, false, true, "ResNet-20 for CIFAR with squeeze and excitation" },
 	{ "preact_resnet18", make_preact_resnet, 18, 0, 32, 10, false, true, "pre-activation ResNet-18 for CIFAR; He et al. 2016" },
 	{ "preact_resnet34", make_preact_resnet, 34, 0, 32, 10, false, true, "pre-activation ResNet-34 for CIFAR; He et al. 2016" },
 	{ "preact_resnet50", make_preact_resnet, 50, 0, 32, 10, false, true, "pre-activation ResNet-50 for CIFAR; He et al. 2016" },
 	{ "wrn_16_4", make_wide_resnet, 16, 4, 32, 10, false, false, "wide ResNet-16-4 for CIFAR; Zagoruyko and Komodakis 2016" },
 	{ "wrn_28_10", make_wide_resnet, 28, 10, 32, 10, false, false, "wide ResNet-28-10 for CIFAR; Zagoruyko and Komodakis 2016" },
+	{ "speed_net94", make_speed_net, 94, 0, 32, 10, false, true, "CIFAR speed net (airbench94); Jordan 2024" },
+	{ "speed_net95", make_speed_net, 95, 0, 32, 10, false, true, "CIFAR speed net (airbench95); Jordan 2024" },
+	{ "speed_net96", make_speed_net, 96, 0, 32, 10, false, true, "CIFAR speed net (airbench96); Jordan 2024" },
 	{ "mobilenet_v1", make_mobilenet, 1, 0, 224, 1000, true, true, "MobileNet; Howard et al. 2017" },
 	{ "mobilenet_v2", make_mobilenet, 2, 0, 224, 1000, true, true, "MobileNetV2; Sandler et al. 2018" },
 	{ "efficientnet_lite0", make_efficientnet_lite, 0, 0, 224, 1000, true, false, "EfficientNet-Lite0; Tan and Le 2019" },

@@ -7,19 +7,19 @@ trial trial_start(nnopt_context *context, const network *what, int64_t batch, in
 {
 	trial t = { .training = training };
 	nnopt_plan_options p;
-	TRY(make_network(&t.net, context, what));
+	TRY(network_create(&t.net, context, what));
 	TRY(nnopt_plan_options_init(&p, sizeof p));
 	p.batch = batch;
 	p.rank = 3;
 	p.shape[0] = 3;
-	p.shape[1] = p.shape[2] = PICTURE;
+	p.shape[1] = p.shape[2] = what->size;
 	p.mode = training ? NNOPT_TRAINING : NNOPT_INFERENCE;
 	p.constant = !training;
 	p.precision = bench.precision;
 	TRY(nnopt_plan_create(&t.plan, t.net, &p));
 	TRY(nnopt_cross_entropy_create(&t.loss, context, NULL));
 	TRY(nnopt_adam_create(&t.adam, context, NULL));
-	TRY(nnopt_tensor_create(&t.images, context, NNOPT_F32, 4, (const int64_t[]){ batch, 3, PICTURE, PICTURE },
+	TRY(nnopt_tensor_create(&t.images, context, NNOPT_F32, 4, (const int64_t[]){ batch, 3, what->size, what->size },
 				NNOPT_NHWC));
 	TRY(nnopt_tensor_create(&t.labels, context, NNOPT_I32, 1, &batch, NNOPT_NCHW));
 	float *x = nnopt_tensor_data(t.images);

@@ -4,19 +4,17 @@
 
 #include <nnopt/nnopt.h>
 
-enum { PICTURE = 32 }; /* 3 x 32 x 32 */
-
 typedef struct network {
-	const char *name;
-	const char *zoo;                         /* its name there; NULL: */
-	nnopt_status (*build)(nnopt_model *net); /* built here, with the public graph API alone */
-	int64_t batch;                           /* of training */
+	const char *name, *zoo; /* here, and in the zoo; NULL: not in the zoo, but built by */
+	nnopt_status (*build)(nnopt_model *net);
+	int64_t batch; /* of training */
+	int64_t size;  /* pictures are 3 x size x size */
 	double dropout;
 } network;
 
 extern const network networks[];
 extern const int network_count;
 
-nnopt_status make_network(nnopt_model **out, nnopt_context *context, const network *what);
+nnopt_status network_create(nnopt_model **out, nnopt_context *context, const network *what);
 
 #endif

@@ -35,8 +35,8 @@ class CnnLstm(nn.Module):
 class Gate(nn.Module):
     def __init__(self, channels, squeeze):
         super().__init__()
-        self.factors = nn.Sequential(nn.AdaptiveAvgPool2d(1), conv(channels, channels // squeeze, 1), nn.ReLU(),
-                                     conv(channels // squeeze, channels, 1), nn.Sigmoid())
+        self.factors = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Conv2d(channels, channels // squeeze, 1), nn.ReLU(),
+                                     nn.Conv2d(channels // squeeze, channels, 1), nn.Sigmoid())
 
     def forward(self, x):
         return x * self.factors(x)

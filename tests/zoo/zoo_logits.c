@@ -82,6 +82,37 @@ static void resnet50(nnopt_model **m) { assert_ok(nnopt_resnet_create(m, ctx, 50
 static void resnext50(nnopt_model **m) { resnet(m, 50, NNOPT_FORM_IMAGENET, 32, 4); }
 static void resnet20(nnopt_model **m) { assert_ok(nnopt_cifar_resnet_create(m, ctx, 20, CLASSES, NULL)); }
 
+static void squeezed(nnopt_model **m, int64_t depth)
+{
+	nnopt_resnet_options o;
+	assert_ok(nnopt_resnet_options_init(&o, sizeof o));
+	o.squeeze = 16;
+	o.stochastic_depth = 0.2; /* nothing in inference */
+	assert_ok(nnopt_resnet_create(m, ctx, depth, CLASSES, &o));
+}
+
+static void se_resnet18(nnopt_model **m) { squeezed(m, 18); }
+static void se_resnet50(nnopt_model **m) { squeezed(m, 50); }
+
+static void se_resnet20(nnopt_model **m)
+{
+	nnopt_cifar_resnet_options o;
+	assert_ok(nnopt_cifar_resnet_options_init(&o, sizeof o));
+	o.squeeze = 4;
+	assert_ok(nnopt_cifar_resnet_create(m, ctx, 20, CLASSES, &o));
+}
+
+static void speed_net(nnopt_model **m, int64_t target, double width)
+{
+	nnopt_speed_net_options o;
+	assert_ok(nnopt_speed_net_options_init(&o, sizeof o));
+	o.width = width;
+	assert_ok(nnopt_speed_net_create(m, ctx, target, CLASSES, &o));
+}
+
+static void speed94(nnopt_model **m) { speed_net(m, 94, 0.5); }
+static void speed96(nnopt_model **m) { speed_net(m, 96, 0.25); }
+
 static void preact(nnopt_model **m, int64_t depth, int32_t final_norm)
 {
 	nnopt_preact_resnet_options o;
@@ -145,10 +176,15 @@ static const struct {
 	{ "resnet50", resnet50 },
 	{ "resnext50_32x4d", resnext50 },
 	{ "resnet20", resnet20 },
+	{ "se_resnet18", se_resnet18 },
+	{ "se_resnet50", se_resnet50 },
+	{ "se_resnet20", se_resnet20 },
 	{ "preact_resnet18, quarter", preact18 },
 	{ "preact_resnet50, quarter, no final norm", preact50 },
 	{ "wrn_16_2", wrn_16_2 },
 	{ "wrn_10_1", wrn_10_1 },
+	{ "speed_net94, half", speed94 },
+	{ "speed_net96, quarter", speed96 },
 	{ "mobilenet_v1, half", mobilenet_v1 },
 	{ "mobilenet_v2, quarter", mobilenet_v2 },
 	{ "mobilenet_v2, cifar, half", mobilenet_v2_cifar },

@@ -126,9 +126,9 @@ static void every_network_trains(void **state)
 {
 	(void)state;
 	static const char *const names[] = {
-		"plain_cnn",       "vgg11",        "vgg13_bn",        "resnet18",
-		"resnext50_32x4d", "resnet20",     "preact_resnet18", "preact_resnet50",
-		"wrn_16_4",        "mobilenet_v1", "mobilenet_v2",    "efficientnet_lite0"
+		"plain_cnn",   "vgg11",        "vgg13_bn",        "resnet18",          "resnext50_32x4d", "se_resnet18",
+		"resnet20",    "se_resnet20",  "preact_resnet18", "preact_resnet50",   "wrn_16_4",        "speed_net94",
+		"speed_net96", "mobilenet_v1", "mobilenet_v2",    "efficientnet_lite0"
 	};
 	nnopt_tensor *x = NULL, *labels = NULL;
 	nnopt_loss *loss = NULL;
@@ -189,10 +189,22 @@ static void options_reach_the_layers(void **state)
 	expect(by_name("wrn_16_4", 32, 1.0, 0.3), "\"p\": 0.3", 6);
 	expect(by_name("efficientnet_lite4", 0, 1.0, -1.0), "\"p\": 0.3", 1);
 	expect(by_name("plain_cnn", 0, 1.0, 0.125), "\"p\": 0.125", 1);
+	expect(by_name("efficientnet_lite0", 0, 1.0, -1.0), "\"kind\": \"stochastic_depth\"", 9);
+	expect(by_name("speed_net96", 0, 1.0, -1.0), "\"weight_init\": 9", 9);
+	expect(by_name("se_resnet18", 0, 1.0, -1.0), "\"kind\": \"multiply\"", 8);
 	assert_ok(nnopt_resnet_options_init(&r, sizeof r));
 	r.zero_init = 1;
 	assert_ok(nnopt_resnet_create(&m, ctx, 50, CLASSES, &r));
 	expect(m, "\"scale_value\": 0,", 16);
+	r.stochastic_depth = 0.5;
+	assert_ok(nnopt_resnet_create(&m, ctx, 18, CLASSES, &r));
+	char *text = json_of(m);
+	assert_non_null(strstr(
+	    text,
+	    "\"stochastic_depth\", \"name\": \"stochastic_depth1\", \"inputs\": [\"layer1.0.bn2\"], \"p\": 0.0625"));
+	assert_non_null(strstr(text, "\"name\": \"stochastic_depth8\", \"inputs\": [\"layer4.1.bn2\"], \"p\": 0.5"));
+	free(text);
+	nnopt_model_destroy(m);
 	nnopt_cifar_resnet_options c;
 	assert_ok(nnopt_cifar_resnet_options_init(&c, sizeof c));
 	c.zero_init = 1;
@@ -203,6 +215,36 @@ static void options_reach_the_layers(void **state)
 	p.hidden = 0;
 	assert_ok(nnopt_plain_cnn_create(&m, ctx, CLASSES, &p));
 	expect(m, "\"kind\": \"linear\"", 1);
+}
+
+/* The way that the header shows: whitened from pictures, and kept. */
+static void speed_net_is_whitened(void **state)
+{
+	(void)state;
+	nnopt_model *m = by_name("speed_net94", SIDE, 0.25, -1.0);
+	nnopt_tensor *images = NULL, *weight = NULL;
+	nnopt_parameter_info info = { .struct_size = sizeof info };
+	int32_t index = -1, changed = 0;
+	assert_ok(nnopt_model_build(m, 3, (const int64_t[]){ 3, SIDE, SIDE }));
+	assert_ok(nnopt_model_find_parameter(m, "whiten.weight", &index));
+	assert_ok(nnopt_tensor_create(&images, ctx, NNOPT_F32, 4, (const int64_t[]){ 8, 3, SIDE, SIDE }, NNOPT_NCHW));
+	float *x = nnopt_tensor_data(images);
+	for (int64_t i = 0; i < nnopt_tensor_count(images); i++)
+		x[i] = sinf((float)(i * i % 10007));
+	assert_ok(nnopt_model_initialise_whitening(m, index, images, 5e-4));
+	assert_ok(nnopt_model_set_trainable(m, "whiten.weight", 0, &changed));
+	assert_int_equal(changed, 1);
+	assert_ok(nnopt_model_parameter_info(m, index, &info));
+	assert_ok(nnopt_tensor_create(&weight, ctx, NNOPT_F32, info.rank, info.shape, NNOPT_NCHW));
+	assert_ok(nnopt_model_get_parameter(m, index, weight));
+	const float *w = nnopt_tensor_const_data(weight);
+	int64_t half = info.count / 2;
+	assert_int_equal(half, 12 * 12);
+	for (int64_t i = 0; i < half; i++)
+		assert_true(w[i] == -w[half + i]);
+	nnopt_tensor_destroy(weight);
+	nnopt_tensor_destroy(images);
+	nnopt_model_destroy(m);
 }
 
 static void named_networks_are_refused(void **state)
@@ -265,6 +307,13 @@ static void options_are_refused(void **state)
 	REFUSES(nnopt_resnet, width_per_group, 0, "width_per_group 0", nnopt_resnet_create(&m, ctx, 50, 10, &o));
 	REFUSES(nnopt_resnet, form, -1, "form -1", nnopt_resnet_create(&m, ctx, 18, 10, &o));
 	REFUSES(nnopt_resnet, dropout, 2.0, "dropout 2", nnopt_resnet_create(&m, ctx, 18, 10, &o));
+	REFUSES(nnopt_resnet, squeeze, -1, "squeeze -1", nnopt_resnet_create(&m, ctx, 18, 10, &o));
+	REFUSES(nnopt_resnet, stochastic_depth, 1.0, "stochastic_depth 1", nnopt_resnet_create(&m, ctx, 18, 10, &o));
+	REFUSES(nnopt_cifar_resnet, squeeze, 5000, "squeeze 5000", nnopt_cifar_resnet_create(&m, ctx, 20, 10, &o));
+	REFUSES(nnopt_efficientnet_lite, stochastic_depth, -1.0, "stochastic_depth -1",
+		nnopt_efficientnet_lite_create(&m, ctx, 0, 10, &o));
+	REFUSES(nnopt_speed_net, scale, 0.0, "scale 0", nnopt_speed_net_create(&m, ctx, 94, 10, &o));
+	REFUSES(nnopt_speed_net, width, NAN, "width nan", nnopt_speed_net_create(&m, ctx, 94, 10, &o));
 	REFUSES(nnopt_cifar_resnet, width, -1.0, "width -1", nnopt_cifar_resnet_create(&m, ctx, 20, 10, &o));
 	REFUSES(nnopt_preact_resnet, width, -1.0, "width -1", nnopt_preact_resnet_create(&m, ctx, 18, 10, &o));
 	REFUSES(nnopt_wide_resnet, dropout, -1.0, "dropout -1", nnopt_wide_resnet_create(&m, ctx, 16, 4, 10, &o));
@@ -285,6 +334,7 @@ static void sizes_are_refused(void **state)
 	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "widen 0", nnopt_wide_resnet_create(&m, ctx, 16, 0, 10, NULL));
 	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "variant 5", nnopt_efficientnet_lite_create(&m, ctx, 5, 10, NULL));
 	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "variant -1", nnopt_efficientnet_lite_create(&m, ctx, -1, 10, NULL));
+	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "target 93", nnopt_speed_net_create(&m, ctx, 93, 10, NULL));
 	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "classes -3", nnopt_plain_cnn_create(&m, ctx, -3, NULL));
 	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "classes 1099511627776",
 		     nnopt_mobilenet_v1_create(&m, ctx, (int64_t)1 << 40, NULL));
@@ -299,9 +349,13 @@ static void sizes_are_refused(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(json_round_trip),          cmocka_unit_test(every_network_trains),
-		cmocka_unit_test(options_reach_the_layers), cmocka_unit_test(named_networks_are_refused),
-		cmocka_unit_test(options_are_refused),      cmocka_unit_test(sizes_are_refused),
+		cmocka_unit_test(json_round_trip),
+		cmocka_unit_test(every_network_trains),
+		cmocka_unit_test(options_reach_the_layers),
+		cmocka_unit_test(speed_net_is_whitened),
+		cmocka_unit_test(named_networks_are_refused),
+		cmocka_unit_test(options_are_refused),
+		cmocka_unit_test(sizes_are_refused),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);
 }
