@@ -246,9 +246,11 @@ nnopt_status nnopt_lr_curve_point(const nnopt_lr_curve *curve, int64_t index, do
 
 nnopt_status nnopt_lr_curve_suggest(const nnopt_lr_curve *curve, double *steepest, double *tenth_of_least)
 {
-	if (nnopt_lr_curve_count(curve) < 5)
+	if (curve == NULL)
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "lr_curve_suggest: curve is NULL");
+	if (curve->count < 5)
 		return nno_fail(NNOPT_ERROR_STATE, "lr_curve_suggest: %lld steps, 5 or more wanted",
-				(long long)nnopt_lr_curve_count(curve));
+				(long long)curve->count);
 	const point *p = curve->points;
 	int64_t least = 0, steep = 1;
 	for (int64_t i = 1; i < curve->count; i++)

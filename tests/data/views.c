@@ -70,11 +70,13 @@ static void other_labels(void **state)
 	}
 	nnopt_dataset_destroy(d);
 	d = NULL;
-	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "count 42", nnopt_dataset_relabel(&d, data, labels, COUNT - 1));
+	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "42 labels, 43", nnopt_dataset_relabel(&d, data, labels, COUNT - 1));
 	labels[7] = -2;
-	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "labels[7] is -2, -1", nnopt_dataset_relabel(&d, data, labels, COUNT));
+	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "labels[7] is -2, -1",
+		     nnopt_dataset_relabel(&d, data, labels, COUNT));
 	labels[7] = CLASSES;
-	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "0 to 3 wanted", nnopt_dataset_relabel(&d, data, labels, COUNT));
+	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "is 4, -1 to 3 wanted",
+		     nnopt_dataset_relabel(&d, data, labels, COUNT));
 	assert_null(d);
 }
 
@@ -158,10 +160,11 @@ static void folds_are_stratified(void **state)
 	assert_memory_equal(folds, same, sizeof folds);
 	assert_memory_not_equal(folds, other, sizeof folds);
 	nnopt_dataset *a = NULL, *b = NULL;
-	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "fold 0 of k 1", nnopt_dataset_fold(&a, &b, data, 1, 0, 0));
-	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "2 to 43", nnopt_dataset_fold(&a, &b, data, COUNT + 1, 0, 0));
-	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "fold 5 of k 5", nnopt_dataset_fold(&a, &b, data, 5, 5, 0));
-	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "fold -1", nnopt_dataset_fold(&a, &b, data, 5, -1, 0));
+	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "1 folds, 2 to 43", nnopt_dataset_fold(&a, &b, data, 1, 0, 0));
+	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "44 folds, 2 to 43",
+		     nnopt_dataset_fold(&a, &b, data, COUNT + 1, 0, 0));
+	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "fold 5, 0 to 4", nnopt_dataset_fold(&a, &b, data, 5, 5, 0));
+	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "fold -1, 0 to 4", nnopt_dataset_fold(&a, &b, data, 5, -1, 0));
 	assert_true(a == NULL && b == NULL);
 }
 

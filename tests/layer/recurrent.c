@@ -126,7 +126,7 @@ static void options_are_refused(void **state)
 		{ offsetof(nnopt_recurrent_options, sequence), 3, "sequence 3, 0 to 2 wanted" },
 		{ offsetof(nnopt_recurrent_options, sequence), -1, "sequence -1" },
 		{ offsetof(nnopt_recurrent_options, output), 2, "output 2, 0 or 1 wanted" },
-		{ offsetof(nnopt_recurrent_options, input_init), 9, "input_init 9" },
+		{ offsetof(nnopt_recurrent_options, input_init), 11, "input_init 11" },
 		{ offsetof(nnopt_recurrent_options, recurrent_init), -1, "recurrent_init -1" },
 		{ offsetof(nnopt_recurrent_options, bias_init), 100, "bias_init 100" },
 	};

@@ -1,2 +1,3 @@
 nnopt_public_test(oom/oom)
 nnopt_test(oom/io)
+nnopt_public_test(oom/oom_training)

@@ -68,7 +68,15 @@ static int64_t run_once(const setting *s, const nno_op_class *cls, const nno_ker
 {
 	dice d = { 7 };
 	make_all(s, &d);
-	nno_conv_attr conv = { 1, 1, 1, 1, 0, 0, 1, 1, 1, s->bias, s->relu ? NNO_ACT_RELU : NNO_ACT_NONE };
+	nno_conv_attr conv = { .kernel_h = 1,
+			       .kernel_w = 1,
+			       .stride_h = 1,
+			       .stride_w = 1,
+			       .dilation_h = 1,
+			       .dilation_w = 1,
+			       .groups = 1,
+			       .bias = s->bias,
+			       .activation = s->relu ? NNO_ACT_RELU : NNO_ACT_NONE };
 	nno_linear_attr linear = { s->bias, s->relu ? NNO_ACT_RELU : NNO_ACT_NONE };
 	bool is_conv = cls->attr_size == sizeof conv;
 	trial t = { .op = { .cls = cls,
