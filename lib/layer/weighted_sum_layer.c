@@ -45,9 +45,8 @@ static nnopt_status check(const void *state)
 	for (int64_t k = 0; k < s->weight_count; k++) {
 		double w = (double)s->weights[k];
 		if (!isfinite(w) || (s->normalise && w < 0.0))
-			return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT,
-					"weighted_sum: weight %lld is %g, a %s number wanted", (long long)k, w,
-					s->normalise ? "not negative" : "finite");
+			return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "weighted_sum: weight %lld is %g, %s wanted",
+					(long long)k, w, s->normalise ? "0 or more" : "a finite number");
 		sum += w;
 	}
 	if (s->normalise && s->weight_count > 0 && !(sum > 0.0))
