@@ -163,23 +163,46 @@ static bool met_before(uint64_t difference, int byte)
 	return false;
 }
 
+/* The first sample of bucket[from..to) that `sample` is like; false: none. */
+static bool first_like(const search *s, int byte, const int64_t *bucket, int64_t from, int64_t to, int64_t sample,
+		       int64_t *found, double *score)
+{
+	const nno_print *a = &s->base.prints[sample];
+	for (int64_t i = from; i < to; i++) {
+		const nno_print *b = &s->base.prints[bucket[i]];
+		uint64_t difference = a->frequencies ^ b->frequencies;
+		if (__builtin_popcountll(difference) > s->base.o->hash_distance || met_before(difference, byte) ||
+		    !may_pair(s, sample, bucket[i]))
+			continue;
+		*score = nno_print_likeness(a, b);
+		*found = bucket[i];
+		if (*score >= s->base.o->near_above)
+			return true;
+	}
+	return false;
+}
+
+/* Of each own sample the first it is like, of its own dataset and of the other: two pairs a sample and byte at most,
+ * however many are alike. The first of all is the first in the bucket of the lowest byte that they share. */
 static void compare_bucket(void *user, int64_t index, int slot)
 {
 	search *s = user;
 	int byte = (int)(index / VALUES);
 	const int64_t *start = s->starts + byte * (VALUES + 1) + index % VALUES;
 	const int64_t *bucket = s->buckets + byte * s->ordered;
-	for (int64_t i = start[0]; i < start[1]; i++)
-		for (int64_t k = i + 1; k < start[1] && bucket[i] < s->base.own; k++) {
-			const nno_print *a = &s->base.prints[bucket[i]], *b = &s->base.prints[bucket[k]];
-			uint64_t difference = a->frequencies ^ b->frequencies;
-			if (__builtin_popcountll(difference) > s->base.o->hash_distance ||
-			    met_before(difference, byte) || !may_pair(s, bucket[i], bucket[k]))
-				continue;
-			pair p = { bucket[i], bucket[k], nno_print_likeness(a, b) };
-			if (p.score >= s->base.o->near_above && !keep_pair(s, &s->found[index], p))
-				s->base.out_of_memory[slot] = true;
-		}
+	int64_t others = start[0], found;
+	double score;
+	bool kept = true;
+	while (others < start[1] && bucket[others] < s->base.own)
+		others++;
+	for (int64_t i = start[0]; i < others && kept; i++) {
+		if (first_like(s, byte, bucket, start[0], i, bucket[i], &found, &score))
+			kept = keep_pair(s, &s->found[index], (pair){ found, bucket[i], score });
+		if (kept && first_like(s, byte, bucket, others, start[1], bucket[i], &found, &score))
+			kept = keep_pair(s, &s->found[index], (pair){ bucket[i], found, score });
+	}
+	if (!kept)
+		s->base.out_of_memory[slot] = true;
 }
 
 static int by_high(const void *a, const void *b)
