@@ -216,12 +216,9 @@ static void bad_samples_are_left_out_and_reported(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(workers_change_nothing),
-		cmocka_unit_test(epochs_differ_and_repeat),
-		cmocka_unit_test(the_middle_goes_on_exactly),
-		cmocka_unit_test(every_sample_comes_once),
-		cmocka_unit_test(splits_are_stratified),
-		cmocka_unit_test(bad_samples_are_left_out_and_reported),
+		cmocka_unit_test(workers_change_nothing),     cmocka_unit_test(epochs_differ_and_repeat),
+		cmocka_unit_test(the_middle_goes_on_exactly), cmocka_unit_test(every_sample_comes_once),
+		cmocka_unit_test(splits_are_stratified),      cmocka_unit_test(bad_samples_are_left_out_and_reported),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -134,7 +134,8 @@ static void cifar_records(void **state)
 	}
 	ten[0] = 10;
 	write_file(CIFAR "/data_batch_3.bin", ten, sizeof ten, 0);
-	assert_fails(NNOPT_ERROR_FORMAT, "data_batch_3.bin: offset 0: label 10", nnopt_cifar10_open(&d, ctx, CIFAR, NNOPT_SPLIT_TRAIN));
+	assert_fails(NNOPT_ERROR_FORMAT, "data_batch_3.bin: offset 0: label 10",
+		     nnopt_cifar10_open(&d, ctx, CIFAR, NNOPT_SPLIT_TRAIN));
 	write_file(CIFAR "/data_batch_3.bin", ten, sizeof ten - 1, 0);
 	assert_fails(NNOPT_ERROR_FORMAT, "data_batch_3.bin", nnopt_cifar10_open(&d, ctx, CIFAR, NNOPT_SPLIT_TRAIN));
 	assert_fails(NNOPT_ERROR_NOT_FOUND, "test_batch.bin", nnopt_cifar10_open(&d, ctx, CIFAR, NNOPT_SPLIT_TEST));

@@ -69,7 +69,9 @@ static nnopt_tensor *make_target(nnopt_context *context, const row *r)
 			sum += (double)number(2, i * C + j) + 2.0;
 		for (uint32_t j = 0; j < C; j++) {
 			double v = number(2, i * C + j);
-			data[i * C + j] = (float)(r->kind == MSE ? v : r->kind == BCE ? (v + 2.0) / 4.0 : (v + 2.0) / sum);
+			data[i * C + j] = (float)(r->kind == MSE   ? v
+						  : r->kind == BCE ? (v + 2.0) / 4.0
+								   : (v + 2.0) / sum);
 		}
 	}
 	return t;
@@ -125,7 +127,8 @@ static void equals_pytorch(void **state)
 		const float *g = nnopt_tensor_const_data(s.gradient);
 		for (int j = 0; j < N * C; j++)
 			if (!(fabs((double)g[j] - r->gradient[j]) <= 1e-6 * largest))
-				fail_msg("row %d: gradient %d %.9g, PyTorch %.9g", i / 3, j, (double)g[j], r->gradient[j]);
+				fail_msg("row %d: gradient %d %.9g, PyTorch %.9g", i / 3, j, (double)g[j],
+					 r->gradient[j]);
 		stop(&s);
 	}
 }
