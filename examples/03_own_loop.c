@@ -93,7 +93,7 @@ int main(int argc, char **argv)
 			const nnopt_tensor *logits = NULL;
 			nnopt_loss_result r = { .struct_size = sizeof r };
 			CHECK(nnopt_plan_forward(plan, batch->images, &logits));
-			CHECK(nnopt_loss_compute(loss, logits, batch->labels, 1.0f, nnopt_plan_output_gradient(plan), &r));
+			CHECK(nnopt_loss_compute(loss, logits, batch->targets, 1.0f, nnopt_plan_output_gradient(plan), &r));
 			CHECK(nnopt_plan_backward(plan, 0));
 			/* Between the two lies the gradient block: clip it, reduce it over machines, look at it. */
 			CHECK(nnopt_optimizer_set_lr(sgd, s.lr * nnopt_schedule_factor(cosine, nnopt_optimizer_steps(sgd))));

@@ -133,7 +133,7 @@ static nnopt_status step(nnopt_plan *plan, memory *m, nnopt_loss *loss, const nn
 	nnopt_loss_result r = { .struct_size = sizeof r };
 	nnopt_step_result s = { .struct_size = sizeof s };
 	NNO_TRY(nnopt_plan_forward(plan, batch->images, &result));
-	NNO_TRY(nnopt_loss_compute(loss, result, batch->labels, 1.0f, nnopt_plan_output_gradient(plan), &r));
+	NNO_TRY(nnopt_loss_compute(loss, result, batch->targets, 1.0f, nnopt_plan_output_gradient(plan), &r));
 	*value = r.value;
 	*ended = !r.finite;
 	if (*ended)
