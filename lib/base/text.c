@@ -83,6 +83,14 @@ void nno_text_add_fixed(nno_text *t, double value, int decimals)
 	nno_text_add(t, text);
 }
 
+void nno_text_add_csv(nno_text *t, const char *text)
+{
+	nno_text_add(t, "\"");
+	for (; *text != '\0'; text++)
+		nno_text_add_n(t, *text == '"' ? "\"\"" : text, *text == '"' ? 2 : 1);
+	nno_text_add(t, "\"");
+}
+
 void nno_text_add_json(nno_text *t, const char *text)
 {
 	nno_text_add(t, "\"");

@@ -27,6 +27,8 @@ void nno_text_addf(nno_text *t, const char *format, ...) NNO_PRINTF(2, 3);
 void nno_text_add_number(nno_text *t, double value, bool is_float);
 /* Fixed notation with `decimals` digits after a point, whatever the locale. */
 void nno_text_add_fixed(nno_text *t, double value, int decimals);
+/* A quoted CSV field, its quotes doubled (RFC 4180). */
+void nno_text_add_csv(nno_text *t, const char *text);
 /* A JSON string with quotes and escapes. */
 void nno_text_add_json(nno_text *t, const char *text);
 /* OUT_OF_MEMORY if any add failed. */

@@ -123,19 +123,15 @@ const char *nnopt_suggestion_name(int32_t suggestion)
 										   : NULL;
 }
 
-/* A field in quotes where it needs them, its quotes doubled (RFC 4180). */
+/* In quotes where it needs them. */
 static void add_field(nno_text *t, const char *text)
 {
 	if (text == NULL)
 		return;
-	if (strpbrk(text, ",\"\r\n") == NULL) {
+	if (strpbrk(text, ",\"\r\n") == NULL)
 		nno_text_add(t, text);
-		return;
-	}
-	nno_text_add(t, "\"");
-	for (; *text != '\0'; text++)
-		nno_text_add_n(t, *text == '"' ? "\"\"" : text, *text == '"' ? 2 : 1);
-	nno_text_add(t, "\"");
+	else
+		nno_text_add_csv(t, text);
 }
 
 static void add_number(nno_text *t, int64_t number)

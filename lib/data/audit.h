@@ -31,7 +31,14 @@ void nno_audit_shorten(nnopt_audit *audit, int64_t count);
 
 /* --- pictures as fingerprints, audit_hash.c --- */
 
-enum { NNO_THUMB = 16, NNO_HASH_SIDE = 32 };
+enum { NNO_THUMB = 16, NNO_HASH_SIDE = 32, NNO_HASH_LOW = 8 };
+
+/* The cosines of the hash's transform, the same for all pictures. */
+typedef struct nno_waves {
+	double at[NNO_HASH_LOW][NNO_HASH_SIDE];
+} nno_waves;
+
+void nno_waves_make(nno_waves *waves);
 
 /* What is kept of a picture. */
 typedef struct nno_print {
@@ -45,7 +52,7 @@ typedef struct nno_print {
 
 /* Bytes of scratch that nno_print_make() wants for a picture of that size. */
 size_t nno_print_room(int64_t h, int64_t w);
-void nno_print_make(nno_print *print, const nno_picture *picture, void *room);
+void nno_print_make(nno_print *print, const nno_picture *picture, const nno_waves *waves, void *room);
 /* 1 for equal thumbnails, less the more they differ in parts of their own contrast; 0 at least. */
 double nno_print_likeness(const nno_print *a, const nno_print *b);
 
@@ -59,6 +66,7 @@ typedef struct nno_survey {
 	const nnopt_audit_pictures_options *o;
 	const nno_alloc *alloc;
 	int64_t own, all;
+	nno_waves waves;
 	nno_print *prints;
 	char **errors;       /* NULL: readable */
 	nno_room *rooms;     /* two a slot: of pictures, and scratch */

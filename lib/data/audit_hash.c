@@ -9,7 +9,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { LOW = 8 };
+enum { LOW = NNO_HASH_LOW };
 
 /* FNV-1a, eight bytes at a time. */
 static uint64_t hash_bytes(uint64_t h, const uint8_t *bytes, size_t n)
@@ -39,24 +39,28 @@ static double deviation_of(const nno_picture *picture)
 	return sqrt(variance > 0.0 ? variance : 0.0) / 255.0;
 }
 
-static void low_frequencies(double *out, const uint8_t *values)
+void nno_waves_make(nno_waves *waves)
 {
-	double wave[LOW][NNO_HASH_SIDE], rows[NNO_HASH_SIDE][LOW];
 	const double pi = 3.14159265358979323846;
 	for (int k = 0; k < LOW; k++)
 		for (int x = 0; x < NNO_HASH_SIDE; x++)
-			wave[k][x] = cos(pi * k * (2 * x + 1) / (2 * NNO_HASH_SIDE));
+			waves->at[k][x] = cos(pi * k * (2 * x + 1) / (2 * NNO_HASH_SIDE));
+}
+
+static void low_frequencies(double *out, const uint8_t *values, const nno_waves *waves)
+{
+	double rows[NNO_HASH_SIDE][LOW];
 	for (int y = 0; y < NNO_HASH_SIDE; y++)
 		for (int k = 0; k < LOW; k++) {
 			rows[y][k] = 0.0;
 			for (int x = 0; x < NNO_HASH_SIDE; x++)
-				rows[y][k] += values[y * NNO_HASH_SIDE + x] * wave[k][x];
+				rows[y][k] += values[y * NNO_HASH_SIDE + x] * waves->at[k][x];
 		}
 	for (int j = 0; j < LOW; j++)
 		for (int k = 0; k < LOW; k++) {
 			double sum = 0.0;
 			for (int y = 0; y < NNO_HASH_SIDE; y++)
-				sum += rows[y][k] * wave[j][y];
+				sum += rows[y][k] * waves->at[j][y];
 			out[j * LOW + k] = sum;
 		}
 }
@@ -92,7 +96,7 @@ size_t nno_print_room(int64_t h, int64_t w)
 	return resizing_room(h, w) + NNO_HASH_SIDE * NNO_HASH_SIDE * 4 + (size_t)(h * w);
 }
 
-void nno_print_make(nno_print *print, const nno_picture *picture, void *room)
+void nno_print_make(nno_print *print, const nno_picture *picture, const nno_waves *waves, void *room)
 {
 	uint8_t *small = (uint8_t *)room + resizing_room(picture->h, picture->w);
 	uint8_t *greys = small + NNO_HASH_SIDE * NNO_HASH_SIDE * 4;
@@ -108,7 +112,7 @@ void nno_print_make(nno_print *print, const nno_picture *picture, void *room)
 		greys[i] = grey(picture->pixels + i * picture->c, picture->c);
 	nno_picture from = { greys, picture->h, picture->w, 1 }, to = { small, NNO_HASH_SIDE, NNO_HASH_SIDE, 1 };
 	nno_resize(&to, &from, room);
-	low_frequencies(frequencies, small);
+	low_frequencies(frequencies, small, waves);
 	print->frequencies = signs(frequencies);
 	to = (nno_picture){ small, NNO_THUMB, NNO_THUMB, picture->c };
 	nno_resize(&to, picture, room);

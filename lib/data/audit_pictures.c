@@ -27,7 +27,7 @@ static void read_sample(nno_survey *s, int64_t sample, int slot)
 	if (status == NNOPT_OK)
 		status = nno_room_fit(scratch, nno_print_room(picture.h, picture.w), "audit_pictures");
 	if (status == NNOPT_OK) {
-		nno_print_make(print, &picture, scratch->bytes);
+		nno_print_make(print, &picture, &s->waves, scratch->bytes);
 		return;
 	}
 	const char *text = nnopt_last_error();
@@ -124,6 +124,7 @@ static nnopt_status find_single(const nno_survey *s)
 
 static nnopt_status start(nno_survey *s)
 {
+	nno_waves_make(&s->waves);
 	size_t n = (size_t)s->all, slots = (size_t)nno_pool_slots(s->audit->dataset->context->pool);
 	s->prints = nno_new_array(s->alloc, n, sizeof *s->prints);
 	s->errors = nno_new_array(s->alloc, n, sizeof *s->errors);

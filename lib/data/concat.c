@@ -99,7 +99,7 @@ nnopt_status nnopt_dataset_concat(nnopt_dataset **out, nnopt_dataset *const *bas
 	NNO_TRY(check(bases, count));
 	const nno_alloc *a = &bases[0]->context->alloc;
 	nnopt_dataset *d = NULL;
-	NNO_TRY(nno_dataset_make(&d, bases[0]->context, &concat_class, sizeof(concat)));
+	NNO_TRY(nno_dataset_view(&d, bases[0], &concat_class, sizeof(concat)));
 	concat *s = d->state;
 	s->bases = nno_new_array(a, (size_t)count, sizeof *s->bases);
 	s->ends = nno_new_array(a, (size_t)count, sizeof *s->ends);
@@ -113,8 +113,6 @@ nnopt_status nnopt_dataset_concat(nnopt_dataset **out, nnopt_dataset *const *bas
 		s->ends[s->count] = d->count += base->count;
 		d->decodes = d->decodes || base->decodes;
 	}
-	d->classes = bases[0]->classes;
-	d->channels = bases[0]->channels;
 	*out = d;
 	return NNOPT_OK;
 }

@@ -68,6 +68,10 @@ struct nnopt_dataset {
 
 nnopt_status nno_dataset_make(nnopt_dataset **out, nnopt_context *context, const nno_dataset_class *cls,
 			      size_t state_size);
+/* The same, with the context, classes, channels and cost of reading of `base`, whose samples it shows in another way.
+ */
+nnopt_status nno_dataset_view(nnopt_dataset **out, const nnopt_dataset *base, const nno_dataset_class *cls,
+			      size_t state_size);
 nnopt_dataset *nno_dataset_take(nnopt_dataset *dataset);
 /* To be called once count and classes are set: makes the names of numbered classes. */
 nnopt_status nno_dataset_finish(nnopt_dataset *dataset);

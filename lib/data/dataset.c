@@ -25,6 +25,16 @@ nnopt_status nno_dataset_make(nnopt_dataset **out, nnopt_context *context, const
 	return NNOPT_OK;
 }
 
+nnopt_status nno_dataset_view(nnopt_dataset **out, const nnopt_dataset *base, const nno_dataset_class *cls,
+			      size_t state_size)
+{
+	NNO_TRY(nno_dataset_make(out, base->context, cls, state_size));
+	(*out)->classes = base->classes;
+	(*out)->channels = base->channels;
+	(*out)->decodes = base->decodes;
+	return NNOPT_OK;
+}
+
 nnopt_dataset *nno_dataset_take(nnopt_dataset *dataset)
 {
 	nno_ref_take(&dataset->ref);

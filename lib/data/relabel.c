@@ -68,16 +68,13 @@ nnopt_status nnopt_dataset_relabel(nnopt_dataset **out, nnopt_dataset *base, con
 	if (count > 0)
 		memcpy(copy, labels, (size_t)count * sizeof *copy);
 	nnopt_dataset *d = NULL;
-	nnopt_status status = nno_dataset_make(&d, base->context, &relabelled_class, sizeof(relabelled));
+	nnopt_status status = nno_dataset_view(&d, base, &relabelled_class, sizeof(relabelled));
 	if (status != NNOPT_OK) {
 		nno_delete(&base->context->alloc, copy);
 		return status;
 	}
 	*(relabelled *)d->state = (relabelled){ nno_dataset_take(base), copy };
 	d->count = count;
-	d->classes = base->classes;
-	d->channels = base->channels;
-	d->decodes = base->decodes;
 	*out = d;
 	return NNOPT_OK;
 }

@@ -69,16 +69,13 @@ nnopt_status nnopt_dataset_subset(nnopt_dataset **out, nnopt_dataset *base, cons
 	if (count > 0)
 		memcpy(copy, indices, (size_t)count * sizeof *copy);
 	nnopt_dataset *d = NULL;
-	nnopt_status status = nno_dataset_make(&d, base->context, &subset_class, sizeof(subset));
+	nnopt_status status = nno_dataset_view(&d, base, &subset_class, sizeof(subset));
 	if (status != NNOPT_OK) {
 		nno_delete(&base->context->alloc, copy);
 		return status;
 	}
 	*(subset *)d->state = (subset){ nno_dataset_take(base), copy };
 	d->count = count;
-	d->classes = base->classes;
-	d->channels = base->channels;
-	d->decodes = base->decodes;
 	*out = d;
 	return NNOPT_OK;
 }

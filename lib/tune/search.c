@@ -165,11 +165,9 @@ static nnopt_status next_trial(nnopt_search *s, nnopt_trial **out)
 			return NNOPT_OK;
 		}
 	if (s->o.strategy == NNOPT_SEARCH_HALVING) {
-		int64_t budget = s->o.least, last = 0, rungs[64], n = 0;
-		for (; budget < s->o.budget && budget != last && n < 64; budget = next_budget(s, budget)) {
+		int64_t rungs[64], n = 0; /* each at least twice the one before */
+		for (int64_t budget = s->o.least; budget < s->o.budget; budget = next_budget(s, budget))
 			rungs[n++] = budget;
-			last = budget;
-		}
 		while (n-- > 0) {
 			*out = may_go_on(s, rungs[n]);
 			if (*out != NULL) {

@@ -61,14 +61,6 @@ static nnopt_status write_text(const nnopt_search *s, nno_text *t, const char *p
 	return status;
 }
 
-static void add_csv_text(nno_text *t, const char *text)
-{
-	nno_text_add(t, "\"");
-	for (; *text != '\0'; text++)
-		nno_text_add_n(t, *text == '"' ? "\"\"" : text, *text == '"' ? 2 : 1);
-	nno_text_add(t, "\"");
-}
-
 nnopt_status nnopt_search_write_csv(const nnopt_search *search, const char *path)
 {
 	if (search == NULL || path == NULL)
@@ -92,7 +84,7 @@ nnopt_status nnopt_search_write_csv(const nnopt_search *search, const char *path
 			const nno_axis *axis = &search->axes[i];
 			nno_text_add(&t, ",");
 			if (axis->kind == NNO_AXIS_CHOICE)
-				add_csv_text(&t, axis->choices[(int64_t)trial->value[i]]);
+				nno_text_add_csv(&t, axis->choices[(int64_t)trial->value[i]]);
 			else
 				nno_text_add_number(&t, trial->value[i], false);
 		}

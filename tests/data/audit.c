@@ -41,10 +41,12 @@ static void make_grey(uint8_t *to, int k)
 static nno_print print_of(uint8_t *pixels, int64_t h, int64_t w, int c)
 {
 	nno_print print;
+	nno_waves waves;
 	nno_picture picture = { pixels, h, w, c };
 	void *room = malloc(nno_print_room(h, w));
 	assert_non_null(room);
-	nno_print_make(&print, &picture, room);
+	nno_waves_make(&waves);
+	nno_print_make(&print, &picture, &waves, room);
 	free(room);
 	return print;
 }
