@@ -1,0 +1,521 @@
+/* accuracy_ladder.c - what each strategy is worth: rungs, each with one change of the rung it stands on, trained with
+ * the same seeds on real pictures; a table of accuracies and gains with their intervals. It can be stopped and goes on.
+ *
+ * usage: accuracy_ladder [--data DIR] [--dataset cifar10|fashion] [--seeds N] [--rungs NAME,NAME,...] [--out DIR]
+ * [--epochs N]
+ *                        [--samples N] [--threads N] [--quick] [--list]
+ * DIR holds train/CLASS/ and test/CLASS/, or CIFAR-10's binary version, or Fashion-MNIST's four files. --out keeps
+ * weights and results.csv (default ladder). --epochs and --samples make every rung shorter. --quick: small networks on
+ * a few pictures, drawn ones without --data, to see that all rungs run. --list tells the rungs. */
+#include "ladder.h"
+
+#include <getopt.h>
+#include <math.h>
+#include <sys/stat.h>
+
+#define MOST_SEEDS 32
+
+/* --- the rungs --- */
+
+static void flip(recipe *r) { r->flip = FLIP_BY_CHANCE; }
+static void rotate(recipe *r) { r->rotation = 10.0; }
+static void crop(recipe *r) { r->crop = 4; }
+static void normalise(recipe *r) { r->normalise = 1; }
+static void he(recipe *r) { r->he = 1; }
+static void batch_norm(recipe *r) { r->batch_norm = 1; }
+
+static void schedule(recipe *r)
+{
+	r->schedule = WARM_COSINE;
+	r->lr *= 3.0; /* what a falling rate allows */
+}
+
+static void sgd(recipe *r)
+{
+	r->optimizer = SGD;
+	r->lr = 0.05;
+	r->momentum = 0.9;
+	r->weight_decay = 5e-4;
+}
+
+static void smooth(recipe *r) { r->smoothing = 0.1; }
+static void no_dropout(recipe *r) { r->dropout = 0.0; }
+
+static void deeper(recipe *r)
+{
+	r->depth = 3;
+	r->convs = 2;
+}
+
+static void wider(recipe *r) { r->width = 2.0; }
+static void cutout(recipe *r) { r->cutout = 8; }
+static void mixup(recipe *r) { r->mixup = 0.2; }
+static void cutmix(recipe *r) { r->cutmix = 1.0; }
+static void ema(recipe *r) { r->average = EMA; }
+static void bf16(recipe *r) { r->precision = NNOPT_PRECISION_BF16; }
+
+static void resnet(recipe *r)
+{
+	r->network = RESNET;
+	r->depth = 18;
+	r->width = 0.25;
+	r->dropout = 0.0;
+}
+
+static void stochastic_depth(recipe *r) { r->stochastic_depth = 0.1; }
+static void squeeze(recipe *r) { r->squeeze = 16; }
+
+/* Jordan 2024, airbench94: rate and decay are those of a loss summed over 1024 pictures, here of its mean. */
+static void speed(recipe *r)
+{
+	*r = (recipe){ .flip = FLIP_IN_TURNS,
+		       .crop = 2,
+		       .normalise = 1,
+		       .network = SPEED_NET,
+		       .depth = 94,
+		       .width = 1.0,
+		       .batch = 1024,
+		       .epochs = 10,
+		       .optimizer = SGD,
+		       .lr = 1.5,
+		       .weight_decay = 1.33e-3,
+		       .momentum = 0.85,
+		       .smoothing = 0.2,
+		       .schedule = TRIANGLE,
+		       .average = LOOKAHEAD,
+		       .precision = NNOPT_PRECISION_BF16 };
+}
+
+static void views(recipe *r) { r->views = 1; }
+static void longer(recipe *r) { r->epochs = 28; }
+
+static void larger(recipe *r)
+{
+	r->depth = 95;
+	r->lr *= 10.0 / 11.5;
+}
+
+static void nothing(recipe *r) { (void)r; }
+
+static const struct rung {
+	const char *name, *on; /* and the one it stands on */
+	void (*change)(recipe *r);
+	const char *what;
+	enum { TRAINED, SAME_WEIGHTS, ENSEMBLE } how;
+} rungs[] = {
+	{ "none", NULL, nothing, "two convolutions, Adam, no augmentation", TRAINED },
+	{ "flip", "none", flip, "horizontal flip by chance", TRAINED },
+	{ "rotation", "flip", rotate, "rotation by up to 10 degrees", TRAINED },
+	{ "crop", "flip", crop, "shift by up to 4 pixels", TRAINED },
+	{ "normalise", "crop", normalise, "mean and deviation of the training pictures", TRAINED },
+	{ "he", "normalise", he, "He's first weights", TRAINED },
+	{ "norm", "he", batch_norm, "batch normalisation", TRAINED },
+	{ "schedule", "norm", schedule, "warm-up and cosine, three times the rate", TRAINED },
+	{ "sgd", "schedule", sgd, "Nesterov SGD and weight decay for Adam", TRAINED },
+	{ "smoothing", "sgd", smooth, "label smoothing 0.1", TRAINED },
+	{ "deeper", "smoothing", deeper, "six convolutions", TRAINED },
+	{ "bf16", "deeper", bf16, "activations in bf16", TRAINED },
+	{ "wider", "bf16", wider, "twice the channels", TRAINED },
+	{ "no-dropout", "bf16", no_dropout, "no dropout", TRAINED },
+	{ "cutout", "bf16", cutout, "a square of 8 x 8 erased", TRAINED },
+	{ "mixup", "bf16", mixup, "mixup 0.2", TRAINED },
+	{ "cutmix", "bf16", cutmix, "CutMix 1", TRAINED },
+	{ "ema", "bf16", ema, "mean of the weights, decay 0.999", TRAINED },
+	{ "resnet", "bf16", resnet, "ResNet-18 of a quarter's width", TRAINED },
+	{ "depth-drop", "resnet", stochastic_depth, "stochastic depth 0.1", TRAINED },
+	{ "squeeze", "resnet", squeeze, "squeeze and excitation", TRAINED },
+	{ "speed", "bf16", speed, "the CIFAR speed recipe", TRAINED },
+	{ "speed-views", "speed", views, "test-time augmentation", SAME_WEIGHTS },
+	{ "speed-cutout", "speed", cutout, "a square of 8 x 8 erased", TRAINED },
+	{ "longer", "speed", longer, "28 epochs", TRAINED },
+	{ "longer-views", "longer", views, "test-time augmentation", SAME_WEIGHTS },
+	{ "ensemble", "longer-views", nothing, "mean of all seeds' probabilities", ENSEMBLE },
+	{ "larger", "longer", larger, "the network of the 95 % recipe", TRAINED },
+	{ "larger-views", "larger", views, "test-time augmentation", SAME_WEIGHTS },
+	{ "top", "larger-views", nothing, "mean of all seeds' probabilities", ENSEMBLE },
+};
+enum { RUNGS = sizeof rungs / sizeof *rungs };
+
+/* --- one run --- */
+
+typedef struct outcome {
+	int known;
+	double accuracy, seconds, rate; /* of training: seconds, and pictures a second */
+} outcome;
+
+typedef struct ladder {
+	const char *dir, *out, *wanted; /* `wanted`: names between commas, or NULL for all */
+	int fashion, quick;
+	int32_t precision; /* of all rungs; -1: their own */
+	int64_t seeds, epochs, samples, threads;
+	nnopt_context *ctx; /* of the pictures */
+	pictures pictures;
+	outcome results[RUNGS][MOST_SEEDS];
+} ladder;
+
+static int find(const char *name)
+{
+	for (int i = 0; i < RUNGS; i++)
+		if (strcmp(rungs[i].name, name) == 0)
+			return i;
+	fprintf(stderr, "no rung is called %s\n", name);
+	exit(EXIT_FAILURE);
+}
+
+static int below(int rung) { return rungs[rung].on != NULL ? find(rungs[rung].on) : -1; }
+
+static void climb(recipe *r, int rung)
+{
+	if (rungs[rung].on != NULL)
+		climb(r, below(rung));
+	rungs[rung].change(r);
+}
+
+static recipe recipe_of(const ladder *l, int rung)
+{
+	recipe r = { .network = PLAIN,
+		     .depth = 2,
+		     .convs = 1,
+		     .width = 1.0,
+		     .dropout = 0.5,
+		     .batch = 64,
+		     .epochs = 10,
+		     .optimizer = ADAM,
+		     .lr = 1e-3,
+		     .precision = NNOPT_PRECISION_F32 };
+	climb(&r, rung);
+	r.epochs = l->epochs > 0 ? l->epochs : r.epochs;
+	r.precision = l->precision >= 0 ? l->precision : r.precision;
+	if (l->quick) {
+		r.width *= 0.25;
+		r.batch = 32;
+	}
+	return r;
+}
+
+/* A number of the recipe, in the names of its files: a rung that is changed begins anew. FNV-1a. */
+static uint32_t key_of(const ladder *l, const recipe *r)
+{
+	char text[1024];
+	uint32_t key = 2166136261u;
+	describe(r, nnopt_dataset_count(l->pictures.train), text, sizeof text);
+	for (const char *c = text; *c != 0; c++)
+		key = (key ^ (uint8_t)*c) * 16777619u;
+	return key;
+}
+
+static const char *file_of(const ladder *l, int rung, int64_t seed, const char *ending)
+{
+	static char path[2048];
+	recipe r = recipe_of(l, rung);
+	snprintf(path, sizeof path, "%s/%s-%lld-%08x.%s", l->out, rungs[rung].name, (long long)seed,
+		 (unsigned)key_of(l, &r), ending);
+	return path;
+}
+
+/* Trains and leaves the weights in a file; a run that was stopped goes on after its last epoch. */
+static void train(const ladder *l, int rung, int64_t seed, outcome *result)
+{
+	recipe r = recipe_of(l, rung);
+	nnopt_context_options c;
+	nnopt_context *ctx = NULL;
+	CHECK(nnopt_context_options_init(&c, sizeof c));
+	c.seed = (uint64_t)seed;
+	c.threads = (int32_t)l->threads;
+	CHECK(nnopt_context_create(&ctx, &c));
+	nnopt_loader *batches = ladder_loader(&l->pictures, &r, 1, c.seed),
+		     *test = ladder_loader(&l->pictures, &r, 0, c.seed);
+	int64_t steps = r.epochs * nnopt_loader_batches(batches);
+	nnopt_model *net = ladder_network(ctx, &r, &l->pictures, c.seed);
+	nnopt_optimizer *optimizer = ladder_optimizer(ctx, &r);
+	nnopt_schedule *schedule = ladder_schedule(ctx, &r, steps);
+	nnopt_average *average = ladder_average(ctx, &r, steps);
+	nnopt_loss *loss = ladder_loss(ctx, &r);
+	nnopt_history *history = NULL;
+	nnopt_fit_options fit;
+	char checkpoint[2048];
+	snprintf(checkpoint, sizeof checkpoint, "%s", file_of(l, rung, seed, "checkpoint"));
+	CHECK(nnopt_fit_options_init(&fit, sizeof fit));
+	fit.validation = test; /* looked at, never chosen by */
+	fit.schedule = schedule;
+	fit.average = average;
+	fit.precision = r.precision;
+	fit.checkpoint_path = checkpoint;
+	fit.resume = 1;
+	fit.on_batch = nnopt_progress_bar;
+	fit.on_epoch = nnopt_progress_line;
+	if (r.network == SPEED_NET && r.epochs > 3) { /* the bias of the first convolution has learnt all it can */
+		fit.epochs = 3;
+		CHECK(nnopt_fit(net, batches, loss, optimizer, &fit, NULL));
+		CHECK(nnopt_model_set_trainable(net, "whiten.", 0, NULL));
+	}
+	fit.epochs = r.epochs;
+	CHECK(nnopt_fit(net, batches, loss, optimizer, &fit, &history));
+	CHECK(nnopt_model_save(net, file_of(l, rung, seed, "safetensors")));
+	result->seconds = 0.0;
+	for (int64_t i = 0; i < nnopt_history_epochs(history); i++) {
+		nnopt_epoch_record epoch = { .struct_size = sizeof epoch };
+		CHECK(nnopt_history_epoch(history, i, &epoch));
+		result->seconds += epoch.seconds;
+	}
+	result->rate = (double)(r.epochs * nnopt_dataset_count(l->pictures.train)) / result->seconds;
+	remove(checkpoint);
+	nnopt_history_destroy(history);
+	nnopt_loss_destroy(loss);
+	nnopt_average_destroy(average);
+	nnopt_schedule_destroy(schedule);
+	nnopt_optimizer_destroy(optimizer);
+	nnopt_model_destroy(net);
+	nnopt_loader_destroy(test);
+	nnopt_loader_destroy(batches);
+	nnopt_context_destroy(ctx);
+}
+
+/* The rung whose training gives this one its weights. */
+static int trained_by(int rung)
+{
+	while (rungs[rung].how != TRAINED)
+		rung = below(rung);
+	return rung;
+}
+
+/* Adds the network's probabilities, as the rung asks for them, to `sum`, one for each test picture and class. */
+static void add_answers(const ladder *l, int rung, int64_t seed, nnopt_tensor *sum)
+{
+	recipe r = recipe_of(l, rung);
+	nnopt_context_options c;
+	nnopt_context *ctx = NULL;
+	nnopt_model *net = NULL;
+	nnopt_tensor *scores = NULL;
+	CHECK(nnopt_context_options_init(&c, sizeof c));
+	c.threads = (int32_t)l->threads;
+	CHECK(nnopt_context_create(&ctx, &c));
+	nnopt_loader *test = ladder_loader(&l->pictures, &r, 0, 0);
+	CHECK(nnopt_model_load(&net, ctx, file_of(l, trained_by(rung), seed, "safetensors")));
+	CHECK(nnopt_predict(&scores, net, NULL, test, 1));
+	float *to = nnopt_tensor_data(sum);
+	const float *from = nnopt_tensor_const_data(scores);
+	for (int64_t i = 0; i < nnopt_tensor_count(sum); i++)
+		to[i] += from[i];
+	nnopt_tensor_destroy(scores);
+	nnopt_model_destroy(net);
+	nnopt_loader_destroy(test);
+	nnopt_context_destroy(ctx);
+}
+
+static nnopt_tensor *no_answers(const ladder *l)
+{
+	nnopt_tensor *sum = NULL;
+	const int64_t shape[] = { nnopt_dataset_count(l->pictures.test), nnopt_dataset_classes(l->pictures.test) };
+	CHECK(nnopt_tensor_create(&sum, l->ctx, NNOPT_F32, 2, shape, NNOPT_NCHW));
+	return sum;
+}
+
+static double accuracy_of(const ladder *l, const nnopt_tensor *answers)
+{
+	int64_t classes = nnopt_tensor_extent(answers, 1), count = nnopt_tensor_extent(answers, 0);
+	nnopt_metrics *metrics = NULL;
+	nnopt_tensor *labels = NULL;
+	CHECK(nnopt_tensor_create(&labels, l->ctx, NNOPT_I32, 1, &count, NNOPT_NCHW));
+	for (int64_t i = 0; i < count; i++)
+		((int32_t *)nnopt_tensor_data(labels))[i] = (int32_t)nnopt_dataset_label(l->pictures.test, i);
+	CHECK(nnopt_metrics_create(&metrics, l->ctx, classes));
+	CHECK(nnopt_metrics_add(metrics, answers, labels));
+	double accuracy = nnopt_metrics_accuracy(metrics);
+	nnopt_metrics_destroy(metrics);
+	nnopt_tensor_destroy(labels);
+	return accuracy;
+}
+
+/* --- results: a line each in a file --- */
+
+static void keep(const ladder *l, int rung, int64_t seed, const outcome *result)
+{
+	char path[2048], words[1024];
+	recipe r = recipe_of(l, rung);
+	describe(&r, nnopt_dataset_count(l->pictures.train), words, sizeof words);
+	snprintf(path, sizeof path, "%s/results.csv", l->out);
+	FILE *file = fopen(path, "a");
+	if (file == NULL ||
+	    fprintf(file, "%s,%lld,%08x,%.6f,%.2f,%.1f,%s\n", rungs[rung].name, (long long)seed,
+		    (unsigned)key_of(l, &r), result->accuracy, result->seconds, result->rate, words) < 0 ||
+	    fclose(file) != 0) {
+		perror(path);
+		exit(EXIT_FAILURE);
+	}
+}
+
+/* Lines of rungs as they are now; others, and one that was cut off, are passed over. */
+static void read_results(ladder *l)
+{
+	char line[2048], name[32];
+	snprintf(line, sizeof line, "%s/results.csv", l->out);
+	FILE *file = fopen(line, "r");
+	while (file != NULL && fgets(line, sizeof line, file) != NULL) {
+		long long seed;
+		unsigned key;
+		outcome r = { .known = 1 };
+		if (sscanf(line, "%31[^,],%lld,%x,%lf,%lf,%lf,", name, &seed, &key, &r.accuracy, &r.seconds, &r.rate) !=
+		    6)
+			continue;
+		for (int i = 0; i < RUNGS; i++) {
+			recipe now = recipe_of(l, i);
+			if (strcmp(rungs[i].name, name) == 0 && key == key_of(l, &now) && seed >= 0 &&
+			    seed < MOST_SEEDS)
+				l->results[i][seed] = r;
+		}
+	}
+	if (file != NULL)
+		fclose(file);
+}
+
+/* The result of a rung with a seed: known, or found now with what it wants of the rungs below. */
+static const outcome *run(ladder *l, int rung, int64_t seed)
+{
+	outcome *r = &l->results[rung][seed];
+	if (r->known)
+		return r;
+	if (rungs[rung].how == ENSEMBLE && seed > 0)
+		return run(l, rung, 0); /* there is one for all seeds */
+	fprintf(stderr, "%s, seed %lld: %s\n", rungs[rung].name, (long long)seed, rungs[rung].what);
+	nnopt_tensor *answers = no_answers(l);
+	if (rungs[rung].how == TRAINED)
+		train(l, rung, seed, r);
+	else if (rungs[rung].how == SAME_WEIGHTS)
+		*r = *run(l, below(rung), seed);
+	for (int64_t i = 0; rungs[rung].how == ENSEMBLE && i < l->seeds; i++) {
+		r->seconds += run(l, below(rung), i)->seconds;
+		add_answers(l, below(rung), i, answers);
+	}
+	if (rungs[rung].how != ENSEMBLE)
+		add_answers(l, rung, seed, answers);
+	r->accuracy = accuracy_of(l, answers);
+	r->known = 1;
+	nnopt_tensor_destroy(answers);
+	if (rungs[rung].how != ENSEMBLE) /* which depends on the number of seeds, and is quickly made again */
+		keep(l, rung, seed, r);
+	fprintf(stderr, "%s, seed %lld: %.2f %%, %.1f s\n", rungs[rung].name, (long long)seed, 100.0 * r->accuracy,
+		r->seconds);
+	return r;
+}
+
+/* --- the table --- */
+
+/* "mean +- half the width of the 95 % interval" of Student's t; without the interval for one number or the same ones.
+ */
+static void format_mean(const double *values, int64_t count, int sign, char *text, size_t size)
+{
+	static const double quantiles[] = { 12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306,
+					    2.262,  2.228, 2.201, 2.179, 2.160, 2.145, 2.131, 2.120,
+					    2.110,  2.101, 2.093, 2.086, 2.080, 2.074, 2.069, 2.064,
+					    2.060,  2.056, 2.052, 2.048, 2.045, 2.042, 2.040 };
+	double mean = 0.0, squares = 0.0;
+	for (int64_t i = 0; i < count; i++)
+		mean += values[i] / (double)count;
+	for (int64_t i = 0; i < count; i++)
+		squares += (values[i] - mean) * (values[i] - mean);
+	if (squares > 0.0)
+		snprintf(text, size, sign ? "%+.2f ± %.2f" : "%.2f ± %.2f", 100.0 * mean,
+			 100.0 * quantiles[count - 2] * sqrt(squares / (double)(count - 1) / (double)count));
+	else
+		snprintf(text, size, sign ? "%+.2f" : "%.2f", 100.0 * mean);
+}
+
+static void print_rung(ladder *l, int rung)
+{
+	double accuracy[MOST_SEEDS], gain[MOST_SEEDS], seconds = 0.0, rate = 0.0;
+	char mean[64], difference[64] = "";
+	for (int64_t i = 0; i < l->seeds; i++) {
+		const outcome *r = run(l, rung, i);
+		accuracy[i] = r->accuracy;
+		gain[i] = rungs[rung].on != NULL ? r->accuracy - run(l, below(rung), i)->accuracy : 0.0;
+		seconds += r->seconds / (double)l->seeds;
+		rate += r->rate / (double)l->seeds;
+	}
+	format_mean(accuracy, l->seeds, 0, mean, sizeof mean);
+	if (rungs[rung].on != NULL)
+		format_mean(gain, l->seeds, 1, difference, sizeof difference);
+	printf("| %s | %s | %s | %s | %s | %.0f s | %.0f |\n", rungs[rung].name, rungs[rung].what, mean, difference,
+	       rungs[rung].on != NULL ? rungs[rung].on : "", seconds, rate);
+	fflush(stdout);
+}
+
+static int is_wanted(const ladder *l, const char *name)
+{
+	size_t length = strlen(name);
+	for (const char *at = l->wanted; at != NULL; at = strchr(at, ',') != NULL ? strchr(at, ',') + 1 : NULL)
+		if (strncmp(at, name, length) == 0 && (at[length] == 0 || at[length] == ','))
+			return 1;
+	return l->wanted == NULL;
+}
+
+static int list_rungs(void)
+{
+	for (int i = 0; i < RUNGS; i++)
+		printf("%-14s %s%s%s\n", rungs[i].name, rungs[i].what, rungs[i].on != NULL ? ", on " : "",
+		       rungs[i].on != NULL ? rungs[i].on : "");
+	return EXIT_SUCCESS;
+}
+
+int main(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "data", required_argument, NULL, 'd' },
+		{ "dataset", required_argument, NULL, 'D' },
+		{ "seeds", required_argument, NULL, 's' },
+		{ "rungs", required_argument, NULL, 'r' },
+		{ "out", required_argument, NULL, 'o' },
+		{ "epochs", required_argument, NULL, 'e' },
+		{ "samples", required_argument, NULL, 'n' },
+		{ "threads", required_argument, NULL, 't' },
+		{ "precision", required_argument, NULL, 'p' },
+		{ "quick", no_argument, NULL, 'q' },
+		{ "list", no_argument, NULL, 'l' },
+		{ NULL, 0, NULL, 0 },
+	};
+	static ladder l = { .out = "ladder", .seeds = 3, .precision = -1 };
+	for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
+		l.dir = c == 'd' ? optarg : l.dir;
+		l.fashion = c == 'D' ? strcmp(optarg, "fashion") == 0 : l.fashion;
+		l.seeds = c == 's' ? atoll(optarg) : l.seeds;
+		l.wanted = c == 'r' ? optarg : l.wanted;
+		l.out = c == 'o' ? optarg : l.out;
+		l.epochs = c == 'e' ? atoll(optarg) : l.epochs;
+		l.samples = c == 'n' ? atoll(optarg) : l.samples;
+		l.threads = c == 't' ? atoll(optarg) : l.threads;
+		l.quick = l.quick || c == 'q';
+		if (c == 'p')
+			l.precision = strcmp(optarg, "bf16") == 0  ? NNOPT_PRECISION_BF16
+				      : strcmp(optarg, "f16") == 0 ? NNOPT_PRECISION_F16
+								   : NNOPT_PRECISION_F32;
+		if (c == 'l')
+			return list_rungs();
+		if (c == '?')
+			return EXIT_FAILURE;
+	}
+	if (l.seeds < 1 || l.seeds > MOST_SEEDS || (l.dir == NULL && !l.quick)) {
+		fprintf(
+		    stderr,
+		    "usage: %s --data DIR [--dataset cifar10|fashion] [--seeds 1 to %d] [--rungs NAME,...] [--out DIR] "
+		    "[--epochs N] [--samples N] [--threads N] [--quick] [--list]\n",
+		    *argv, MOST_SEEDS);
+		return EXIT_FAILURE;
+	}
+	if (l.quick) {
+		l.samples = l.samples > 0 ? l.samples : 120;
+		l.epochs = l.epochs > 0 ? l.epochs : 1;
+	}
+	(void)mkdir(l.out, 0777); /* where it fails, writing into it says so */
+	CHECK(nnopt_context_create(&l.ctx, NULL));
+	l.pictures = open_ladder_pictures(l.ctx, l.dir, l.fashion, l.samples);
+	read_results(&l);
+	printf("| rung | change | test accuracy | gain | over | time | img/s |\n| --- | --- | --- | --- | --- | --- | "
+	       "--- |\n");
+	for (int i = 0; i < RUNGS; i++)
+		if (is_wanted(&l, rungs[i].name))
+			print_rung(&l, i);
+	nnopt_dataset_destroy(l.pictures.train);
+	nnopt_dataset_destroy(l.pictures.test);
+	nnopt_context_destroy(l.ctx);
+	return EXIT_SUCCESS;
+}
