@@ -23,6 +23,7 @@
 #include <nnopt/audit.h>
 #include <nnopt/file.h>
 #include <nnopt/eval.h>
+#include <nnopt/ensemble.h>
 #include <nnopt/train.h>
 #include <nnopt/tune.h>
 #include <nnopt/zoo.h>

@@ -1,2 +1,3 @@
 nnopt_public_test(eval/metrics)
 nnopt_public_test(eval/knn)
+nnopt_public_test(eval/augmented)
