@@ -187,7 +187,7 @@ static recipe recipe_of(const ladder *l, int rung)
 	r.epochs = l->epochs > 0 ? l->epochs : r.epochs;
 	r.precision = l->precision >= 0 ? l->precision : r.precision;
 	if (l->quick) {
-		r.width *= 0.25;
+		r.width *= 0.125;
 		r.batch = 32;
 	}
 	return r;
@@ -213,7 +213,7 @@ static const char *file_of(const ladder *l, int rung, int64_t seed, const char *
 	return path;
 }
 
-/* Trains and leaves the weights in a file; a run that was stopped goes on after its last epoch. */
+/* Trains and leaves the weights in a file; a run that was stopped goes on from its last checkpoint. */
 static void train(const ladder *l, int rung, int64_t seed, outcome *result)
 {
 	recipe r = recipe_of(l, rung);
@@ -241,6 +241,7 @@ static void train(const ladder *l, int rung, int64_t seed, outcome *result)
 	fit.average = average;
 	fit.precision = r.precision;
 	fit.checkpoint_path = checkpoint;
+	fit.checkpoint_seconds = 60.0;
 	fit.resume = 1;
 	fit.on_batch = nnopt_progress_bar;
 	fit.on_epoch = nnopt_progress_line;
@@ -287,16 +288,23 @@ static void add_answers(const ladder *l, int rung, int64_t seed, nnopt_tensor *s
 	nnopt_context *ctx = NULL;
 	nnopt_model *net = NULL;
 	nnopt_tensor *scores = NULL;
+	nnopt_views *six = NULL;
 	CHECK(nnopt_context_options_init(&c, sizeof c));
 	c.threads = (int32_t)l->threads;
 	CHECK(nnopt_context_create(&ctx, &c));
 	nnopt_loader *test = ladder_loader(&l->pictures, &r, 0, 0);
 	CHECK(nnopt_model_load(&net, ctx, file_of(l, trained_by(rung), seed, "safetensors")));
-	CHECK(nnopt_predict(&scores, net, NULL, test, 1));
+	CHECK(nnopt_views_create(&six, ctx, NNOPT_PAD_REFLECT));
+	CHECK(nnopt_views_add_mirrored(six, 1));
+	if (r.views)
+		CHECK(nnopt_predict_augmented(&scores, net, NULL, test, six, NNOPT_VOTE_LOGITS, 1));
+	else
+		CHECK(nnopt_predict(&scores, net, NULL, test, 1));
 	float *to = nnopt_tensor_data(sum);
 	const float *from = nnopt_tensor_const_data(scores);
 	for (int64_t i = 0; i < nnopt_tensor_count(sum); i++)
 		to[i] += from[i];
+	nnopt_views_destroy(six);
 	nnopt_tensor_destroy(scores);
 	nnopt_model_destroy(net);
 	nnopt_loader_destroy(test);
@@ -337,7 +345,7 @@ static void keep(const ladder *l, int rung, int64_t seed, const outcome *result)
 	snprintf(path, sizeof path, "%s/results.csv", l->out);
 	FILE *file = fopen(path, "a");
 	if (file == NULL ||
-	    fprintf(file, "%s,%lld,%08x,%.6f,%.2f,%.1f,%s\n", rungs[rung].name, (long long)seed,
+	    fprintf(file, "%s,%lld,%08x,%.17g,%.2f,%.1f,%s\n", rungs[rung].name, (long long)seed,
 		    (unsigned)key_of(l, &r), result->accuracy, result->seconds, result->rate, words) < 0 ||
 	    fclose(file) != 0) {
 		perror(path);
@@ -502,7 +510,7 @@ int main(int argc, char **argv)
 		return EXIT_FAILURE;
 	}
 	if (l.quick) {
-		l.samples = l.samples > 0 ? l.samples : 120;
+		l.samples = l.samples > 0 ? l.samples : 80;
 		l.epochs = l.epochs > 0 ? l.epochs : 1;
 	}
 	(void)mkdir(l.out, 0777); /* where it fails, writing into it says so */
