@@ -63,6 +63,39 @@ typedef enum nnopt_monitor {
 	NNOPT_MONITOR_FORCE_32 = 0x7fffffff
 } nnopt_monitor;
 
+/** Copies of a model's weights and running statistics at the end of each cycle of the learning rate: the members of a snapshot
+ *  ensemble, many for the price of one run (Huang et al. 2017, arXiv 1704.00109). @since 0.1 */
+typedef struct nnopt_snapshots nnopt_snapshots;
+/** Options of nnopt_snapshots_create(): the cycles of nnopt_schedule_warm_restarts_create(). @since 0.1 */
+typedef struct nnopt_snapshots_options {
+	size_t struct_size;
+	int64_t first;    /**< updates of the first cycle, 1 or more. To be given. */
+	int64_t multiply; /**< each cycle has so many times as many as the one before. Default 1. */
+	int64_t start;    /**< updates before the first cycle, of a warm-up. Default 0. */
+	int64_t most;     /**< the last so many are kept, 1 to 1024. Default 5. */
+} nnopt_snapshots_options;
+/** Fills `options` with the defaults. @param size sizeof *options. @since 0.1 */
+NNOPT_API nnopt_status nnopt_snapshots_options_init(nnopt_snapshots_options *options, size_t size);
+/** No copies so far. Errors: INVALID_ARGUMENT (naming the option), OUT_OF_MEMORY. @since 0.1 */
+NNOPT_API nnopt_status nnopt_snapshots_create(nnopt_snapshots **out, nnopt_context *context, const nnopt_snapshots_options *options);
+/** NULL is allowed. @since 0.1 */
+NNOPT_API void nnopt_snapshots_destroy(nnopt_snapshots *snapshots);
+/** Takes the room for all copies, for models of this one's parameters; once (again for the same parameters it does nothing).
+ *  nnopt_fit() does so before it begins. Errors: STATE (the model is not built, or has other parameters), OUT_OF_MEMORY.
+ *  @since 0.1 */
+NNOPT_API nnopt_status nnopt_snapshots_attach(nnopt_snapshots *snapshots, nnopt_model *model);
+/** To be called after each update of the weights, the number `step` from 1, as nnopt_fit() does: copies where a cycle ends, over
+ *  the oldest where there is no more room. Attaches at need, and allocates nothing after that. Errors: those of attaching.
+ *  @since 0.1 */
+NNOPT_API nnopt_status nnopt_snapshots_update(nnopt_snapshots *snapshots, nnopt_model *model, int64_t step);
+/** Copies there are; 0 for NULL. @since 0.1 */
+NNOPT_API int64_t nnopt_snapshots_count(const nnopt_snapshots *snapshots);
+/** The update after which copy `index` was made, the oldest first; -1 out of range. @since 0.1 */
+NNOPT_API int64_t nnopt_snapshots_step(const nnopt_snapshots *snapshots, int64_t index);
+/** Gives copy `index` to a model of the same parameters, whose own are lost. Errors: INVALID_ARGUMENT (no such copy), STATE (not
+ *  built, or other parameters). @since 0.1 */
+NNOPT_API nnopt_status nnopt_snapshots_apply(const nnopt_snapshots *snapshots, int64_t index, nnopt_model *model);
+
 /** Options of nnopt_fit(). @since 0.1 */
 typedef struct nnopt_fit_options {
 	size_t struct_size;
@@ -102,6 +135,8 @@ typedef struct nnopt_fit_options {
 	                                     `train`, see nnopt_model_refresh_batch_norm(); -1: over an epoch. Default 0: not. */
 	int32_t sam_adaptive;           /**< 1: by the adaptive form, whose rho is about ten times larger. Default 0. */
 	int32_t reserved;
+	nnopt_snapshots *snapshots;     /**< NULL: none. Takes the weights (not their average) at the end of each cycle; checkpoints keep
+	                                     what it holds. */
 } nnopt_fit_options;
 /** Fills `options` with the defaults. @param size sizeof *options. @since 0.1 */
 NNOPT_API nnopt_status nnopt_fit_options_init(nnopt_fit_options *options, size_t size);
@@ -122,6 +157,16 @@ NNOPT_API nnopt_status nnopt_fit(nnopt_model *model, nnopt_loader *train, nnopt_
  *  nnopt_plan_create() and the loader; the statistics are then the old ones. @since 0.1 */
 NNOPT_API nnopt_status nnopt_model_refresh_batch_norm(nnopt_model *model, nnopt_loader *loader, int64_t batches,
                                                       int32_t precision);
+
+/** A greedy soup (Wortsman et al. 2022, arXiv 2203.05482, recipe 1): goes through `models[0..count)` from the most accurate on
+ *  `validation` to the least, keeps each whose weights make the mean (nnopt_model_average()) no less accurate there, and leaves
+ *  that mean in `model`, which is none of them, of the same parameters. `refresh` not NULL: running statistics of each mean come
+ *  from nnopt_model_refresh_batch_norm() over `refresh_batches` of it, in f32. `taken` (may be NULL): `count` numbers, 1 for each
+ *  model that is in it; `accuracy` (may be NULL): its own on `validation`. Errors: INVALID_ARGUMENT, OUT_OF_MEMORY, those of
+ *  nnopt_model_average() and nnopt_evaluate(). @since 0.1 */
+NNOPT_API nnopt_status nnopt_model_greedy_soup(nnopt_model *model, nnopt_model *const *models, int32_t count,
+                                               nnopt_loader *validation, nnopt_loader *refresh, int64_t refresh_batches,
+                                               int32_t *taken, double *accuracy);
 
 /** What one epoch came to. @since 0.1 */
 typedef struct nnopt_epoch_record {
@@ -179,12 +224,13 @@ typedef struct nnopt_training_state {
 	nnopt_plan *plan;              /**< the training plan, whose loss scale is kept too; may be NULL */
 	nnopt_average *average;        /**< kept too, attached when it is not; may be NULL */
 	nnopt_plateau *plateau;        /**< kept too; may be NULL */
+	nnopt_snapshots *snapshots;    /**< kept too, attached when they are not; may be NULL */
 } nnopt_training_state;
 /** Writes the state, atomically. Errors: INVALID_ARGUMENT, STATE (the model is not built), IO, OUT_OF_MEMORY. @since 0.1 */
 NNOPT_API nnopt_status nnopt_checkpoint_save(const nnopt_training_state *state, const char *path);
 /** Restores model, optimizer, epoch and batch, average and plateau where they are given. The model must be built with the same
  *  architecture, the optimizer of the same kind; a file with an average wants one of its kind, and the other way round. A plateau that the
- *  file does not know stays as it is. On failure nothing changes. */
+ *  file does not know stays as it is, as do snapshots; those it knows must have been as many at most. On failure nothing changes. */
 NNOPT_API nnopt_status nnopt_checkpoint_load(nnopt_training_state *state, const char *path);
 
 #ifdef __cplusplus

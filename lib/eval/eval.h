@@ -21,9 +21,12 @@ static inline int64_t nno_best_class(const float *scores, int64_t classes)
 nnopt_status nno_loader_plan(nnopt_plan **plan, nnopt_model *model, nnopt_loader *loader);
 
 /* --- vote.c --- */
-/* What a row of scores says in a vote: its logits, its probabilities (softmax), or one vote. NaNs where the row has
- * one; in probabilities and votes in all places then. */
-void nno_vote_read(double *dst, const float *row, int64_t classes, nnopt_vote vote);
+/* No given probability counts as less where a logarithm is taken. */
+#define NNO_LEAST_PROBABILITY 1e-15
+/* What a row of scores says in a vote: its logits, its probabilities, or one vote. NaNs where the row has one; in
+ * probabilities and votes in all places then. `given`: the row is of probabilities already, whose logarithms are the
+ * logits. */
+void nno_vote_read(double *dst, const float *row, int64_t classes, nnopt_vote vote, int given);
 /* The row of scores that a mean of such answers is, see nnopt_predict_augmented(). `mean` is used up. */
 void nno_vote_give(float *row, double *mean, int64_t classes, nnopt_vote vote, int probabilities);
 /* Whether `vote` is one of them. */

@@ -66,7 +66,7 @@ static nnopt_status add_view(prediction *p, const nnopt_batch *batch, int64_t vi
 	const float *row = status == NNOPT_OK ? nnopt_tensor_const_data(result) : NULL;
 	for (int64_t i = 0; status == NNOPT_OK && i < batch->count; i++, row += p->classes) {
 		double *sum = p->sums + i * p->classes;
-		nno_vote_read(p->answer, row, p->classes, p->vote);
+		nno_vote_read(p->answer, row, p->classes, p->vote, 0);
 		for (int64_t c = 0; c < p->classes; c++)
 			sum[c] = share * p->answer[c] + (view > 0 ? sum[c] : 0.0);
 	}

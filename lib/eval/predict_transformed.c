@@ -39,7 +39,7 @@ static nnopt_status add_pass(passes *p, nnopt_loader *loader, nnopt_plan *plan, 
 	}
 	const float *row = nnopt_tensor_const_data(p->scores);
 	for (int64_t i = 0; i < values; i += classes) {
-		nno_vote_read(p->answer, row + i, classes, (nnopt_vote)p->o.vote);
+		nno_vote_read(p->answer, row + i, classes, (nnopt_vote)p->o.vote, 0);
 		for (int64_t c = 0; c < classes; c++)
 			p->sums[i + c] += share * p->answer[c];
 	}

@@ -26,7 +26,7 @@ nnopt_status nno_vote_check(const char *what, int32_t vote)
 				   (int)vote);
 }
 
-/* In place; of a NaN, or of an infinity on top, it makes NaNs. */
+/* In place; of an infinity on top it makes NaNs. */
 static void to_probabilities(double *row, int64_t classes)
 {
 	double top = row[0], sum = 0.0;
@@ -38,20 +38,21 @@ static void to_probabilities(double *row, int64_t classes)
 		row[c] /= sum;
 }
 
-void nno_vote_read(double *dst, const float *row, int64_t classes, nnopt_vote vote)
+void nno_vote_read(double *dst, const float *row, int64_t classes, nnopt_vote vote, int given)
 {
 	int numbers = 1;
 	for (int64_t c = 0; c < classes; c++) {
 		dst[c] = (double)row[c];
 		numbers &= row[c] == row[c];
 	}
-	if (vote == NNOPT_VOTE_PROBABILITIES)
+	if (vote == NNOPT_VOTE_PROBABILITIES && !given)
 		to_probabilities(dst, classes);
-	if (vote != NNOPT_VOTE_HARD)
-		return;
-	for (int64_t c = 0; c < classes; c++)
+	for (int64_t c = 0; vote == NNOPT_VOTE_LOGITS && given && c < classes; c++)
+		dst[c] = log(dst[c] < NNO_LEAST_PROBABILITY ? NNO_LEAST_PROBABILITY : dst[c]);
+	for (int64_t c = 0; c < classes && (vote == NNOPT_VOTE_HARD || (vote == NNOPT_VOTE_PROBABILITIES && !numbers));
+	     c++)
 		dst[c] = numbers ? 0.0 : NAN;
-	if (numbers)
+	if (vote == NNOPT_VOTE_HARD && numbers)
 		dst[nno_best_class(row, classes)] = 1.0;
 }
 

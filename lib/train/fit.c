@@ -144,7 +144,10 @@ static nnopt_status update(fit_run *r)
 	r->state.step++;
 	r->progress.lr = lr;
 	r->progress.gradient_norm = result.gradient_norm;
-	return r->o.average != NULL ? nnopt_average_update(r->o.average, r->model) : NNOPT_OK;
+	status = r->o.average != NULL ? nnopt_average_update(r->o.average, r->model) : NNOPT_OK;
+	return status == NNOPT_OK && r->o.snapshots != NULL
+		   ? nnopt_snapshots_update(r->o.snapshots, r->model, r->state.step)
+		   : status;
 }
 
 /* Gives the loss what the teacher makes of the batch. */
@@ -441,6 +444,9 @@ static nnopt_status prepare(fit_run *r)
 	r->at.plan = r->plan;
 	r->at.average = r->o.average;
 	r->at.plateau = r->o.plateau;
+	r->at.snapshots = r->o.snapshots;
+	if (status == NNOPT_OK && r->o.snapshots != NULL)
+		status = nnopt_snapshots_attach(r->o.snapshots, r->model);
 	if (status == NNOPT_OK && r->o.average != NULL)
 		status = nnopt_average_attach(r->o.average, r->model);
 	if (status == NNOPT_OK && nnopt_average_swapped(r->o.average))

@@ -12,6 +12,15 @@ struct nnopt_history {
 	int32_t stopped_early;
 };
 
+struct nnopt_snapshots {
+	nnopt_context *context;
+	nnopt_snapshots_options o;
+	int64_t taken;                    /* ever; copy number n, from 0, is in place n % most */
+	int64_t *steps;                   /* of each place */
+	float *parameters, *state;        /* of each place; NULL: not attached, or none */
+	int64_t elements, state_elements; /* of each */
+};
+
 /* Where a run stands, beside weights, optimizer, epoch and batch: what a checkpoint adds so that a resumed run also
  * reports and stops as one never interrupted. */
 typedef struct nno_fit_state {
