@@ -121,7 +121,7 @@ typedef struct nnopt_auc_options {
 	size_t struct_size;
 	int64_t class_index; /**< this class against all others; -1: the mean over classes. Default -1. */
 	double confidence;   /**< of the interval, in (0, 1). Default 0.95. */
-	int64_t resamples;   /**< for the interval of a mean over classes; 0: none, low, high and error are NaN. Default 1000. */
+	int64_t resamples;   /**< for the interval of a mean over classes, see nnopt_bootstrap_options. Default 1000. */
 	uint64_t seed;       /**< of the resamples. Default 0. */
 	int32_t average;     /**< nnopt_auc_average. Default NNOPT_AUC_ONE_VS_REST. */
 	int32_t reserved;
@@ -217,7 +217,7 @@ typedef nnopt_status (*nnopt_statistic_fn)(double *value, const int64_t *indices
 /** Options of nnopt_bootstrap() and nnopt_accuracy_difference(). @since 0.1 */
 typedef struct nnopt_bootstrap_options {
 	size_t struct_size;
-	int64_t resamples; /**< 2 to 2^24. Default 2000. */
+	int64_t resamples; /**< up to 2^24; 0: no interval. Default 2000. */
 	double confidence; /**< in (0, 1). Default 0.95. */
 	uint64_t seed;     /**< of the draws; the same seed gives the same bits. Default 0. */
 } nnopt_bootstrap_options;

@@ -178,8 +178,9 @@ NNOPT_API nnopt_status nnopt_cross_validation_options_init(nnopt_cross_validatio
 /** What the folds came to. @since 0.1 */
 typedef struct nnopt_cross_validation nnopt_cross_validation;
 /** Stratified k-fold cross-validation: every sample is judged by a model that was not trained with it. `*out` is given
- *  whenever the first fold has been judged, also where CANCELLED, CALLBACK or NONFINITE then ended it: it has the folds so far.
- *  Errors: CANCELLED; CALLBACK when training fails; those of nnopt_dataset_folds(), nnopt_evaluate() and nnopt_predict(). @since 0.1 */
+ *  whenever the first fold has been judged, also where a failure then ended it: it has the folds so far. Errors: INVALID_ARGUMENT;
+ *  CANCELLED; CALLBACK when a function of the caller's fails; OUT_OF_MEMORY; those of nnopt_evaluate() and nnopt_predict().
+ *  @since 0.1 */
 NNOPT_API nnopt_status nnopt_cross_validate(nnopt_cross_validation **out, nnopt_dataset *dataset,
                                             const nnopt_cross_validation_options *options);
 /** NULL is allowed. @since 0.1 */
