@@ -1,5 +1,5 @@
-/* curves.c - what happens as the score from which on a sample is called one of the class falls: curves, and the area under
- * that of precision. */
+/* curves.c - what happens as the score from which on a sample is called one of the class falls: curves, and the area
+ * under that of precision. */
 #include "eval/ranking.h"
 
 #include <math.h>
