@@ -114,6 +114,21 @@ NNOPT_API nnopt_status nnopt_model_to_json(const nnopt_model *model, char *text,
 /** A model from such text; builds it when the text has an input shape. Errors: FORMAT with the offset. @since 0.1 */
 NNOPT_API nnopt_status nnopt_model_from_json(nnopt_model **out, nnopt_context *context, const char *text, size_t length);
 
+/** What a layer of the model is. @since 0.1 */
+typedef struct nnopt_layer_info {
+	size_t struct_size;
+	const char *name;     /**< "conv2d1"; borrowed from the model */
+	const char *kind;     /**< "conv2d"; borrowed likewise */
+	int64_t shape[NNOPT_MAX_RANK]; /**< of its output, without N: (C, H, W) or (features) */
+	int64_t parameters;   /**< elements, frozen ones included; 0 before the model is built */
+	int32_t rank;         /**< of the shape, 3 or 1; 0 before the model is built */
+	int32_t reserved;
+} nnopt_layer_info;
+/** Layers added so far; 0 for NULL. @since 0.1 */
+NNOPT_API int32_t nnopt_model_layer_count(const nnopt_model *model);
+/** Describes layer `index`, from 0 in the order of adding; set info->struct_size first. Errors: INVALID_ARGUMENT. @since 0.1 */
+NNOPT_API nnopt_status nnopt_model_layer_info(const nnopt_model *model, int32_t index, nnopt_layer_info *info);
+
 /** What a tensor of the model is. @since 0.1 */
 typedef struct nnopt_parameter_info {
 	size_t struct_size;
@@ -282,6 +297,10 @@ typedef struct nnopt_plan_options {
 	int32_t batch_statistics; /**< 1: a training plan whose batch normalisations leave each batch's own mean and unbiased variance
 	                              in the running statistics, whatever their momentum: nnopt_model_refresh_batch_norm() gathers
 	                              them. Default 0. */
+	const char *watch;       /**< name of a layer whose output an inference plan keeps, see nnopt_plan_watched(): it then has a
+	                              backward pass too, from the network's output to there, in which nothing is as in training and no
+	                              parameter's gradient is computed. Wants f32, and not `constant`. Read by nnopt_plan_create() only.
+	                              Default NULL. */
 } nnopt_plan_options;
 /** Fills `options` with the defaults. @param size sizeof *options. @since 0.1 */
 NNOPT_API nnopt_status nnopt_plan_options_init(nnopt_plan_options *options, size_t size);
@@ -346,13 +365,19 @@ NNOPT_API nnopt_status nnopt_plan_profile_text(const nnopt_plan *plan, char *tex
  *  model's step on. @since 0.1 */
 NNOPT_API nnopt_status nnopt_plan_forward(nnopt_plan *plan, const nnopt_tensor *input, const nnopt_tensor **output);
 /** Where a loss writes d(loss)/d(output) before nnopt_plan_backward(): a tensor of the output's current shape, borrowed.
- *  Training plans only, NULL otherwise. @since 0.1 */
+ *  Training plans and those that watch a layer only, NULL otherwise. @since 0.1 */
 NNOPT_API nnopt_tensor *nnopt_plan_output_gradient(nnopt_plan *plan);
 /** Back-propagates the output gradient of the last forward into the model's gradient block. With `accumulate` 0 it
  *  overwrites the block, with 1 it adds to it. @since 0.1 */
 NNOPT_API nnopt_status nnopt_plan_backward(nnopt_plan *plan, int32_t accumulate);
 /** The input's gradient of the last backward, borrowed; NULL unless planned with input_gradient. @since 0.1 */
 NNOPT_API const nnopt_tensor *nnopt_plan_input_gradient(nnopt_plan *plan);
+/** What the watched layer gave in the last forward: f32 (N, C, H, W) in NHWC memory, or (N, features), borrowed; NULL unless planned
+ *  with `watch`. It is what the layers behind it read, so features of a network are had this way. @since 0.1 */
+NNOPT_API const nnopt_tensor *nnopt_plan_watched(const nnopt_plan *plan);
+/** The gradient of that by the last nnopt_plan_backward(), whose output gradient the caller wrote to nnopt_plan_output_gradient()
+ *  before: 1 for one class and 0 for the others gives the slope of that class's score. Borrowed; NULL likewise. @since 0.1 */
+NNOPT_API const nnopt_tensor *nnopt_plan_watched_gradient(const nnopt_plan *plan);
 
 /** The dynamic loss scaling of training plans in f16 (Micikevicius et al., 2018). nnopt_plan_backward() multiplies the
  *  output's gradient by `scale` and divides what comes out by it, so that callers only see true gradients. When one of
