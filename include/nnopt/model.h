@@ -23,6 +23,8 @@ typedef struct nnopt_plan nnopt_plan;
 
 /** The node that stands for the model's input. */
 #define NNOPT_INPUT_NODE 0
+/** The most inputs that a layer can have. */
+#define NNOPT_MAX_INPUTS 8
 
 /** A model without layers. @since 0.1 */
 NNOPT_API nnopt_status nnopt_model_create(nnopt_model **out, nnopt_context *context);
@@ -114,20 +116,21 @@ NNOPT_API nnopt_status nnopt_model_to_json(const nnopt_model *model, char *text,
 /** A model from such text; builds it when the text has an input shape. Errors: FORMAT with the offset. @since 0.1 */
 NNOPT_API nnopt_status nnopt_model_from_json(nnopt_model **out, nnopt_context *context, const char *text, size_t length);
 
-/** What a layer of the model is. @since 0.1 */
-typedef struct nnopt_layer_info {
+/** What a node of the graph is. @since 0.1 */
+typedef struct nnopt_node_info {
 	size_t struct_size;
-	const char *name;     /**< "conv2d1"; borrowed from the model */
-	const char *kind;     /**< "conv2d"; borrowed likewise */
-	int64_t shape[NNOPT_MAX_RANK]; /**< of its output, without N: (C, H, W) or (features) */
-	int64_t parameters;   /**< elements, frozen ones included; 0 before the model is built */
-	int32_t rank;         /**< of the shape, 3 or 1; 0 before the model is built */
-	int32_t reserved;
-} nnopt_layer_info;
-/** Layers added so far; 0 for NULL. @since 0.1 */
-NNOPT_API int32_t nnopt_model_layer_count(const nnopt_model *model);
-/** Describes layer `index`, from 0 in the order of adding; set info->struct_size first. Errors: INVALID_ARGUMENT. @since 0.1 */
-NNOPT_API nnopt_status nnopt_model_layer_info(const nnopt_model *model, int32_t index, nnopt_layer_info *info);
+	const char *name;        /**< the layer's, "conv2d1"; "input" for NNOPT_INPUT_NODE. Borrowed from the model. */
+	const char *kind;        /**< "conv2d"; "input" for NNOPT_INPUT_NODE. Borrowed from the model. */
+	int32_t rank;            /**< of `shape`: 3, or 1 for features; 0 before the model is built */
+	int32_t input_count;     /**< of `inputs` */
+	int64_t shape[NNOPT_MAX_RANK];    /**< of what comes out of it, without N: C, H, W or features */
+	int32_t inputs[NNOPT_MAX_INPUTS]; /**< the nodes that it reads, all of lower numbers */
+	int64_t parameters;      /**< elements of its parameters, state not counted; 0 before the model is built */
+} nnopt_node_info;
+/** Number of nodes, the input's and one a layer; they are numbered from 0 as nnopt_model_connect() did. 0 for NULL. @since 0.1 */
+NNOPT_API int32_t nnopt_model_node_count(const nnopt_model *model);
+/** Describes a node; set info->struct_size first. Errors: INVALID_ARGUMENT. @since 0.1 */
+NNOPT_API nnopt_status nnopt_model_node_info(const nnopt_model *model, int32_t node, nnopt_node_info *info);
 
 /** What a tensor of the model is. @since 0.1 */
 typedef struct nnopt_parameter_info {

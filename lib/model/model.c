@@ -310,33 +310,6 @@ int32_t nnopt_model_input_shape(const nnopt_model *model, int64_t *shape)
 	return 3;
 }
 
-int32_t nnopt_model_layer_count(const nnopt_model *model) { return model == NULL ? 0 : model->n_nodes; }
-
-nnopt_status nnopt_model_layer_info(const nnopt_model *model, int32_t index, nnopt_layer_info *info)
-{
-	if (model == NULL)
-		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "model_layer_info: model is NULL");
-	if (index < 0 || index >= model->n_nodes)
-		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "model_layer_info: layer %d, 0 to %d wanted", index,
-				model->n_nodes - 1);
-	NNO_TRY(nnopt_result_check(info, "model_layer_info"));
-	const nno_node *node = &model->nodes[index];
-	nno_shape s = node->out.shape;
-	nnopt_layer_info full = { .struct_size = sizeof full, .name = node->name, .kind = node->layer->cls->kind };
-	if (model->built) {
-		full.rank = node->out.flat ? 1 : 3;
-		full.shape[0] = s.c;
-		full.shape[1] = node->out.flat ? 0 : s.h;
-		full.shape[2] = node->out.flat ? 0 : s.w;
-	}
-	for (int i = 0; model->built && i < node->n_param; i++)
-		full.parameters += model->params[node->first_param + i].spec.role != NNOPT_ROLE_STATE
-				       ? model->params[node->first_param + i].count
-				       : 0;
-	nnopt_result_give(info, &full, sizeof full);
-	return NNOPT_OK;
-}
-
 uint64_t nnopt_model_step(const nnopt_model *model) { return model == NULL ? 0 : atomic_load(&model->step); }
 
 nnopt_status nnopt_model_set_step(nnopt_model *model, uint64_t step)
