@@ -107,6 +107,9 @@ NNOPT_API int64_t nnopt_dataset_classes(const nnopt_dataset *dataset);
 NNOPT_API const char *nnopt_dataset_class_name(const nnopt_dataset *dataset, int64_t index);
 /** Label of a sample without decoding it; -1 when out of range or (callbacks) not known without reading. */
 NNOPT_API int64_t nnopt_dataset_label(const nnopt_dataset *dataset, int64_t index);
+/** The labels of all samples: a new i64 tensor (samples), -1 where one is not known or its sample cannot be read. Reads the samples
+ *  of callbacks. @since 0.1 */
+NNOPT_API nnopt_status nnopt_dataset_labels(nnopt_tensor **labels, nnopt_dataset *dataset);
 /** Path or name of a sample, or NULL where it has none. */
 NNOPT_API const char *nnopt_dataset_sample_name(const nnopt_dataset *dataset, int64_t index);
 /** Decodes sample `index` into a new u8 tensor (1, C, H, W) in NHWC memory. */

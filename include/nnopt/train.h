@@ -161,26 +161,72 @@ NNOPT_API int64_t nnopt_history_best_epoch(const nnopt_history *history);
 /** 1 when early stopping ended the run. @since 0.1 */
 NNOPT_API int32_t nnopt_history_stopped_early(const nnopt_history *history);
 
-/** Trains a model from its first values on `train`, the samples outside fold `fold`, and gives it over; with it, what pictures
- *  are to go through before the model is asked about the fold's own (NULL: the loader's normalisation to [0, 1]). */
-typedef nnopt_status (*nnopt_fold_fn)(nnopt_model **trained, nnopt_transforms **transforms, int64_t fold, nnopt_dataset *train,
-                                      void *user);
-/** Options of nnopt_out_of_fold(). @since 0.1 */
-typedef struct nnopt_out_of_fold_options {
+/* ---- cross-validation ---- */
+
+/** One fold: what it is, what training makes of it, and what that came to. Borrowed for the call. @since 0.1 */
+typedef struct nnopt_fold {
 	size_t struct_size;
-	int64_t folds;       /**< default 5 */
-	uint64_t seed;       /**< of the folds, see nnopt_dataset_folds(). Default 0. */
-	int64_t batch;       /**< of the predictions. Default 256. */
-	nnopt_fold_fn train; /**< called once a fold, in order */
-	void *user;          /**< given to it */
-} nnopt_out_of_fold_options;
+	int64_t index, folds;         /**< which, from 0, and of how many */
+	nnopt_dataset *train;         /**< the samples outside the fold */
+	nnopt_dataset *held_out;      /**< its own, which training must not look at */
+	nnopt_model *model;           /**< set by `train` */
+	nnopt_transforms *transforms; /**< set by `train`: what pictures go through before the model is asked; NULL: the loader's
+	                                   normalisation to [0, 1] */
+	nnopt_history *history;       /**< set by `train` to what nnopt_fit() gave; NULL: none */
+	double loss, accuracy;        /**< of the fold's own samples; known in `on_fold` */
+	const nnopt_metrics *metrics; /**< likewise; NULL in `train` */
+} nnopt_fold;
+/** Anything else than NNOPT_OK stops the cross-validation with NNOPT_ERROR_CALLBACK, or with CANCELLED as it is. */
+typedef nnopt_status (*nnopt_fold_fn)(nnopt_fold *fold, void *user);
+/** Options of nnopt_cross_validate(). @since 0.1 */
+typedef struct nnopt_cross_validation_options {
+	size_t struct_size;
+	int64_t folds;         /**< default 5 */
+	uint64_t seed;         /**< of the folds, see nnopt_dataset_folds(). Default 0. */
+	int64_t batch;         /**< of the predictions. Default 256. */
+	nnopt_loss *loss;      /**< of the fold's own samples; NULL: none, and the losses are 0 */
+	nnopt_cancel *cancel;  /**< looked at before each fold; NULL: none. nnopt_fit() in `train` wants it too. */
+	nnopt_fold_fn train;   /**< trains a model from its first values on fold->train, and sets model, transforms and history, which
+	                            are taken over. Called once a fold, in order. */
+	nnopt_fold_fn on_fold; /**< called when the fold has been judged; NULL: none. Saves the model, or keeps it: it is the callback's
+	                            to destroy once it has set fold->model to NULL; the transforms likewise. */
+	void *user;            /**< given to both */
+} nnopt_cross_validation_options;
 /** Fills `options` with the defaults. @param size sizeof *options. @since 0.1 */
-NNOPT_API nnopt_status nnopt_out_of_fold_options_init(nnopt_out_of_fold_options *options, size_t size);
-/** Probabilities of each sample by a model that was not trained with it: a new f32 tensor (samples, classes); rows of samples
- *  that cannot be read are NaN. For nnopt_audit_labels() and for stacking. Errors: CALLBACK when training fails, and those of
- *  nnopt_dataset_folds() and nnopt_predict(). @since 0.1 */
-NNOPT_API nnopt_status nnopt_out_of_fold(nnopt_tensor **probabilities, nnopt_dataset *dataset,
-                                         const nnopt_out_of_fold_options *options);
+NNOPT_API nnopt_status nnopt_cross_validation_options_init(nnopt_cross_validation_options *options, size_t size);
+/** What the folds came to. @since 0.1 */
+typedef struct nnopt_cross_validation nnopt_cross_validation;
+/** Stratified k-fold cross-validation: every sample is judged by a model that was not trained with it. `*out` is given
+ *  whenever the first fold has been judged, also where a failure then ended it: it has the folds so far. Errors: INVALID_ARGUMENT;
+ *  CANCELLED; CALLBACK when a function of the caller's fails; OUT_OF_MEMORY; those of nnopt_evaluate() and nnopt_predict().
+ *  @since 0.1 */
+NNOPT_API nnopt_status nnopt_cross_validate(nnopt_cross_validation **out, nnopt_dataset *dataset,
+                                            const nnopt_cross_validation_options *options);
+/** NULL is allowed. @since 0.1 */
+NNOPT_API void nnopt_cross_validation_destroy(nnopt_cross_validation *result);
+/** Folds judged. @since 0.1 */
+NNOPT_API int64_t nnopt_cross_validation_folds(const nnopt_cross_validation *result);
+/** What a fold came to; set struct_size first. */
+typedef struct nnopt_fold_result {
+	size_t struct_size;
+	double loss, accuracy; /**< of its own samples */
+	int64_t count;         /**< samples judged */
+	double seconds;        /**< training and judging */
+} nnopt_fold_result;
+/** What fold `fold` came to, from 0. @since 0.1 */
+NNOPT_API nnopt_status nnopt_cross_validation_fold(const nnopt_cross_validation *result, int64_t fold, nnopt_fold_result *out);
+/** Its metrics, or with -1 those of all folds' samples together; borrowed; NULL past the end. @since 0.1 */
+NNOPT_API const nnopt_metrics *nnopt_cross_validation_metrics(const nnopt_cross_validation *result, int64_t fold);
+/** Its history, as `train` set it; borrowed; NULL without one. @since 0.1 */
+NNOPT_API const nnopt_history *nnopt_cross_validation_history(const nnopt_cross_validation *result, int64_t fold);
+/** The mean of the folds' accuracies with its t interval, see nnopt_mean_interval(). @since 0.1 */
+NNOPT_API nnopt_status nnopt_cross_validation_accuracy(nnopt_estimate *mean, const nnopt_cross_validation *result, double confidence);
+/** The mean of the folds' losses likewise. @since 0.1 */
+NNOPT_API nnopt_status nnopt_cross_validation_loss(nnopt_estimate *mean, const nnopt_cross_validation *result, double confidence);
+/** Probabilities of each sample by the model that was not trained with it: f32 (samples, classes), NaN where the sample cannot
+ *  be read or its fold was not reached; borrowed. For nnopt_audit_labels(), for stacking, and with nnopt_dataset_labels() for
+ *  all of eval.h. @since 0.1 */
+NNOPT_API const nnopt_tensor *nnopt_cross_validation_probabilities(const nnopt_cross_validation *result);
 
 /** Ready-made nnopt_progress_fn for on_batch: a bar on stderr with rate and time left, ten times a second at most; quiet
  *  when stderr is no terminal. `user` is not used. */

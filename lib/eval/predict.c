@@ -4,19 +4,6 @@
 #include <math.h>
 #include <string.h>
 
-/* In place; of infinities and NaNs it makes NaNs. */
-static void to_probabilities(float *row, int64_t classes)
-{
-	float top = row[0];
-	double sum = 0.0;
-	for (int64_t c = 1; c < classes; c++)
-		top = nno_score_above(row[c], top) ? row[c] : top;
-	for (int64_t c = 0; c < classes; c++)
-		sum += exp((double)row[c] - (double)top);
-	for (int64_t c = 0; c < classes; c++)
-		row[c] = (float)(exp((double)row[c] - (double)top) / sum);
-}
-
 /* All rows NaN at first: a sample that cannot be read has no scores. */
 static nnopt_status make_scores(nnopt_tensor **out, nnopt_model *model, int64_t samples, const nnopt_tensor *first)
 {
@@ -52,7 +39,7 @@ static nnopt_status run(nnopt_tensor **scores, nnopt_model *model, nnopt_plan *p
 			float *row = (float *)nnopt_tensor_data(*scores) + batch->indices[i] * classes;
 			memcpy(row, from + i * classes, (size_t)classes * sizeof *row);
 			if (probabilities)
-				to_probabilities(row, classes);
+				nno_softmax_row(row, classes, 1.0);
 		}
 	}
 	if (status == NNOPT_OK && *scores == NULL)

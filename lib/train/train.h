@@ -4,6 +4,8 @@
 
 #include "nnopt/train.h"
 
+#include <time.h>
+
 struct nnopt_history {
 	nnopt_context *context;
 	nnopt_epoch_record *records;
@@ -35,11 +37,23 @@ nnopt_status nno_history_create(nnopt_history **out, nnopt_context *context);
 /* Room for `count` records in all; on failure nothing changes. */
 nnopt_status nno_history_reserve(nnopt_history *history, int64_t count);
 
+/* Seconds since some moment. */
+static inline double nno_now(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
 /* nnopt_fail() with a format. */
 nnopt_status nno_train_fail(nnopt_status status, const char *format, ...)
 #if defined(__GNUC__)
     __attribute__((format(printf, 2, 3)))
 #endif
     ;
+
+/* What a function of the caller's set as its text before it returned `status`; the name of that where the last text is still
+ * `before`, which was copied so. */
+const char *nno_caller_text(char text[256], nnopt_status status, const char *before);
 
 #endif
