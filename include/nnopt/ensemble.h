@@ -133,7 +133,7 @@ typedef struct nnopt_stack_options {
 /** Fills `options` with the defaults. @param size sizeof *options. @since 0.1 */
 NNOPT_API nnopt_status nnopt_stack_options_init(nnopt_stack_options *options, size_t size);
 /** Stacking (Wolpert 1992): multinomial logistic regression on what all members say of a sample. `scores` must be of samples that no
- *  member was trained with: a held-out set, or nnopt_out_of_fold() of each member (with probabilities 1). As scikit-learn's
+ *  member was trained with: a held-out set, or nnopt_cross_validate() of each member (with probabilities 1). As scikit-learn's
  *  LogisticRegression(C=1 / l2) on those features (of two classes C=2 / l2), which with features 1 is its StackingClassifier for
  *  three classes or more. Solved by Newton's method; takes 8 (members + 1) classes bytes a sample while it runs, and time in
  *  proportion to samples, members and the square of the classes. Errors: INVALID_ARGUMENT, OUT_OF_MEMORY; STATE where the

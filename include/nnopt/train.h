@@ -49,9 +49,28 @@ typedef struct nnopt_progress {
 	double validation_loss, validation_accuracy; /**< at the end of an epoch, when validated; else NaN */
 	int32_t validated, improved;   /**< at the end of an epoch */
 	nnopt_model *model;            /**< the one in training */
+	int32_t updated;               /**< 1: the batch just done ended in an update; 0: its gradients wait for more, or were left out
+	                                    (f16) */
+	int32_t reserved;
 } nnopt_progress;
 /** Returns NNOPT_OK to go on; anything else stops the run with NNOPT_ERROR_CALLBACK. */
 typedef nnopt_status (*nnopt_progress_fn)(const nnopt_progress *progress, void *user);
+/** Several callbacks in the place of one: a progress bar, event files and a caller's own, say. @since 0.1 */
+typedef struct nnopt_callbacks nnopt_callbacks;
+/** An empty list. Errors: INVALID_ARGUMENT, OUT_OF_MEMORY. @since 0.1 */
+NNOPT_API nnopt_status nnopt_callbacks_create(nnopt_callbacks **out, nnopt_context *context);
+/** NULL is allowed; not while a run uses it. @since 0.1 */
+NNOPT_API void nnopt_callbacks_destroy(nnopt_callbacks *callbacks);
+/** Appends a pair; one of the two may be NULL. `user` is given to both, and stays the caller's. Errors: INVALID_ARGUMENT,
+ *  OUT_OF_MEMORY. @since 0.1 */
+NNOPT_API nnopt_status nnopt_callbacks_add(nnopt_callbacks *callbacks, nnopt_progress_fn on_batch, nnopt_progress_fn on_epoch,
+                                           void *user);
+/** nnopt_progress_fn for nnopt_fit_options::on_batch, with the list as progress_user: calls the list's, in the order in which
+ *  they were added, up to the first that fails. @since 0.1 */
+NNOPT_API nnopt_status nnopt_callbacks_on_batch(const nnopt_progress *progress, void *callbacks);
+/** The same for on_epoch. @since 0.1 */
+NNOPT_API nnopt_status nnopt_callbacks_on_epoch(const nnopt_progress *progress, void *callbacks);
+
 /** The data-parallel hook, between backward and update: reduce `gradients` (f32, `count` long) over all machines in place. */
 typedef nnopt_status (*nnopt_all_reduce_fn)(float *gradients, int64_t count, void *user);
 
@@ -115,7 +134,7 @@ typedef struct nnopt_fit_options {
 	int32_t precision;              /**< nnopt_precision of training and validation. In f16 an update whose gradients overflowed
 	                                     is left out, see nnopt_loss_scale. */
 	nnopt_progress_fn on_batch, on_epoch; /**< NULL: none; after each */
-	void *progress_user;            /**< given to both */
+	void *progress_user;            /**< given to both. For several callbacks see nnopt_callbacks_add(). */
 	nnopt_all_reduce_fn all_reduce; /**< NULL: none */
 	void *all_reduce_user;          /**< given to it */
 	uint64_t max_bytes;             /**< of the plans; 0: no limit */

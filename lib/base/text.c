@@ -48,19 +48,30 @@ void nno_text_addf(nno_text *t, const char *format, ...)
 		nno_text_add_n(t, line, (size_t)n < sizeof line ? (size_t)n : sizeof line - 1);
 }
 
+int nno_print_number(char text[NNO_NUMBER_TEXT], double value, int digits)
+{
+	if (isnan(value) || isinf(value))
+		return snprintf(text, NNO_NUMBER_TEXT, "%s", isnan(value) ? "nan" : value > 0 ? "inf" : "-inf");
+	int n = snprintf(text, NNO_NUMBER_TEXT, "%.*g", digits, value);
+	for (int i = 0; i < n; i++) /* the host's locale may print another decimal point */
+		if (strchr("+-0123456789e", text[i]) == NULL)
+			text[i] = '.';
+	return n;
+}
+
+void nno_text_add_digits(nno_text *t, double value, int digits)
+{
+	char text[NNO_NUMBER_TEXT];
+	nno_print_number(text, value, digits);
+	nno_text_add(t, text);
+}
+
 void nno_text_add_number(nno_text *t, double value, bool is_float)
 {
-	char text[40];
-	if (isnan(value) || isinf(value)) {
-		nno_text_add(t, isnan(value) ? "nan" : value > 0 ? "inf" : "-inf");
-		return;
-	}
-	/* The fewest digits that read back the same. The host's locale may print another decimal point. */
+	char text[NNO_NUMBER_TEXT];
+	/* The fewest digits that read back the same. */
 	for (int digits = 1; digits <= 17; digits++) {
-		int n = snprintf(text, sizeof text, "%.*g", digits, value);
-		for (int i = 0; i < n; i++)
-			if (strchr("+-0123456789e", text[i]) == NULL)
-				text[i] = '.';
+		int n = nno_print_number(text, value, digits);
 		double back = 0.0;
 		bool read = nno_parse_number(text, (size_t)n, &back);
 		if (read && (is_float ? (float)back == (float)value : back == value))

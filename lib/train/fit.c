@@ -132,6 +132,7 @@ static nnopt_status update(fit_run *r)
 		    (long long)r->at.epoch, (long long)r->at.batch, lr);
 	r->since_update = 0;
 	r->state.step++;
+	r->progress.updated = 1;
 	r->progress.lr = lr;
 	r->progress.gradient_norm = result.gradient_norm;
 	status = r->o.average != NULL ? nnopt_average_update(r->o.average, r->model) : NNOPT_OK;
@@ -202,6 +203,7 @@ static nnopt_status train_batch(fit_run *r, const nnopt_batch *batch)
 	s->correct += loss.correct;
 	s->count += loss.count;
 	r->since_update++;
+	r->progress.updated = 0;
 	if (r->since_update == r->o.accumulate || batch->number + 1 == r->batches)
 		status = update(r);
 	if (status != NNOPT_OK)

@@ -1,3 +1,4 @@
+nnopt_public_test(train/callbacks)
 nnopt_public_test(train/cross_validation)
 nnopt_public_test(train/fit)
 nnopt_public_test(train/fit_averages)
