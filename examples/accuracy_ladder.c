@@ -10,7 +10,6 @@
 #include "ladder.h"
 
 #include <getopt.h>
-#include <math.h>
 #include <sys/stat.h>
 
 #define MOST_SEEDS 32
@@ -280,54 +279,52 @@ static int trained_by(int rung)
 	return rung;
 }
 
-/* Adds the network's probabilities, as the rung asks for them, to `sum`, one for each test picture and class. */
-static void add_answers(const ladder *l, int rung, int64_t seed, nnopt_tensor *sum)
+/* What the network says of the test pictures, seen as the rung sees them: probabilities. */
+static nnopt_tensor *ask(const ladder *l, int rung, int64_t seed)
 {
 	recipe r = recipe_of(l, rung);
 	nnopt_context_options c;
 	nnopt_context *ctx = NULL;
 	nnopt_model *net = NULL;
-	nnopt_tensor *scores = NULL;
+	nnopt_tensor *answers = NULL;
 	nnopt_views *six = NULL;
 	CHECK(nnopt_context_options_init(&c, sizeof c));
 	c.threads = (int32_t)l->threads;
 	CHECK(nnopt_context_create(&ctx, &c));
-	nnopt_loader *test = ladder_loader(&l->pictures, &r, 0, 0);
-	CHECK(nnopt_model_load(&net, ctx, file_of(l, trained_by(rung), seed, "safetensors")));
 	CHECK(nnopt_views_create(&six, ctx, NNOPT_PAD_REFLECT));
 	CHECK(nnopt_views_add_mirrored(six, 1));
-	if (r.views)
-		CHECK(nnopt_predict_augmented(&scores, net, NULL, test, six, NNOPT_VOTE_LOGITS, 1));
-	else
-		CHECK(nnopt_predict(&scores, net, NULL, test, 1));
-	float *to = nnopt_tensor_data(sum);
-	const float *from = nnopt_tensor_const_data(scores);
-	for (int64_t i = 0; i < nnopt_tensor_count(sum); i++)
-		to[i] += from[i];
-	nnopt_views_destroy(six);
-	nnopt_tensor_destroy(scores);
+	nnopt_loader *test = ladder_loader(&l->pictures, &r, 0, 0);
+	CHECK(nnopt_model_load(&net, ctx, file_of(l, trained_by(rung), seed, "safetensors")));
+	CHECK(r.views ? nnopt_predict_augmented(&answers, net, NULL, test, six, NNOPT_VOTE_LOGITS, 1)
+		      : nnopt_predict(&answers, net, NULL, test, 1));
 	nnopt_model_destroy(net);
 	nnopt_loader_destroy(test);
+	nnopt_views_destroy(six);
 	nnopt_context_destroy(ctx);
+	return answers;
 }
 
-static nnopt_tensor *no_answers(const ladder *l)
+/* The mean of what the networks of all seeds say. */
+static nnopt_tensor *ask_all(const ladder *l, int rung)
 {
-	nnopt_tensor *sum = NULL;
-	const int64_t shape[] = { nnopt_dataset_count(l->pictures.test), nnopt_dataset_classes(l->pictures.test) };
-	CHECK(nnopt_tensor_create(&sum, l->ctx, NNOPT_F32, 2, shape, NNOPT_NCHW));
-	return sum;
+	nnopt_tensor *each[MOST_SEEDS], *answers = NULL;
+	nnopt_ensemble *vote = NULL;
+	for (int64_t i = 0; i < l->seeds; i++)
+		each[i] = ask(l, rung, i);
+	CHECK(nnopt_vote_create(&vote, l->ctx, NNOPT_VOTE_PROBABILITIES, NULL, (int32_t)l->seeds, 1));
+	CHECK(nnopt_ensemble_combine(&answers, vote, (const nnopt_tensor *const *)each, (int32_t)l->seeds, 1));
+	nnopt_ensemble_destroy(vote);
+	for (int64_t i = 0; i < l->seeds; i++)
+		nnopt_tensor_destroy(each[i]);
+	return answers;
 }
 
 static double accuracy_of(const ladder *l, const nnopt_tensor *answers)
 {
-	int64_t classes = nnopt_tensor_extent(answers, 1), count = nnopt_tensor_extent(answers, 0);
 	nnopt_metrics *metrics = NULL;
 	nnopt_tensor *labels = NULL;
-	CHECK(nnopt_tensor_create(&labels, l->ctx, NNOPT_I32, 1, &count, NNOPT_NCHW));
-	for (int64_t i = 0; i < count; i++)
-		((int32_t *)nnopt_tensor_data(labels))[i] = (int32_t)nnopt_dataset_label(l->pictures.test, i);
-	CHECK(nnopt_metrics_create(&metrics, l->ctx, classes));
+	CHECK(nnopt_dataset_labels(&labels, l->pictures.test));
+	CHECK(nnopt_metrics_create(&metrics, l->ctx, nnopt_tensor_extent(answers, 1)));
 	CHECK(nnopt_metrics_add(metrics, answers, labels));
 	double accuracy = nnopt_metrics_accuracy(metrics);
 	nnopt_metrics_destroy(metrics);
@@ -386,17 +383,13 @@ static const outcome *run(ladder *l, int rung, int64_t seed)
 	if (rungs[rung].how == ENSEMBLE && seed > 0)
 		return run(l, rung, 0); /* there is one for all seeds */
 	fprintf(stderr, "%s, seed %lld: %s\n", rungs[rung].name, (long long)seed, rungs[rung].what);
-	nnopt_tensor *answers = no_answers(l);
 	if (rungs[rung].how == TRAINED)
 		train(l, rung, seed, r);
 	else if (rungs[rung].how == SAME_WEIGHTS)
 		*r = *run(l, below(rung), seed);
-	for (int64_t i = 0; rungs[rung].how == ENSEMBLE && i < l->seeds; i++) {
+	for (int64_t i = 0; rungs[rung].how == ENSEMBLE && i < l->seeds; i++)
 		r->seconds += run(l, below(rung), i)->seconds;
-		add_answers(l, below(rung), i, answers);
-	}
-	if (rungs[rung].how != ENSEMBLE)
-		add_answers(l, rung, seed, answers);
+	nnopt_tensor *answers = rungs[rung].how == ENSEMBLE ? ask_all(l, below(rung)) : ask(l, rung, seed);
 	r->accuracy = accuracy_of(l, answers);
 	r->known = 1;
 	nnopt_tensor_destroy(answers);
@@ -409,42 +402,34 @@ static const outcome *run(ladder *l, int rung, int64_t seed)
 
 /* --- the table --- */
 
-/* "mean +- half the width of the 95 % interval" of Student's t; without the interval for one number or the same ones.
- */
-static void format_mean(const double *values, int64_t count, int sign, char *text, size_t size)
+/* Points of a hundred with half the width of the 95 % interval, where there is one. */
+static void format_estimate(const nnopt_estimate *e, int sign, char *text, size_t size)
 {
-	static const double quantiles[] = { 12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306,
-					    2.262,  2.228, 2.201, 2.179, 2.160, 2.145, 2.131, 2.120,
-					    2.110,  2.101, 2.093, 2.086, 2.080, 2.074, 2.069, 2.064,
-					    2.060,  2.056, 2.052, 2.048, 2.045, 2.042, 2.040 };
-	double mean = 0.0, squares = 0.0;
-	for (int64_t i = 0; i < count; i++)
-		mean += values[i] / (double)count;
-	for (int64_t i = 0; i < count; i++)
-		squares += (values[i] - mean) * (values[i] - mean);
-	if (squares > 0.0)
-		snprintf(text, size, sign ? "%+.2f ± %.2f" : "%.2f ± %.2f", 100.0 * mean,
-			 100.0 * quantiles[count - 2] * sqrt(squares / (double)(count - 1) / (double)count));
-	else
-		snprintf(text, size, sign ? "%+.2f" : "%.2f", 100.0 * mean);
+	int used = snprintf(text, size, sign ? "%+.2f" : "%.2f", 100.0 * e->value);
+	if (e->high > e->low) /* not where it is NaN */
+		snprintf(text + used, size - (size_t)used, " ± %.2f", 50.0 * (e->high - e->low));
 }
 
 static void print_rung(ladder *l, int rung)
 {
-	double accuracy[MOST_SEEDS], gain[MOST_SEEDS], seconds = 0.0, rate = 0.0;
-	char mean[64], difference[64] = "";
+	double accuracy[MOST_SEEDS], before[MOST_SEEDS], seconds = 0.0, rate = 0.0;
+	nnopt_estimate mean = { .struct_size = sizeof mean }, gain = mean;
+	char mean_text[64], gain_text[64] = "";
+	const char *on = rungs[rung].on;
 	for (int64_t i = 0; i < l->seeds; i++) {
 		const outcome *r = run(l, rung, i);
 		accuracy[i] = r->accuracy;
-		gain[i] = rungs[rung].on != NULL ? r->accuracy - run(l, below(rung), i)->accuracy : 0.0;
+		before[i] = on != NULL ? run(l, below(rung), i)->accuracy : 0.0;
 		seconds += r->seconds / (double)l->seeds;
 		rate += r->rate / (double)l->seeds;
 	}
-	format_mean(accuracy, l->seeds, 0, mean, sizeof mean);
-	if (rungs[rung].on != NULL)
-		format_mean(gain, l->seeds, 1, difference, sizeof difference);
-	printf("| %s | %s | %s | %s | %s | %.0f s | %.0f |\n", rungs[rung].name, rungs[rung].what, mean, difference,
-	       rungs[rung].on != NULL ? rungs[rung].on : "", seconds, rate);
+	CHECK(nnopt_mean_interval(&mean, accuracy, l->seeds, 0.95));
+	CHECK(nnopt_paired_interval(&gain, before, accuracy, l->seeds, 0.95));
+	format_estimate(&mean, 0, mean_text, sizeof mean_text);
+	if (on != NULL)
+		format_estimate(&gain, 1, gain_text, sizeof gain_text);
+	printf("| %s | %s | %s | %s | %s | %.0f s | %.0f |\n", rungs[rung].name, rungs[rung].what, mean_text, gain_text,
+	       on != NULL ? on : "", seconds, rate);
 	fflush(stdout);
 }
 

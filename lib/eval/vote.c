@@ -3,19 +3,7 @@
 #include "eval/eval.h"
 
 #include <math.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
-
-nnopt_status nno_eval_fail(nnopt_status status, const char *format, ...)
-{
-	char text[512];
-	va_list args;
-	va_start(args, format);
-	vsnprintf(text, sizeof text, format, args);
-	va_end(args);
-	return nnopt_fail(status, text);
-}
 
 nnopt_status nno_vote_check(const char *what, int32_t vote)
 {
