@@ -40,6 +40,10 @@ NNOPT_API double nnopt_metrics_accuracy(const nnopt_metrics *metrics);
 NNOPT_API nnopt_status nnopt_metrics_accuracy_interval(const nnopt_metrics *metrics, double confidence, double *low, double *high);
 /** Samples of class `actual` predicted as `predicted`. */
 NNOPT_API int64_t nnopt_metrics_confusion(const nnopt_metrics *metrics, int64_t actual, int64_t predicted);
+/** The most frequent confusions, most frequent first: `counts[i]` samples of class `actual[i]` were predicted as `predicted[i]`. The
+ *  arrays have room for `most`; `*found` says how many there are. Errors: INVALID_ARGUMENT. @since 0.1 */
+NNOPT_API nnopt_status nnopt_metrics_top_confusions(const nnopt_metrics *metrics, int64_t most, int64_t *actual, int64_t *predicted,
+                                                    int64_t *counts, int64_t *found);
 
 /** What one class came to. @since 0.1 */
 typedef struct nnopt_class_metrics {

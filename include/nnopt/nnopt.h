@@ -26,6 +26,7 @@
 #include <nnopt/ensemble.h>
 #include <nnopt/train.h>
 #include <nnopt/tune.h>
+#include <nnopt/report.h>
 #include <nnopt/zoo.h>
 
 #endif

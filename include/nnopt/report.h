@@ -80,7 +80,7 @@ typedef struct nnopt_report_column {
 	int32_t sign;              /**< 1: numbers above 0 have a plus */
 	int32_t reserved;
 } nnopt_report_column;
-/** A table of `rows` rows, such as the rungs of a ladder of experiments. `note` stands under it; NULL: none. @since 0.1 */
+/** A table of 1 to 64 columns and `rows` rows, such as the rungs of a ladder of experiments. `note` stands under it; NULL: none. @since 0.1 */
 NNOPT_API nnopt_status nnopt_report_add_table(nnopt_report *report, const char *title,
                                               const nnopt_report_column *const *columns, int64_t column_count, int64_t rows,
                                               const char *note);
@@ -123,6 +123,38 @@ NNOPT_API nnopt_status nnopt_report_add_confusion(nnopt_report *report, const ch
 /** Accuracy with its interval, and precision, recall and F1 of each class with theirs. Section title "Classes". @since 0.1 */
 NNOPT_API nnopt_status nnopt_report_add_classes(nnopt_report *report, const char *title, const nnopt_metrics *metrics,
                                                 const char *const *class_names);
+/** Whether probabilities are what they say: the reliability diagram (accuracy over confidence, with its interval, a dot a bin), calibration
+ *  errors and what Brier score and likelihood are; and the same after temperature scaling. @param after NULL: not scaled.
+ *  @param temperature that `after` was made with; told, not applied. Section title "Calibration". @since 0.1 */
+NNOPT_API nnopt_status nnopt_report_add_calibration(nnopt_report *report, const char *title, const nnopt_calibration *before,
+                                                    const nnopt_calibration *after, double temperature);
+/** ROC and precision-recall curves of each class against all others (above 6 classes: of the 6 of least area), and a table of
+ *  the areas. @param scores f32 (samples, classes), probabilities say. @param labels as in eval.h. Section title "ROC and precision".
+ *  Errors: those of nnopt_roc_curve(). @since 0.1 */
+NNOPT_API nnopt_status nnopt_report_add_ranking(nnopt_report *report, const char *title, const nnopt_tensor *scores,
+                                                const nnopt_tensor *labels, const char *const *class_names);
+
+/** Options of nnopt_report_add_mistakes(). @since 0.1 */
+typedef struct nnopt_report_mistakes_options {
+	size_t struct_size;
+	const char *const *class_names; /**< NULL, the default: the dataset's */
+	int64_t most;                   /**< pictures shown, 1 to 256. Default 24. */
+	nnopt_model *model;             /**< puts its Grad-CAM for the predicted class beside each picture; NULL, the default: none */
+	nnopt_transforms *transforms;   /**< what pictures go through before the model sees them, which should leave them where they
+	                                     are (resize, normalise); NULL, the default: to [0, 1] only */
+	const char *layer;              /**< as in nnopt_grad_cam_options. Default NULL. */
+	int32_t by;                     /**< nnopt_worst. Default NNOPT_WORST_BY_CONFIDENCE. */
+	int32_t reserved;
+} nnopt_report_mistakes_options;
+/** Fills `options` with the defaults. @param size sizeof *options. @since 0.1 */
+NNOPT_API nnopt_status nnopt_report_mistakes_options_init(nnopt_report_mistakes_options *options, size_t size);
+/** The worst mistakes, worst first: the picture, its class, the class predicted and how surely. @param probabilities f32 (samples,
+ *  classes) of the dataset's samples in their order, as nnopt_predict() gives them; the labels are the dataset's. @param options NULL for the
+ *  defaults. A picture that cannot be read is left out. Section title "Worst mistakes". Errors: INVALID_ARGUMENT, those of nnopt_worst_samples()
+ *  and nnopt_grad_cam(), OUT_OF_MEMORY. @since 0.1 */
+NNOPT_API nnopt_status nnopt_report_add_mistakes(nnopt_report *report, const char *title, nnopt_dataset *dataset,
+                                                 const nnopt_tensor *probabilities, const nnopt_report_mistakes_options *options);
+
 /** The findings of an audit: how many of each kind, and the first of them. Section title "Data audit". @since 0.1 */
 NNOPT_API nnopt_status nnopt_report_add_audit(nnopt_report *report, const char *title, const nnopt_audit *audit);
 /** The trials of a search, best first, and their parallel coordinates (none without a result). Section title "Search". @since 0.1 */
@@ -162,8 +194,8 @@ NNOPT_API nnopt_status nnopt_grad_cam(nnopt_tensor **out, nnopt_model *model, co
  *  divided by its largest value, goes from violet over orange to yellow and covers the picture the more the higher it is.
  *  @param picture u8 (1, C, H, W) or (C, H, W), C of 1 or 3. @param maps of nnopt_grad_cam(). @param index which of them.
  *  @param strength 0 to 1: how much the highest place covers; 0.7 is good. Errors: INVALID_ARGUMENT, OUT_OF_MEMORY. @since 0.1 */
-NNOPT_API nnopt_status nnopt_grad_cam_overlay(nnopt_tensor **out, const nnopt_tensor *picture, const nnopt_tensor *maps,
-                                              int64_t index, double strength);
+NNOPT_API nnopt_status nnopt_grad_cam_overlay(nnopt_tensor **out, nnopt_context *context, const nnopt_tensor *picture,
+                                              const nnopt_tensor *maps, int64_t index, double strength);
 
 #ifdef __cplusplus
 }

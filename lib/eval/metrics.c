@@ -159,6 +159,32 @@ int64_t nnopt_metrics_confusion(const nnopt_metrics *m, int64_t actual, int64_t 
 	return m->confusion[actual * m->classes + predicted];
 }
 
+/* The largest entries off the diagonal, kept in order by insertion; of equal ones those met first. */
+nnopt_status nnopt_metrics_top_confusions(const nnopt_metrics *m, int64_t most, int64_t *actual, int64_t *predicted,
+					  int64_t *counts, int64_t *found)
+{
+	if (m == NULL || actual == NULL || predicted == NULL || counts == NULL || found == NULL || most < 1)
+		return nnopt_fail(NNOPT_ERROR_INVALID_ARGUMENT,
+				  "metrics_top_confusions: an argument is NULL, or most below 1");
+	int64_t n = 0;
+	for (int64_t i = 0; i < m->classes * m->classes; i++) {
+		int64_t a = i / m->classes, p = i % m->classes, count = m->confusion[i];
+		if (a == p || count == 0 || (n == most && count <= counts[n - 1]))
+			continue;
+		int64_t at = n < most ? n++ : n - 1;
+		for (; at > 0 && counts[at - 1] < count; at--) {
+			actual[at] = actual[at - 1];
+			predicted[at] = predicted[at - 1];
+			counts[at] = counts[at - 1];
+		}
+		actual[at] = a;
+		predicted[at] = p;
+		counts[at] = count;
+	}
+	*found = n;
+	return NNOPT_OK;
+}
+
 static double ratio(int64_t a, int64_t b) { return b > 0 ? (double)a / (double)b : 0.0; }
 
 nnopt_status nnopt_metrics_class(const nnopt_metrics *m, int64_t index, nnopt_class_metrics *out)
