@@ -25,6 +25,7 @@
 #include <nnopt/eval.h>
 #include <nnopt/ensemble.h>
 #include <nnopt/train.h>
+#include <nnopt/events.h>
 #include <nnopt/tune.h>
 #include <nnopt/report.h>
 #include <nnopt/zoo.h>
