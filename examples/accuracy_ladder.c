@@ -1,139 +1,19 @@
 /* accuracy_ladder.c - what each strategy is worth: rungs, each with one change of the rung it stands on, trained with
  * the same seeds on real pictures; a table of accuracies and gains with their intervals. It can be stopped and goes on.
  *
- * usage: accuracy_ladder [--data DIR] [--dataset cifar10|fashion] [--seeds N] [--rungs NAME,NAME,...] [--out DIR]
- * [--epochs N]
- *                        [--samples N] [--threads N] [--quick] [--list]
- * DIR holds train/CLASS/ and test/CLASS/, or CIFAR-10's binary version, or Fashion-MNIST's four files. --out keeps
- * weights and results.csv (default ladder). --epochs and --samples make every rung shorter. --quick: small networks on
- * a few pictures, drawn ones without --data, to see that all rungs run. --list tells the rungs. */
-#include "ladder.h"
+ * usage: accuracy_ladder [--data DIR] [--dataset cifar10|fashion] [--seeds N] [--rungs NAME,...] [--out DIR]
+ *                        [--epochs N] [--samples N] [--precision f32|bf16|f16] [--threads N] [--quick] [--list]
+ * DIR holds train/CLASS/ and test/CLASS/, or CIFAR-10's binary version, or Fashion-MNIST's four files. --out (default
+ * ladder) keeps weights, results.csv, report.html and files for TensorBoard. --epochs, --samples and --precision hold
+ * for every rung. --quick: small networks on a few pictures, drawn ones without --data, to see that all rungs run.
+ * --list tells the rungs. */
+#include "ladder_rungs.h"
 
 #include <getopt.h>
+#include <math.h>
 #include <sys/stat.h>
 
 #define MOST_SEEDS 32
-
-/* --- the rungs --- */
-
-static void flip(recipe *r) { r->flip = FLIP_BY_CHANCE; }
-static void rotate(recipe *r) { r->rotation = 10.0; }
-static void crop(recipe *r) { r->crop = 4; }
-static void normalise(recipe *r) { r->normalise = 1; }
-static void he(recipe *r) { r->he = 1; }
-static void batch_norm(recipe *r) { r->batch_norm = 1; }
-
-static void schedule(recipe *r)
-{
-	r->schedule = WARM_COSINE;
-	r->lr *= 3.0; /* what a falling rate allows */
-}
-
-static void sgd(recipe *r)
-{
-	r->optimizer = SGD;
-	r->lr = 0.05;
-	r->momentum = 0.9;
-	r->weight_decay = 5e-4;
-}
-
-static void smooth(recipe *r) { r->smoothing = 0.1; }
-static void no_dropout(recipe *r) { r->dropout = 0.0; }
-
-static void deeper(recipe *r)
-{
-	r->depth = 3;
-	r->convs = 2;
-}
-
-static void wider(recipe *r) { r->width = 2.0; }
-static void cutout(recipe *r) { r->cutout = 8; }
-static void mixup(recipe *r) { r->mixup = 0.2; }
-static void cutmix(recipe *r) { r->cutmix = 1.0; }
-static void ema(recipe *r) { r->average = EMA; }
-static void bf16(recipe *r) { r->precision = NNOPT_PRECISION_BF16; }
-
-static void resnet(recipe *r)
-{
-	r->network = RESNET;
-	r->depth = 18;
-	r->width = 0.25;
-	r->dropout = 0.0;
-}
-
-static void stochastic_depth(recipe *r) { r->stochastic_depth = 0.1; }
-static void squeeze(recipe *r) { r->squeeze = 16; }
-
-/* Jordan 2024, airbench94: rate and decay are those of a loss summed over 1024 pictures, here of its mean. */
-static void speed(recipe *r)
-{
-	*r = (recipe){ .flip = FLIP_IN_TURNS,
-		       .crop = 2,
-		       .normalise = 1,
-		       .network = SPEED_NET,
-		       .depth = 94,
-		       .width = 1.0,
-		       .batch = 1024,
-		       .epochs = 10,
-		       .optimizer = SGD,
-		       .lr = 1.5,
-		       .weight_decay = 1.33e-3,
-		       .momentum = 0.85,
-		       .smoothing = 0.2,
-		       .schedule = TRIANGLE,
-		       .average = LOOKAHEAD,
-		       .precision = NNOPT_PRECISION_BF16 };
-}
-
-static void views(recipe *r) { r->views = 1; }
-static void longer(recipe *r) { r->epochs = 28; }
-
-static void larger(recipe *r)
-{
-	r->depth = 95;
-	r->lr *= 10.0 / 11.5;
-}
-
-static void nothing(recipe *r) { (void)r; }
-
-static const struct rung {
-	const char *name, *on; /* and the one it stands on */
-	void (*change)(recipe *r);
-	const char *what;
-	enum { TRAINED, SAME_WEIGHTS, ENSEMBLE } how;
-} rungs[] = {
-	{ "none", NULL, nothing, "two convolutions, Adam, no augmentation", TRAINED },
-	{ "flip", "none", flip, "horizontal flip by chance", TRAINED },
-	{ "rotation", "flip", rotate, "rotation by up to 10 degrees", TRAINED },
-	{ "crop", "flip", crop, "shift by up to 4 pixels", TRAINED },
-	{ "normalise", "crop", normalise, "mean and deviation of the training pictures", TRAINED },
-	{ "he", "normalise", he, "He's first weights", TRAINED },
-	{ "norm", "he", batch_norm, "batch normalisation", TRAINED },
-	{ "schedule", "norm", schedule, "warm-up and cosine, three times the rate", TRAINED },
-	{ "sgd", "schedule", sgd, "Nesterov SGD and weight decay for Adam", TRAINED },
-	{ "smoothing", "sgd", smooth, "label smoothing 0.1", TRAINED },
-	{ "deeper", "smoothing", deeper, "six convolutions", TRAINED },
-	{ "bf16", "deeper", bf16, "activations in bf16", TRAINED },
-	{ "wider", "bf16", wider, "twice the channels", TRAINED },
-	{ "no-dropout", "bf16", no_dropout, "no dropout", TRAINED },
-	{ "cutout", "bf16", cutout, "a square of 8 x 8 erased", TRAINED },
-	{ "mixup", "bf16", mixup, "mixup 0.2", TRAINED },
-	{ "cutmix", "bf16", cutmix, "CutMix 1", TRAINED },
-	{ "ema", "bf16", ema, "mean of the weights, decay 0.999", TRAINED },
-	{ "resnet", "bf16", resnet, "ResNet-18 of a quarter's width", TRAINED },
-	{ "depth-drop", "resnet", stochastic_depth, "stochastic depth 0.1", TRAINED },
-	{ "squeeze", "resnet", squeeze, "squeeze and excitation", TRAINED },
-	{ "speed", "bf16", speed, "the CIFAR speed recipe", TRAINED },
-	{ "speed-views", "speed", views, "test-time augmentation", SAME_WEIGHTS },
-	{ "speed-cutout", "speed", cutout, "a square of 8 x 8 erased", TRAINED },
-	{ "longer", "speed", longer, "28 epochs", TRAINED },
-	{ "longer-views", "longer", views, "test-time augmentation", SAME_WEIGHTS },
-	{ "ensemble", "longer-views", nothing, "mean of all seeds' probabilities", ENSEMBLE },
-	{ "larger", "longer", larger, "the network of the 95 % recipe", TRAINED },
-	{ "larger-views", "larger", views, "test-time augmentation", SAME_WEIGHTS },
-	{ "top", "larger-views", nothing, "mean of all seeds' probabilities", ENSEMBLE },
-};
-enum { RUNGS = sizeof rungs / sizeof *rungs };
 
 /* --- one run --- */
 
@@ -150,6 +30,10 @@ typedef struct ladder {
 	nnopt_context *ctx; /* of the pictures */
 	pictures pictures;
 	outcome results[RUNGS][MOST_SEEDS];
+	/* Of the rungs done, in order, what the report shows; means and gains with the ends of their intervals. */
+	int64_t rows;
+	const char *name[RUNGS], *what[RUNGS], *on[RUNGS];
+	double mean[3][RUNGS], gain[3][RUNGS], seconds[RUNGS], rate[RUNGS];
 } ladder;
 
 static int find(const char *name)
@@ -231,8 +115,14 @@ static void train(const ladder *l, int rung, int64_t seed, outcome *result)
 	nnopt_average *average = ladder_average(ctx, &r, steps);
 	nnopt_loss *loss = ladder_loss(ctx, &r);
 	nnopt_history *history = NULL;
+	nnopt_events *events = NULL; /* for TensorBoard */
+	nnopt_callbacks *callbacks = NULL;
 	nnopt_fit_options fit;
 	char checkpoint[2048];
+	CHECK(nnopt_events_create(&events, ctx, file_of(l, rung, seed, "events"), NULL));
+	CHECK(nnopt_callbacks_create(&callbacks, ctx));
+	CHECK(nnopt_callbacks_add(callbacks, nnopt_progress_bar, nnopt_progress_line, NULL));
+	CHECK(nnopt_callbacks_add(callbacks, nnopt_events_on_batch, nnopt_events_on_epoch, events));
 	snprintf(checkpoint, sizeof checkpoint, "%s", file_of(l, rung, seed, "checkpoint"));
 	CHECK(nnopt_fit_options_init(&fit, sizeof fit));
 	fit.validation = test; /* looked at, never chosen by */
@@ -242,8 +132,9 @@ static void train(const ladder *l, int rung, int64_t seed, outcome *result)
 	fit.checkpoint_path = checkpoint;
 	fit.checkpoint_seconds = 60.0;
 	fit.resume = 1;
-	fit.on_batch = nnopt_progress_bar;
-	fit.on_epoch = nnopt_progress_line;
+	fit.on_batch = nnopt_callbacks_on_batch;
+	fit.on_epoch = nnopt_callbacks_on_epoch;
+	fit.progress_user = callbacks;
 	if (r.network == SPEED_NET && r.epochs > 3) { /* the bias of the first convolution has learnt all it can */
 		fit.epochs = 3;
 		CHECK(nnopt_fit(net, batches, loss, optimizer, &fit, NULL));
@@ -261,6 +152,8 @@ static void train(const ladder *l, int rung, int64_t seed, outcome *result)
 	result->rate = (double)(r.epochs * nnopt_dataset_count(l->pictures.train)) / result->seconds;
 	remove(checkpoint);
 	nnopt_history_destroy(history);
+	nnopt_callbacks_destroy(callbacks);
+	nnopt_events_destroy(events);
 	nnopt_loss_destroy(loss);
 	nnopt_average_destroy(average);
 	nnopt_schedule_destroy(schedule);
@@ -410,36 +303,118 @@ static void format_estimate(const nnopt_estimate *e, int sign, char *text, size_
 		snprintf(text + used, size - (size_t)used, " ± %.2f", 50.0 * (e->high - e->low));
 }
 
-static void print_rung(ladder *l, int rung)
+/* Whether the rung below has been trained with all seeds, so that there is a gain to tell. */
+static int is_on_known(const ladder *l, int rung)
 {
-	double accuracy[MOST_SEEDS], before[MOST_SEEDS], seconds = 0.0, rate = 0.0;
-	nnopt_estimate mean = { .struct_size = sizeof mean }, gain = mean;
+	int known = rungs[rung].on != NULL;
+	for (int64_t i = 0; known && i < l->seeds; i++)
+		known = l->results[below(rung)][i].known;
+	return known;
+}
+
+static void keep_row(ladder *l, int rung)
+{
+	double accuracy[MOST_SEEDS], before[MOST_SEEDS];
+	nnopt_estimate mean = { .struct_size = sizeof mean },
+		       gain = { .struct_size = sizeof gain, .value = NAN, .low = NAN, .high = NAN };
 	char mean_text[64], gain_text[64] = "";
-	const char *on = rungs[rung].on;
+	const struct rung *g = &rungs[rung];
+	int64_t row = l->rows++;
+	l->seconds[row] = l->rate[row] = 0.0;
 	for (int64_t i = 0; i < l->seeds; i++) {
 		const outcome *r = run(l, rung, i);
 		accuracy[i] = r->accuracy;
-		before[i] = on != NULL ? run(l, below(rung), i)->accuracy : 0.0;
-		seconds += r->seconds / (double)l->seeds;
-		rate += r->rate / (double)l->seeds;
+		l->seconds[row] += r->seconds / (double)l->seeds;
+		l->rate[row] += r->rate / (double)l->seeds;
 	}
+	int compared = is_on_known(l, rung);
+	for (int64_t i = 0; compared && i < l->seeds; i++)
+		before[i] = l->results[below(rung)][i].accuracy;
 	CHECK(nnopt_mean_interval(&mean, accuracy, l->seeds, 0.95));
-	CHECK(nnopt_paired_interval(&gain, before, accuracy, l->seeds, 0.95));
+	if (compared)
+		CHECK(nnopt_paired_interval(&gain, before, accuracy, l->seeds, 0.95));
 	format_estimate(&mean, 0, mean_text, sizeof mean_text);
-	if (on != NULL)
+	if (compared)
 		format_estimate(&gain, 1, gain_text, sizeof gain_text);
-	printf("| %s | %s | %s | %s | %s | %.0f s | %.0f |\n", rungs[rung].name, rungs[rung].what, mean_text, gain_text,
-	       on != NULL ? on : "", seconds, rate);
+	printf("| %s | %s | %s | %s | %s | %.0f s | %.0f |\n", g->name, g->what, mean_text, gain_text,
+	       g->on != NULL ? g->on : "", l->seconds[row], l->rate[row]);
 	fflush(stdout);
+	const double m[3] = { mean.value, mean.low, mean.high }, d[3] = { gain.value, gain.low, gain.high };
+	l->name[row] = g->name;
+	l->what[row] = g->what;
+	l->on[row] = g->on;
+	for (int i = 0; i < 3; i++) {
+		l->mean[i][row] = 100.0 * m[i];
+		l->gain[i][row] = 100.0 * d[i];
+	}
 }
 
-static int is_wanted(const ladder *l, const char *name)
+/* The same table for people, with the intervals drawn: report.html in the directory. */
+static void write_report(const ladder *l)
 {
-	size_t length = strlen(name);
-	for (const char *at = l->wanted; at != NULL; at = strchr(at, ',') != NULL ? strchr(at, ',') + 1 : NULL)
-		if (strncmp(at, name, length) == 0 && (at[length] == 0 || at[length] == ','))
-			return 1;
-	return l->wanted == NULL;
+	const nnopt_report_column name = { .struct_size = sizeof name, .name = "rung", .texts = l->name };
+	const nnopt_report_column what = { .struct_size = sizeof what, .name = "change", .texts = l->what };
+	const nnopt_report_column on = { .struct_size = sizeof on, .name = "of", .texts = l->on };
+	nnopt_report_column mean = { .struct_size = sizeof mean,
+				     .name = "test accuracy",
+				     .unit = " %",
+				     .kind = NNOPT_COLUMN_DOT,
+				     .decimals = 2 };
+	nnopt_report_column gain = mean, seconds = mean, rate = mean;
+	mean.values = l->mean[0], mean.low = l->mean[1], mean.high = l->mean[2];
+	gain.values = l->gain[0], gain.low = l->gain[1], gain.high = l->gain[2];
+	gain.name = "gain";
+	gain.unit = NULL;
+	gain.sign = 1;
+	seconds.name = "training";
+	seconds.unit = " s";
+	seconds.values = l->seconds;
+	rate.name = "img/s";
+	rate.unit = NULL;
+	rate.values = l->rate;
+	seconds.kind = rate.kind = NNOPT_COLUMN_BAR;
+	seconds.decimals = rate.decimals = 0;
+	const nnopt_report_column *const columns[] = { &name, &what, &on, &mean, &gain, &seconds, &rate };
+	nnopt_report_options o;
+	nnopt_report *report = NULL;
+	char text[2048];
+	CHECK(nnopt_report_options_init(&o, sizeof o));
+	o.title = "Accuracy ladder";
+	snprintf(text, sizeof text, "%s: %lld training and %lld test pictures, %lld seeds a rung",
+		 l->dir != NULL ? l->dir : "drawn pictures", (long long)nnopt_dataset_count(l->pictures.train),
+		 (long long)nnopt_dataset_count(l->pictures.test), (long long)l->seeds);
+	o.subtitle = text;
+	CHECK(nnopt_report_create(&report, l->ctx, &o));
+	CHECK(nnopt_report_add_table(report, "Rungs", columns, 7, l->rows,
+				     "Intervals of 95 %: of the mean over seeds, and of the mean difference to the "
+				     "rung it is a change of, paired by seed."));
+	snprintf(text, sizeof text, "%s/report.html", l->out);
+	CHECK(nnopt_report_write(report, text));
+	nnopt_report_destroy(report);
+}
+
+/* Whether a rung is asked for; names that no rung has end the program in find(). */
+static int is_wanted(const ladder *l, int rung)
+{
+	int wanted = l->wanted == NULL;
+	for (const char *at = l->wanted; at != NULL && *at != 0; at += strspn(at, ",")) {
+		char name[32];
+		int length = (int)strcspn(at, ",");
+		snprintf(name, sizeof name, "%.*s", length, at);
+		wanted |= find(name) == rung;
+		at += length;
+	}
+	return wanted;
+}
+
+/* The place of an argument among those that are known. */
+static int choose(const char *what, const char *argument, const char *const *known, int count)
+{
+	for (int i = 0; i < count; i++)
+		if (strcmp(argument, known[i]) == 0)
+			return i;
+	fprintf(stderr, "--%s %s is not known\n", what, argument);
+	exit(EXIT_FAILURE);
 }
 
 static int list_rungs(void)
@@ -469,7 +444,8 @@ int main(int argc, char **argv)
 	static ladder l = { .out = "ladder", .seeds = 3, .precision = -1 };
 	for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
 		l.dir = c == 'd' ? optarg : l.dir;
-		l.fashion = c == 'D' ? strcmp(optarg, "fashion") == 0 : l.fashion;
+		l.fashion =
+		    c == 'D' ? choose("dataset", optarg, (const char *const[]){ "cifar10", "fashion" }, 2) : l.fashion;
 		l.seeds = c == 's' ? atoll(optarg) : l.seeds;
 		l.wanted = c == 'r' ? optarg : l.wanted;
 		l.out = c == 'o' ? optarg : l.out;
@@ -478,9 +454,7 @@ int main(int argc, char **argv)
 		l.threads = c == 't' ? atoll(optarg) : l.threads;
 		l.quick = l.quick || c == 'q';
 		if (c == 'p')
-			l.precision = strcmp(optarg, "bf16") == 0  ? NNOPT_PRECISION_BF16
-				      : strcmp(optarg, "f16") == 0 ? NNOPT_PRECISION_F16
-								   : NNOPT_PRECISION_F32;
+			l.precision = choose("precision", optarg, (const char *const[]){ "f32", "bf16", "f16" }, 3);
 		if (c == 'l')
 			return list_rungs();
 		if (c == '?')
@@ -490,7 +464,7 @@ int main(int argc, char **argv)
 		fprintf(
 		    stderr,
 		    "usage: %s --data DIR [--dataset cifar10|fashion] [--seeds 1 to %d] [--rungs NAME,...] [--out DIR] "
-		    "[--epochs N] [--samples N] [--threads N] [--quick] [--list]\n",
+		    "[--epochs N] [--samples N] [--precision f32|bf16|f16] [--threads N] [--quick] [--list]\n",
 		    *argv, MOST_SEEDS);
 		return EXIT_FAILURE;
 	}
@@ -505,8 +479,10 @@ int main(int argc, char **argv)
 	printf("| rung | change | test accuracy | gain | over | time | img/s |\n| --- | --- | --- | --- | --- | --- | "
 	       "--- |\n");
 	for (int i = 0; i < RUNGS; i++)
-		if (is_wanted(&l, rungs[i].name))
-			print_rung(&l, i);
+		if (is_wanted(&l, i)) {
+			keep_row(&l, i);
+			write_report(&l);
+		}
 	nnopt_dataset_destroy(l.pictures.train);
 	nnopt_dataset_destroy(l.pictures.test);
 	nnopt_context_destroy(l.ctx);
