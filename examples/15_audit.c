@@ -114,10 +114,8 @@ static nnopt_model *new_model(const job *j, const int64_t shape[3], int64_t clas
 	return m;
 }
 
-/* Trains from the first values; also what a fold is trained by. */
-static nnopt_status train(nnopt_model **trained, nnopt_transforms **seen, int64_t fold, nnopt_dataset *data, void *user)
+static nnopt_model *train(const job *j, nnopt_dataset *data)
 {
-	const job *j = user;
 	nnopt_loader_options lo;
 	nnopt_adam_options ao;
 	nnopt_fit_options fo;
@@ -142,24 +140,27 @@ static nnopt_status train(nnopt_model **trained, nnopt_transforms **seen, int64_
 	fo.epochs = j->epochs;
 	fo.schedule = schedule;
 	CHECK(nnopt_fit(m, loader, loss, adam, &fo, NULL));
-	if (fold >= 0)
-		fprintf(stderr, "fold %lld of %lld trained\n", (long long)fold + 1, (long long)j->folds);
 	nnopt_schedule_destroy(schedule);
 	nnopt_optimizer_destroy(adam);
 	nnopt_loss_destroy(loss);
 	nnopt_loader_destroy(loader);
-	*trained = m;
-	*seen = transforms(j, 0);
+	return m;
+}
+
+static nnopt_status train_fold(nnopt_fold *fold, void *user)
+{
+	fold->model = train(user, fold->train);
+	fold->transforms = transforms(user, 0);
+	fprintf(stderr, "fold %lld of %lld trained\n", (long long)fold->index + 1, (long long)fold->folds);
 	return NNOPT_OK;
 }
 
-static double accuracy_after(job *j, nnopt_dataset *data)
+static double accuracy_after(const job *j, nnopt_dataset *data)
 {
-	nnopt_model *m = NULL;
-	nnopt_transforms *t = NULL;
+	nnopt_model *m = train(j, data);
+	nnopt_transforms *t = transforms(j, 0);
 	nnopt_loader *loader = NULL;
 	nnopt_evaluation e = { .struct_size = sizeof e };
-	CHECK(train(&m, &t, -1, data, j));
 	CHECK(nnopt_loader_create(&loader, j->test, t, NULL));
 	CHECK(nnopt_evaluate(m, NULL, loader, NULL, NULL, &e));
 	nnopt_loader_destroy(loader);
@@ -199,20 +200,20 @@ static void run(job *j)
 	int64_t n = nnopt_dataset_count(j->train);
 	uint8_t *wrong = calloc((size_t)n, 1);
 	nnopt_audit_pictures_options po;
-	nnopt_out_of_fold_options oo;
+	nnopt_cross_validation_options co;
+	nnopt_cross_validation *folds = NULL;
 	nnopt_audit *audit = NULL;
-	nnopt_tensor *probabilities = NULL;
 	nnopt_dataset *noisy = spoil(j->train, j->noise, wrong), *mended = NULL;
 	CHECK(nnopt_audit_create(&audit, noisy));
 	CHECK(nnopt_audit_pictures_options_init(&po, sizeof po));
 	po.against = j->test;
 	CHECK(nnopt_audit_pictures(audit, &po));
-	CHECK(nnopt_out_of_fold_options_init(&oo, sizeof oo));
-	oo.folds = j->folds;
-	oo.train = train;
-	oo.user = j;
-	CHECK(nnopt_out_of_fold(&probabilities, noisy, &oo));
-	CHECK(nnopt_audit_labels(audit, probabilities, NULL));
+	CHECK(nnopt_cross_validation_options_init(&co, sizeof co));
+	co.folds = j->folds;
+	co.train = train_fold;
+	co.user = j;
+	CHECK(nnopt_cross_validate(&folds, noisy, &co));
+	CHECK(nnopt_audit_labels(audit, nnopt_cross_validation_probabilities(folds), NULL));
 	report(audit, wrong, n);
 	if (j->csv != NULL)
 		CHECK(nnopt_audit_write_csv(audit, j->csv));
@@ -221,7 +222,7 @@ static void run(job *j)
 	printf("                     with what the audit left: %.2f %% (%lld of %lld samples)\n", 100.0 * accuracy_after(j, mended),
 	       (long long)nnopt_dataset_count(mended), (long long)n);
 	nnopt_dataset_destroy(mended);
-	nnopt_tensor_destroy(probabilities);
+	nnopt_cross_validation_destroy(folds);
 	nnopt_audit_destroy(audit);
 	nnopt_dataset_destroy(noisy);
 	free(wrong);

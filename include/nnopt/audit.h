@@ -4,7 +4,7 @@
  * can keep, and a dataset can be filtered by.
  *
  * The checks are independent and each adds its findings to one list: pictures alone (unreadable, of odd size, constant,
- * duplicates within and across datasets), labels by predictions from outside the fold (nnopt_out_of_fold() in train.h makes
+ * duplicates within and across datasets), labels by predictions from outside the fold (nnopt_cross_validate() in train.h makes
  * them), outliers by features. No check changes a dataset.
  *
  * Threads: an audit is used by one thread at a time; its work is shared out to the context's threads, and the findings are

@@ -107,6 +107,9 @@ NNOPT_API int64_t nnopt_dataset_classes(const nnopt_dataset *dataset);
 NNOPT_API const char *nnopt_dataset_class_name(const nnopt_dataset *dataset, int64_t index);
 /** Label of a sample without decoding it; -1 when out of range or (callbacks) not known without reading. */
 NNOPT_API int64_t nnopt_dataset_label(const nnopt_dataset *dataset, int64_t index);
+/** The labels of all samples: a new i64 tensor (samples), -1 where one is not known or its sample cannot be read. Reads the samples
+ *  of callbacks. @since 0.1 */
+NNOPT_API nnopt_status nnopt_dataset_labels(nnopt_tensor **labels, nnopt_dataset *dataset);
 /** Path or name of a sample, or NULL where it has none. */
 NNOPT_API const char *nnopt_dataset_sample_name(const nnopt_dataset *dataset, int64_t index);
 /** Decodes sample `index` into a new u8 tensor (1, C, H, W) in NHWC memory. */
@@ -120,6 +123,10 @@ NNOPT_API nnopt_status nnopt_image_read(nnopt_tensor **out, nnopt_context *conte
 /** Writes a u8 tensor (1, C, H, W) or (C, H, W), C of 1 or 3, as PNG of 8 bits, atomically. Errors:
  *  INVALID_ARGUMENT, IO, OUT_OF_MEMORY. @since 0.1 */
 NNOPT_API nnopt_status nnopt_image_write_png(const nnopt_tensor *image, const char *path);
+/** The same PNG into memory: at most `size` bytes to `png`; `needed` (may be NULL) gets how many it has; NULL with size 0 asks for
+ *  that alone. H (W C + 1) bytes, a hundredth of it and 200 more are always enough, so that one call does. Errors:
+ *  INVALID_ARGUMENT (also: a buffer that is too small), OUT_OF_MEMORY. @since 0.1 */
+NNOPT_API nnopt_status nnopt_image_encode_png(const nnopt_tensor *image, void *png, size_t size, size_t *needed);
 
 /* ---- transforms: a list, applied in order; random ones draw from (seed, epoch, sample, position in the list) ---- */
 

@@ -23,6 +23,8 @@ typedef struct nnopt_plan nnopt_plan;
 
 /** The node that stands for the model's input. */
 #define NNOPT_INPUT_NODE 0
+/** The most inputs that a layer can have. */
+#define NNOPT_MAX_INPUTS 8
 
 /** A model without layers. @since 0.1 */
 NNOPT_API nnopt_status nnopt_model_create(nnopt_model **out, nnopt_context *context);
@@ -113,6 +115,22 @@ NNOPT_API int32_t nnopt_model_input_shape(const nnopt_model *model, int64_t *sha
 NNOPT_API nnopt_status nnopt_model_to_json(const nnopt_model *model, char *text, size_t size, size_t *needed);
 /** A model from such text; builds it when the text has an input shape. Errors: FORMAT with the offset. @since 0.1 */
 NNOPT_API nnopt_status nnopt_model_from_json(nnopt_model **out, nnopt_context *context, const char *text, size_t length);
+
+/** What a node of the graph is. @since 0.1 */
+typedef struct nnopt_node_info {
+	size_t struct_size;
+	const char *name;        /**< the layer's, "conv2d1"; "input" for NNOPT_INPUT_NODE. Borrowed from the model. */
+	const char *kind;        /**< "conv2d"; "input" for NNOPT_INPUT_NODE. Borrowed from the model. */
+	int32_t rank;            /**< of `shape`: 3, or 1 for features; 0 before the model is built */
+	int32_t input_count;     /**< of `inputs` */
+	int64_t shape[NNOPT_MAX_RANK];    /**< of what comes out of it, without N: C, H, W or features */
+	int32_t inputs[NNOPT_MAX_INPUTS]; /**< the nodes that it reads, all of lower numbers */
+	int64_t parameters;      /**< elements of its parameters, state not counted; 0 before the model is built */
+} nnopt_node_info;
+/** Number of nodes, the input's and one a layer; they are numbered from 0 as nnopt_model_connect() did. 0 for NULL. @since 0.1 */
+NNOPT_API int32_t nnopt_model_node_count(const nnopt_model *model);
+/** Describes a node; set info->struct_size first. Errors: INVALID_ARGUMENT. @since 0.1 */
+NNOPT_API nnopt_status nnopt_model_node_info(const nnopt_model *model, int32_t node, nnopt_node_info *info);
 
 /** What a tensor of the model is. @since 0.1 */
 typedef struct nnopt_parameter_info {
@@ -282,6 +300,10 @@ typedef struct nnopt_plan_options {
 	int32_t batch_statistics; /**< 1: a training plan whose batch normalisations leave each batch's own mean and unbiased variance
 	                              in the running statistics, whatever their momentum: nnopt_model_refresh_batch_norm() gathers
 	                              them. Default 0. */
+	const char *watch;       /**< name of a layer whose output an inference plan keeps, see nnopt_plan_watched(): it then has a
+	                              backward pass too, from the network's output to there, in which nothing is as in training and no
+	                              parameter's gradient is computed. Wants f32, and not `constant`. Read by nnopt_plan_create() only.
+	                              Default NULL. */
 } nnopt_plan_options;
 /** Fills `options` with the defaults. @param size sizeof *options. @since 0.1 */
 NNOPT_API nnopt_status nnopt_plan_options_init(nnopt_plan_options *options, size_t size);
@@ -346,13 +368,19 @@ NNOPT_API nnopt_status nnopt_plan_profile_text(const nnopt_plan *plan, char *tex
  *  model's step on. @since 0.1 */
 NNOPT_API nnopt_status nnopt_plan_forward(nnopt_plan *plan, const nnopt_tensor *input, const nnopt_tensor **output);
 /** Where a loss writes d(loss)/d(output) before nnopt_plan_backward(): a tensor of the output's current shape, borrowed.
- *  Training plans only, NULL otherwise. @since 0.1 */
+ *  Training plans and those that watch a layer only, NULL otherwise. @since 0.1 */
 NNOPT_API nnopt_tensor *nnopt_plan_output_gradient(nnopt_plan *plan);
 /** Back-propagates the output gradient of the last forward into the model's gradient block. With `accumulate` 0 it
  *  overwrites the block, with 1 it adds to it. @since 0.1 */
 NNOPT_API nnopt_status nnopt_plan_backward(nnopt_plan *plan, int32_t accumulate);
 /** The input's gradient of the last backward, borrowed; NULL unless planned with input_gradient. @since 0.1 */
 NNOPT_API const nnopt_tensor *nnopt_plan_input_gradient(nnopt_plan *plan);
+/** What the watched layer gave in the last forward: f32 (N, C, H, W) in NHWC memory, or (N, features), borrowed; NULL unless planned
+ *  with `watch`. It is what the layers behind it read, so features of a network are had this way. @since 0.1 */
+NNOPT_API const nnopt_tensor *nnopt_plan_watched(const nnopt_plan *plan);
+/** The gradient of that by the last nnopt_plan_backward(), whose output gradient the caller wrote to nnopt_plan_output_gradient()
+ *  before: 1 for one class and 0 for the others gives the slope of that class's score. Borrowed; NULL likewise. @since 0.1 */
+NNOPT_API const nnopt_tensor *nnopt_plan_watched_gradient(const nnopt_plan *plan);
 
 /** The dynamic loss scaling of training plans in f16 (Micikevicius et al., 2018). nnopt_plan_backward() multiplies the
  *  output's gradient by `scale` and divides what comes out by it, so that callers only see true gradients. When one of

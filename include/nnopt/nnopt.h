@@ -23,8 +23,11 @@
 #include <nnopt/audit.h>
 #include <nnopt/file.h>
 #include <nnopt/eval.h>
+#include <nnopt/ensemble.h>
 #include <nnopt/train.h>
+#include <nnopt/events.h>
 #include <nnopt/tune.h>
+#include <nnopt/report.h>
 #include <nnopt/zoo.h>
 
 #endif

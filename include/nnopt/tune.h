@@ -146,6 +146,8 @@ NNOPT_API nnopt_status nnopt_search_write_csv(const nnopt_search *search, const 
 /** All trials as a picture of parallel coordinates: an axis an option and one of the result, a line a trial, coloured by its
  *  result. SVG, nothing outside it needed, for light and dark pages. Errors: STATE without a result, IO. @since 0.1 */
 NNOPT_API nnopt_status nnopt_search_write_svg(const nnopt_search *search, const char *path);
+/** The same picture as text, to be put into a page. Text rule as nnopt_model_to_json(). Errors: STATE without a result. @since 0.1 */
+NNOPT_API nnopt_status nnopt_search_svg(const nnopt_search *search, char *text, size_t size, size_t *needed);
 
 #ifdef __cplusplus
 }

@@ -4,5 +4,7 @@
 
 /* Seconds of a clock that never goes back. */
 double nno_clock_now(void);
+/* Seconds since the start of 1970 (UTC), as the machine's clock says: to stamp what is written. */
+double nno_clock_wall(void);
 
 #endif

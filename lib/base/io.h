@@ -27,6 +27,7 @@ typedef struct nno_io {
 	int (*rename)(const char *from, const char *to, void *user);
 	int (*unlink)(const char *path, void *user);
 	int (*link)(const char *from, const char *to, void *user);
+	int (*mkdir)(const char *path, mode_t mode, void *user);
 	/* Calls `each` for every entry but "." and ".." until it returns other than 0, which is then returned; -1 on
 	 * failure. */
 	int (*list)(const char *path, bool follow_links, nno_entry_fn each, void *each_user, void *user);
@@ -37,6 +38,9 @@ extern const nno_io nno_io_posix;
 
 /* The failure of a system call on `path`: NOT_FOUND for ENOENT and ENOTDIR, else IO. */
 nnopt_status nno_fail_errno(const char *path, const char *action, int error);
+
+/* Makes a directory that is not there, and its parents. Something else of that name is seen when it is used. */
+nnopt_status nno_make_directory(const nno_io *io, const nno_alloc *alloc, const char *path);
 
 /* An open file for reading. Descriptors are close-on-exec and >= 3. Only regular files open. */
 typedef struct nno_file {
@@ -54,6 +58,9 @@ void nno_file_close(nno_file *file);
 /* The whole file, at most `limit` bytes (more is FORMAT), with a NUL after it. Free with nno_delete. */
 nnopt_status nno_file_read_all(const nno_io *io, const nno_alloc *alloc, const char *path, size_t limit, char **data,
 			       size_t *size);
+
+/* All `n` bytes to a file open for writing; `done` gets how many were written, also on failure. */
+nnopt_status nno_write_all(const nno_io *io, int fd, const char *path, const void *data, size_t n, size_t *done);
 
 /* Replaces `path` atomically and durably: begin, write any number of times, then commit or abort exactly once.
  * "<path>.tmp" (O_EXCL, mode of the old file or 0666 & ~umask; one left by a dead writer is removed), fallocate, write,

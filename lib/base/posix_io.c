@@ -66,6 +66,12 @@ static int io_link(const char *from, const char *to, void *user)
 	return link(from, to);
 }
 
+static int io_mkdir(const char *path, mode_t mode, void *user)
+{
+	(void)user;
+	return mkdir(path, mode);
+}
+
 static int io_size(int fd, int64_t *out, int *is_regular, void *user)
 {
 	(void)user;
@@ -123,6 +129,7 @@ const nno_io nno_io_posix = {
 	.rename = io_rename,
 	.unlink = io_unlink,
 	.link = io_link,
+	.mkdir = io_mkdir,
 	.list = io_list,
 };
 
@@ -132,6 +139,51 @@ nnopt_status nno_fail_errno(const char *path, const char *action, int error)
 	char text[128] = "";
 	const char *reason = strerror_r(error, text, sizeof text);
 	return nno_fail(status, "%s: %s: %s", path, action, reason);
+}
+
+/* `path` is cut and mended on the way. */
+static int make_directory(const nno_io *io, char *path, size_t n)
+{
+	if (io->mkdir(path, 0777, io->user) == 0 || errno == EEXIST)
+		return 0;
+	if (errno != ENOENT)
+		return -1;
+	while (n > 0 && path[n - 1] == '/')
+		n--;
+	while (n > 0 && path[n - 1] != '/')
+		n--;
+	errno = ENOENT;
+	if (n < 2)
+		return -1;
+	path[n - 1] = '\0';
+	int made = make_directory(io, path, n - 1);
+	path[n - 1] = '/';
+	return made == 0 && (io->mkdir(path, 0777, io->user) == 0 || errno == EEXIST) ? 0 : -1;
+}
+
+nnopt_status nno_make_directory(const nno_io *io, const nno_alloc *alloc, const char *path)
+{
+	size_t n = strlen(path);
+	char *copy = nno_new_text(alloc, path, n);
+	if (copy == NULL)
+		return nno_fail_memory(path, n + 1);
+	int made = make_directory(io, copy, n), error = errno;
+	nno_delete(alloc, copy);
+	return made == 0 ? NNOPT_OK : nno_fail_errno(path, "cannot make the directory", error);
+}
+
+nnopt_status nno_write_all(const nno_io *io, int fd, const char *path, const void *data, size_t n, size_t *done)
+{
+	*done = 0;
+	while (*done < n) {
+		ssize_t written = io->write(fd, (const char *)data + *done, n - *done, io->user);
+		if (written < 0 && errno == EINTR)
+			continue;
+		if (written <= 0)
+			return nno_fail_errno(path, "cannot write", written < 0 ? errno : ENOSPC);
+		*done += (size_t)written;
+	}
+	return NNOPT_OK;
 }
 
 nnopt_status nno_file_open(nno_file *file, const nno_io *io, const char *path)

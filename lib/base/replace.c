@@ -97,16 +97,8 @@ nnopt_status nno_replace_begin(nno_replace **out, const nno_io *io, const nno_al
 
 nnopt_status nno_replace_write(nno_replace *r, const void *data, size_t n)
 {
-	size_t done = 0;
-	while (done < n) {
-		ssize_t written = r->io->write(r->fd, (const char *)data + done, n - done, r->io->user);
-		if (written < 0 && errno == EINTR)
-			continue;
-		if (written <= 0)
-			return nno_fail_errno(r->path, "cannot write", written < 0 ? errno : ENOSPC);
-		done += (size_t)written;
-	}
-	return NNOPT_OK;
+	size_t done;
+	return nno_write_all(r->io, r->fd, r->path, data, n, &done);
 }
 
 static nnopt_status sync_directory(nno_replace *r)

@@ -14,7 +14,8 @@ enum {
 	NNO_RNG_AUGMENT = 4, /* (epoch, sample) */
 	NNO_RNG_SPLIT = 5,   /* (0 for two parts, 1 for references of outliers, 2 for folds; 0) */
 	NNO_RNG_USER = 6,
-	NNO_RNG_MIX = 7 /* (epoch, batch) */
+	NNO_RNG_MIX = 7,      /* (epoch, batch) */
+	NNO_RNG_BOOTSTRAP = 8 /* (resample, 0) */
 };
 
 /* A stream: one key, one position. A plain value: copy it to replay. */

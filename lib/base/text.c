@@ -48,19 +48,30 @@ void nno_text_addf(nno_text *t, const char *format, ...)
 		nno_text_add_n(t, line, (size_t)n < sizeof line ? (size_t)n : sizeof line - 1);
 }
 
+int nno_print_number(char text[NNO_NUMBER_TEXT], double value, int digits)
+{
+	if (isnan(value) || isinf(value))
+		return snprintf(text, NNO_NUMBER_TEXT, "%s", isnan(value) ? "nan" : value > 0 ? "inf" : "-inf");
+	int n = snprintf(text, NNO_NUMBER_TEXT, "%.*g", digits, value);
+	for (int i = 0; i < n; i++) /* the host's locale may print another decimal point */
+		if (strchr("+-0123456789e", text[i]) == NULL)
+			text[i] = '.';
+	return n;
+}
+
+void nno_text_add_digits(nno_text *t, double value, int digits)
+{
+	char text[NNO_NUMBER_TEXT];
+	nno_print_number(text, value, digits);
+	nno_text_add(t, text);
+}
+
 void nno_text_add_number(nno_text *t, double value, bool is_float)
 {
-	char text[40];
-	if (isnan(value) || isinf(value)) {
-		nno_text_add(t, isnan(value) ? "nan" : value > 0 ? "inf" : "-inf");
-		return;
-	}
-	/* The fewest digits that read back the same. The host's locale may print another decimal point. */
+	char text[NNO_NUMBER_TEXT];
+	/* The fewest digits that read back the same. */
 	for (int digits = 1; digits <= 17; digits++) {
-		int n = snprintf(text, sizeof text, "%.*g", digits, value);
-		for (int i = 0; i < n; i++)
-			if (strchr("+-0123456789e", text[i]) == NULL)
-				text[i] = '.';
+		int n = nno_print_number(text, value, digits);
 		double back = 0.0;
 		bool read = nno_parse_number(text, (size_t)n, &back);
 		if (read && (is_float ? (float)back == (float)value : back == value))
@@ -122,4 +133,33 @@ nnopt_status nno_text_give(const nno_text *t, char *dst, size_t size, size_t *ne
 				dst == NULL ? 0 : size, t->length + 1);
 	memcpy(dst, t->data != NULL ? t->data : "", t->length + 1);
 	return NNOPT_OK;
+}
+
+size_t nno_utf8_length(const char *text, size_t n)
+{
+	const unsigned char *c = (const unsigned char *)text;
+	if (c[0] < 0x80)
+		return 1;
+	size_t length = c[0] >= 0xc2 && c[0] <= 0xdf   ? 2
+			: c[0] >= 0xe0 && c[0] <= 0xef ? 3
+			: c[0] >= 0xf0 && c[0] <= 0xf4 ? 4
+						       : 0;
+	if (length == 0 || length > n)
+		return 0;
+	unsigned char low = c[0] == 0xe0 ? 0xa0 : c[0] == 0xf0 ? 0x90 : 0x80;
+	unsigned char high = c[0] == 0xed ? 0x9f : c[0] == 0xf4 ? 0x8f : 0xbf;
+	if (c[1] < low || c[1] > high)
+		return 0;
+	for (size_t i = 2; i < length; i++)
+		if (c[i] < 0x80 || c[i] > 0xbf)
+			return 0;
+	return length;
+}
+
+bool nno_is_utf8(const char *text)
+{
+	size_t n = strlen(text), length = 1;
+	for (size_t at = 0; at < n && length > 0; at += length)
+		length = nno_utf8_length(text + at, n - at);
+	return length > 0;
 }

@@ -25,17 +25,32 @@ void nno_text_add_n(nno_text *t, const char *text, size_t n);
 void nno_text_addf(nno_text *t, const char *format, ...) NNO_PRINTF(2, 3);
 /* The shortest decimal that reads back as the same double (float when `is_float`); inf and nan as "inf", "nan". */
 void nno_text_add_number(nno_text *t, double value, bool is_float);
+/* The same with at most `digits` digits. */
+void nno_text_add_digits(nno_text *t, double value, int digits);
 /* Fixed notation with `decimals` digits after a point, whatever the locale. */
 void nno_text_add_fixed(nno_text *t, double value, int decimals);
 /* A quoted CSV field, its quotes doubled (RFC 4180). */
 void nno_text_add_csv(nno_text *t, const char *text);
 /* A JSON string with quotes and escapes. */
 void nno_text_add_json(nno_text *t, const char *text);
+/* Inside an element or a quoted attribute of HTML or SVG: escaped, control characters as spaces, and what is no UTF-8
+ * as U+FFFD. */
+void nno_text_add_xml(nno_text *t, const char *text);
+void nno_text_add_base64(nno_text *t, const void *data, size_t n);
 /* OUT_OF_MEMORY if any add failed. */
 nnopt_status nno_text_check(const nno_text *t, const char *what);
 /* The rule of public text functions: copies the text and its NUL to (dst, size), tells the size wanted; (NULL, 0) asks
  * for the size alone. */
 nnopt_status nno_text_give(const nno_text *t, char *dst, size_t size, size_t *needed, const char *what);
+
+/* A value with at most `digits` (17 or fewer) digits, as %g writes it, whatever the locale; inf and nan as "inf",
+ * "nan". The length. */
+#define NNO_NUMBER_TEXT 40
+int nno_print_number(char text[NNO_NUMBER_TEXT], double value, int digits);
+/* Length of the well-formed UTF-8 sequence of at most `n` bytes, 1 or more, at `text`, or 0 (Unicode 15, table 3-7). */
+size_t nno_utf8_length(const char *text, size_t n);
+/* Whether all of a text is such. */
+bool nno_is_utf8(const char *text);
 
 /* JSON number grammar; correctly rounded. False unless all `n` bytes are one number. */
 bool nno_parse_number(const char *text, size_t n, double *out);

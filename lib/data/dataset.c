@@ -117,6 +117,34 @@ int64_t nnopt_dataset_label(const nnopt_dataset *dataset, int64_t index)
 	return dataset->cls->label(dataset, index);
 }
 
+nnopt_status nnopt_dataset_labels(nnopt_tensor **labels, nnopt_dataset *dataset)
+{
+	if (labels == NULL || dataset == NULL)
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "dataset_labels: %s is NULL",
+				labels == NULL ? "labels" : "dataset");
+	nno_room room = { .alloc = &dataset->context->alloc };
+	nno_picture picture;
+	nnopt_tensor *made = NULL;
+	nnopt_status status = nnopt_tensor_create(&made, dataset->context, NNOPT_I64, 1, &dataset->count, NNOPT_NCHW);
+	for (int64_t i = 0; i < dataset->count && status == NNOPT_OK; i++) {
+		int64_t *label = (int64_t *)nnopt_tensor_data(made) + i;
+		*label = nnopt_dataset_label(dataset, i);
+		if (*label >= 0)
+			continue;
+		status = nno_dataset_read(dataset, i, &room, &picture, label);
+		if (status != NNOPT_OK && status != NNOPT_ERROR_OUT_OF_MEMORY) {
+			*label = -1;
+			status = NNOPT_OK;
+		}
+	}
+	nno_room_free(&room);
+	if (status == NNOPT_OK)
+		*labels = made;
+	else
+		nnopt_tensor_destroy(made);
+	return status;
+}
+
 const char *nnopt_dataset_sample_name(const nnopt_dataset *dataset, int64_t index)
 {
 	if (dataset == NULL || index < 0 || index >= dataset->count || dataset->cls->sample_name == NULL)

@@ -19,12 +19,6 @@ typedef struct search {
 	int64_t *labels; /* and their labels */
 } search;
 
-static int64_t label_at(const nnopt_tensor *labels, int64_t i)
-{
-	const void *data = nnopt_tensor_const_data(labels);
-	return nnopt_tensor_dtype(labels) == NNOPT_I64 ? ((const int64_t *)data)[i] : ((const int32_t *)data)[i];
-}
-
 static nnopt_status refuse(const char *what, const char *wanted)
 {
 	char text[200];
@@ -131,7 +125,7 @@ static void hold_against_panel(const search *s, int64_t query, int64_t begin)
 		if (s->same && begin + r == query)
 			continue;
 		if (held < s->k || sums[r] < far[s->k - 1])
-			insert(far, labels, held, s->k, sums[r], label_at(s->reference_labels, begin + r));
+			insert(far, labels, held, s->k, sums[r], nno_label_at(s->reference_labels, begin + r));
 		held++;
 	}
 }
@@ -161,7 +155,7 @@ static double run(const search *s)
 			hold_against_panel(s, i, begin);
 	}
 	for (int64_t i = 0; i < s->count; i++)
-		hits += vote(s->labels + i * s->k, s->k) == label_at(s->query_labels, i);
+		hits += vote(s->labels + i * s->k, s->k) == nno_label_at(s->query_labels, i);
 	return (double)hits / (double)s->count;
 }
 

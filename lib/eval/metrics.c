@@ -1,7 +1,6 @@
 /* metrics.c - counts over predictions, and what follows from them. */
 #include "eval/eval.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -56,12 +55,6 @@ void nnopt_metrics_reset(nnopt_metrics *m)
 	memset(m->ranks, 0, (size_t)m->classes * sizeof *m->ranks);
 }
 
-static int64_t label_at(const nnopt_tensor *labels, int64_t i)
-{
-	const void *data = nnopt_tensor_const_data(labels);
-	return nnopt_tensor_dtype(labels) == NNOPT_I64 ? ((const int64_t *)data)[i] : ((const int32_t *)data)[i];
-}
-
 static nnopt_status check_batch(const nnopt_metrics *m, const nnopt_tensor *scores, const nnopt_tensor *labels)
 {
 	char text[160];
@@ -80,9 +73,9 @@ static nnopt_status check_batch(const nnopt_metrics *m, const nnopt_tensor *scor
 		return nnopt_fail(NNOPT_ERROR_INVALID_ARGUMENT,
 				  "metrics_add: labels are not i32 or i64 (N) with the N of the scores");
 	for (int64_t i = 0; i < nnopt_tensor_count(labels); i++)
-		if (label_at(labels, i) < 0 || label_at(labels, i) >= m->classes) {
+		if (nno_label_at(labels, i) < 0 || nno_label_at(labels, i) >= m->classes) {
 			snprintf(text, sizeof text, "metrics_add: label %lld of sample %lld, 0 to %lld wanted",
-				 (long long)label_at(labels, i), (long long)i, (long long)m->classes - 1);
+				 (long long)nno_label_at(labels, i), (long long)i, (long long)m->classes - 1);
 			return nnopt_fail(NNOPT_ERROR_INVALID_ARGUMENT, text);
 		}
 	return NNOPT_OK;
@@ -96,7 +89,7 @@ nnopt_status nnopt_metrics_add(nnopt_metrics *m, const nnopt_tensor *scores, con
 	const float *row = nnopt_tensor_const_data(scores);
 	int64_t n = nnopt_tensor_extent(scores, 0);
 	for (int64_t i = 0; i < n; i++, row += m->classes) {
-		int64_t label = label_at(labels, i), above = 0;
+		int64_t label = nno_label_at(labels, i), above = 0;
 		for (int64_t c = 0; c < m->classes; c++)
 			above +=
 			    nno_score_above(row[c], row[label]) || (c < label && !nno_score_above(row[label], row[c]));
@@ -104,6 +97,21 @@ nnopt_status nnopt_metrics_add(nnopt_metrics *m, const nnopt_tensor *scores, con
 		m->ranks[above]++;
 	}
 	m->count += n;
+	return NNOPT_OK;
+}
+
+nnopt_status nnopt_metrics_merge(nnopt_metrics *m, const nnopt_metrics *from)
+{
+	if (m == NULL || from == NULL)
+		return nnopt_fail(NNOPT_ERROR_INVALID_ARGUMENT, "metrics_merge: metrics or from is NULL");
+	if (m->classes != from->classes)
+		return nno_eval_fail(NNOPT_ERROR_INVALID_ARGUMENT, "metrics_merge: %lld classes, %lld wanted",
+				     (long long)from->classes, (long long)m->classes);
+	for (int64_t i = 0; i < m->classes * m->classes; i++)
+		m->confusion[i] += from->confusion[i];
+	for (int64_t i = 0; i < m->classes; i++)
+		m->ranks[i] += from->ranks[i];
+	m->count += from->count;
 	return NNOPT_OK;
 }
 
@@ -134,43 +142,14 @@ double nnopt_metrics_accuracy(const nnopt_metrics *m)
 	return m == NULL || m->count == 0 ? 0.0 : (double)hits_of(m) / (double)m->count;
 }
 
-/* Inverse of the standard normal distribution function by bisection on erfc: monotone, so it ends at neighbouring
- * doubles. */
-static double normal_quantile(double p)
-{
-	double low = -40.0, high = 40.0;
-	for (int i = 0; i < 200; i++) {
-		double middle = 0.5 * (low + high);
-		if (0.5 * erfc(-middle / 1.4142135623730951) < p)
-			low = middle;
-		else
-			high = middle;
-	}
-	return 0.5 * (low + high);
-}
-
-static void wilson(int64_t hits, int64_t n, double confidence, double *low, double *high)
-{
-	*low = 0.0;
-	*high = 1.0;
-	if (n == 0)
-		return;
-	double z = normal_quantile(0.5 + confidence / 2.0), p = (double)hits / (double)n, m = (double)n;
-	double centre = (p + z * z / (2 * m)) / (1 + z * z / m);
-	double half = z * sqrt(p * (1 - p) / m + z * z / (4 * m * m)) / (1 + z * z / m);
-	*low = centre - half > 0.0 ? centre - half : 0.0;
-	*high = centre + half < 1.0 ? centre + half : 1.0;
-}
-
 nnopt_status nnopt_metrics_accuracy_interval(const nnopt_metrics *m, double confidence, double *low, double *high)
 {
 	if (m == NULL || low == NULL || high == NULL)
 		return nnopt_fail(NNOPT_ERROR_INVALID_ARGUMENT, "metrics_accuracy_interval: an argument is NULL");
-	if (!(confidence > 0.0 && confidence < 1.0))
-		return nnopt_fail(NNOPT_ERROR_INVALID_ARGUMENT,
-				  "metrics_accuracy_interval: confidence out of range, 0 < confidence < 1 wanted");
-	wilson(hits_of(m), m->count, confidence, low, high);
-	return NNOPT_OK;
+	nnopt_status status = nno_check_confidence(confidence, "metrics_accuracy_interval");
+	if (status == NNOPT_OK)
+		nno_wilson(hits_of(m), m->count, confidence, low, high);
+	return status;
 }
 
 int64_t nnopt_metrics_confusion(const nnopt_metrics *m, int64_t actual, int64_t predicted)
@@ -178,6 +157,32 @@ int64_t nnopt_metrics_confusion(const nnopt_metrics *m, int64_t actual, int64_t 
 	if (m == NULL || actual < 0 || actual >= m->classes || predicted < 0 || predicted >= m->classes)
 		return 0;
 	return m->confusion[actual * m->classes + predicted];
+}
+
+/* The largest entries off the diagonal, kept in order by insertion; of equal ones those met first. */
+nnopt_status nnopt_metrics_top_confusions(const nnopt_metrics *m, int64_t most, int64_t *actual, int64_t *predicted,
+					  int64_t *counts, int64_t *found)
+{
+	if (m == NULL || actual == NULL || predicted == NULL || counts == NULL || found == NULL || most < 1)
+		return nnopt_fail(NNOPT_ERROR_INVALID_ARGUMENT,
+				  "metrics_top_confusions: an argument is NULL, or most below 1");
+	int64_t n = 0;
+	for (int64_t i = 0; i < m->classes * m->classes; i++) {
+		int64_t a = i / m->classes, p = i % m->classes, count = m->confusion[i];
+		if (a == p || count == 0 || (n == most && count <= counts[n - 1]))
+			continue;
+		int64_t at = n < most ? n++ : n - 1;
+		for (; at > 0 && counts[at - 1] < count; at--) {
+			actual[at] = actual[at - 1];
+			predicted[at] = predicted[at - 1];
+			counts[at] = counts[at - 1];
+		}
+		actual[at] = a;
+		predicted[at] = p;
+		counts[at] = count;
+	}
+	*found = n;
+	return NNOPT_OK;
 }
 
 static double ratio(int64_t a, int64_t b) { return b > 0 ? (double)a / (double)b : 0.0; }
@@ -200,8 +205,8 @@ nnopt_status nnopt_metrics_class(const nnopt_metrics *m, int64_t index, nnopt_cl
 	r.precision = ratio(hits, r.predicted);
 	r.recall = ratio(hits, r.support);
 	r.f1 = ratio(2 * hits, r.support + r.predicted);
-	wilson(hits, r.predicted, 0.95, &r.precision_low, &r.precision_high);
-	wilson(hits, r.support, 0.95, &r.recall_low, &r.recall_high);
+	nno_wilson(hits, r.predicted, 0.95, &r.precision_low, &r.precision_high);
+	nno_wilson(hits, r.support, 0.95, &r.recall_low, &r.recall_high);
 	nnopt_result_give(out, &r, sizeof r);
 	return NNOPT_OK;
 }

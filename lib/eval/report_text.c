@@ -72,37 +72,16 @@ static void add_matrix(writer *w, const nnopt_metrics *m, int64_t classes, const
 	}
 }
 
-typedef struct confusion {
-	int64_t actual, predicted, count;
-} confusion;
-
-/* The largest entries off the diagonal, kept in order by insertion. */
-static int find_confusions(const nnopt_metrics *m, int64_t classes, confusion found[CONFUSIONS])
-{
-	int n = 0;
-	for (int64_t a = 0; a < classes; a++)
-		for (int64_t p = 0; p < classes; p++) {
-			int64_t count = a == p ? 0 : nnopt_metrics_confusion(m, a, p);
-			if (count == 0 || (n == CONFUSIONS && count <= found[n - 1].count))
-				continue;
-			int at = n < CONFUSIONS ? n++ : n - 1;
-			for (; at > 0 && found[at - 1].count < count; at--)
-				found[at] = found[at - 1];
-			found[at] = (confusion){ a, p, count };
-		}
-	return n;
-}
-
 static void add_confusions(writer *w, const nnopt_metrics *m, int64_t classes, const char *const *names)
 {
-	confusion found[CONFUSIONS];
-	int n = find_confusions(m, classes, found);
+	int64_t actual[CONFUSIONS], predicted[CONFUSIONS], counts[CONFUSIONS], n = 0;
+	(void)nnopt_metrics_top_confusions(m, CONFUSIONS, actual, predicted, counts, &n);
 	add(w, "the most frequent confusions of %lld classes (actual, predicted, samples)\n", (long long)classes);
-	for (int i = 0; i < n; i++) {
-		add_name(w, names, found[i].actual);
+	for (int64_t i = 0; i < n; i++) {
+		add_name(w, names, actual[i]);
 		add(w, " ");
-		add_name(w, names, found[i].predicted);
-		add(w, " %6lld\n", (long long)found[i].count);
+		add_name(w, names, predicted[i]);
+		add(w, " %6lld\n", (long long)counts[i]);
 	}
 }
 

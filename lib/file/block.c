@@ -1,6 +1,6 @@
 /* block.c - bytes of a block, as they are or inflated, and their checksum. */
+#include "base/crc32c.h"
 #include "base/size.h"
-#include "file/crc32c.h"
 #include "file/weights.h"
 
 #include <string.h>

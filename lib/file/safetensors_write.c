@@ -1,9 +1,9 @@
 /* safetensors_write.c - header, then the tensors in the order that the format's own writer uses: larger elements first,
  * then by name. */
+#include "base/crc32c.h"
 #include "base/io.h"
 #include "base/size.h"
 #include "base/text.h"
-#include "file/crc32c.h"
 #include "file/dtypes.h"
 #include "nnopt/file.h"
 #include "tensor/tensor.h"

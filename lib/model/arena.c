@@ -156,6 +156,10 @@ static void find_spans(const nno_graph *g, span *value, span *gradient, bool inp
 		widen(&gradient[g->values[g->output].gradient_storage], n);
 	if (input_gradient)
 		widen(&gradient[0], 2 * n + 1);
+	if (g->watched != 0) {
+		widen(&value[g->values[g->watched].storage], 2 * n + 1);
+		widen(&gradient[g->values[g->watched].gradient_storage], 2 * n + 1);
+	}
 }
 
 /* Gradients of values with several readers: the first to run (the last in graph order) overwrites, the others add, by

@@ -1,6 +1,8 @@
 /* lower.c - layers to op nodes over values. */
 #include "model/model.h"
 
+#include "op/own.h"
+
 #include <string.h>
 
 typedef struct lowering {
@@ -62,6 +64,7 @@ static void *emit(nno_lowering *base, const nno_op_class *cls, const int *inputs
 	return node->op.attr;
 }
 
+/* Batch norms of inference have the running statistics, also on the way back from a watched value. */
 static nnopt_status lower_node(nno_graph *g, const nnopt_model *model, int index, int *value_of_node)
 {
 	const nno_node *node = &model->nodes[index];
@@ -78,7 +81,7 @@ static nnopt_status lower_node(nno_graph *g, const nnopt_model *model, int index
 				 .n_in = node->n_in,
 				 .out = node->out,
 				 .frozen = frozen,
-				 .norm_frozen = node->norm_frozen,
+				 .norm_frozen = node->norm_frozen || !g->training,
 				 .batch_statistics = g->batch_statistics,
 				 .emit = emit };
 	for (int i = 0; i < node->n_param; i++)
@@ -89,7 +92,7 @@ static nnopt_status lower_node(nno_graph *g, const nnopt_model *model, int index
 	return NNOPT_OK;
 }
 
-/* Which values backward needs the gradient of: those upstream of which something trains. */
+/* Which values backward needs the gradient of: those upstream of which something trains, or is watched. */
 static void mark_gradients(nno_graph *g, const nnopt_model *model)
 {
 	for (int i = 0; i < g->n_ops; i++) {
@@ -102,14 +105,27 @@ static void mark_gradients(nno_graph *g, const nnopt_model *model)
 		for (int k = 0; k < node->op.n_param; k++) {
 			const nno_param *p = &model->params[node->first_param + k];
 			node->op.wants_dparam =
-			    node->op.wants_dparam || (p->spec.role != NNOPT_ROLE_STATE && !p->frozen);
+			    node->op.wants_dparam || (g->training && !p->frozen && p->spec.role != NNOPT_ROLE_STATE);
 		}
-		node->in_backward = g->training && (wanted || node->op.wants_dparam);
-		g->values[node->output].wants_gradient = node->in_backward;
+		node->in_backward = wanted || node->op.wants_dparam;
+		g->values[node->output].wants_gradient = node->in_backward || node->output == g->watched;
 	}
 }
 
-nnopt_status nno_graph_lower(nno_graph *g, const nnopt_model *model, bool training)
+/* A caller's layer may be for inference only. */
+static nnopt_status check_ways_back(const nno_graph *g, const nnopt_model *model)
+{
+	for (int i = 0; i < g->n_ops; i++) {
+		const nno_graph_op *node = &g->ops[i];
+		if (node->in_backward && node->op.cls == &nno_op_own &&
+		    ((const nno_own_attr *)node->op.attr)->backward_fn == NULL)
+			return nno_fail(NNOPT_ERROR_UNSUPPORTED, "plan: layer '%s' has no backward, for inference only",
+					model->nodes[node->node].name);
+	}
+	return NNOPT_OK;
+}
+
+nnopt_status nno_graph_lower(nno_graph *g, const nnopt_model *model, bool training, int watch)
 {
 	g->training = training;
 	bool input_gradient = g->values != NULL && g->values[0].wants_gradient;
@@ -125,9 +141,14 @@ nnopt_status nno_graph_lower(nno_graph *g, const nnopt_model *model, bool traini
 		status = lower_node(g, model, i, value_of_node);
 	if (status == NNOPT_OK) {
 		g->output = value_of_node[model->n_nodes];
+		if (watch > 0) {
+			g->watched = value_of_node[watch];
+			g->values[g->watched].consumers++;
+		}
 		for (int i = 0; i < g->n_ops; i++)
-			g->ops[i].op.training = training;
+			g->ops[i].op.training = nno_graph_goes_back(g);
 		mark_gradients(g, model);
+		status = check_ways_back(g, model);
 	}
 	nno_delete(g->alloc, value_of_node);
 	return status;

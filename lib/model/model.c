@@ -12,14 +12,17 @@ nnopt_model *nno_model_take(nnopt_model *model)
 	return model;
 }
 
-bool nno_model_name_taken(const nnopt_model *model, const char *name)
+int nno_model_find_node(const nnopt_model *model, const char *name)
 {
-	if (strcmp(name, "input") == 0)
-		return true;
 	for (int i = 0; i < model->n_nodes; i++)
 		if (strcmp(model->nodes[i].name, name) == 0)
-			return true;
-	return false;
+			return i + 1;
+	return 0;
+}
+
+bool nno_model_name_taken(const nnopt_model *model, const char *name)
+{
+	return strcmp(name, "input") == 0 || nno_model_find_node(model, name) > 0;
 }
 
 /* The kind and its number among that kind, the first that is free. */

@@ -85,8 +85,12 @@ typedef struct nno_graph {
 	int rewrites;
 	nno_type type; /* of all values */
 	bool training, constant;
+	int watched;           /* value kept, with its gradient, for the caller, who is one more reader; 0: none */
 	bool batch_statistics; /* see nnopt_plan_options */
 } nno_graph;
+
+/* Whether there is a backward pass: a watched value wants one in inference. */
+static inline bool nno_graph_goes_back(const nno_graph *g) { return g->training || g->watched != 0; }
 
 /* What an op has taken, by pass: sums since profiling began. */
 typedef enum nno_pass { NNO_FORWARD = 0, NNO_BACKWARD = 1 } nno_pass;
@@ -101,6 +105,7 @@ struct nnopt_plan {
 	nno_graph graph;
 	int64_t batch;
 	bool training, input_gradient, constant;
+	int watch; /* node; 0: none */
 	uint64_t stamp;
 	char *arena;
 	size_t arena_bytes;
@@ -116,6 +121,7 @@ struct nnopt_plan {
 	void *input_values;
 	float *output_floats, *output_gradient_floats, *input_gradient_floats;
 	nnopt_tensor *output, *output_gradient, *input_gradient_tensor;
+	nnopt_tensor *watched, *watched_gradient;
 	bool forward_done;
 	int64_t n; /* samples of the last forward */
 	nnopt_loss_scale scaling;
@@ -128,6 +134,8 @@ nnopt_model *nno_model_take(nnopt_model *model);
 nnopt_status nno_model_settle(nnopt_model *model, const nno_value *input);
 /* Whether the input or a node is called so. */
 bool nno_model_name_taken(const nnopt_model *model, const char *name);
+/* The node of that name; 0: none. */
+int nno_model_find_node(const nnopt_model *model, const char *name);
 
 /* load_weights.c: weights from an open file, by name. */
 nnopt_status nno_model_load_from(nnopt_model *model, nnopt_weights *file, const nnopt_load_options *o,
@@ -151,7 +159,8 @@ void nno_loss_scale_end(nnopt_plan *plan, bool accumulate);
 void nno_profile_note(nnopt_plan *plan, int op, nno_pass pass, double begun);
 
 /* lower.c, rewrite.c, arena.c: the stages of planning. */
-nnopt_status nno_graph_lower(nno_graph *g, const nnopt_model *model, bool training);
+/* `watch`: the node whose value is watched; 0: none. */
+nnopt_status nno_graph_lower(nno_graph *g, const nnopt_model *model, bool training, int watch);
 void nno_graph_free(nno_graph *g);
 void nno_graph_rewrite(nno_graph *g);
 /* constant.c: gives a node of a constant plan parameters of its own, in `memory` of this size. */

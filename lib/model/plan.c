@@ -135,6 +135,11 @@ static nnopt_status wrap_edges(nnopt_plan *plan)
 		NNO_TRY(wrap_value(plan, last, gradient, &plan->output_gradient));
 	if (plan->input_gradient)
 		NNO_TRY(wrap_value(plan, &model->input, input_gradient, &plan->input_gradient_tensor));
+	if (plan->graph.watched != 0) {
+		const nno_value *value = &model->nodes[plan->watch - 1].out;
+		NNO_TRY(wrap_value(plan, value, value_data(plan, plan->graph.watched), &plan->watched));
+		NNO_TRY(wrap_value(plan, value, gradient_data(plan, plan->graph.watched), &plan->watched_gradient));
+	}
 	return NNOPT_OK;
 }
 
@@ -191,7 +196,7 @@ static nnopt_status prepare(nnopt_plan *plan, const nnopt_plan_options *o)
 		return nno_fail_memory("plan", sizeof *g->values);
 	g->values[0].wants_gradient = plan->input_gradient;
 	g->type = types[o->precision];
-	NNO_TRY(nno_graph_lower(g, plan->model, plan->training));
+	NNO_TRY(nno_graph_lower(g, plan->model, plan->training, plan->watch));
 	g->constant = plan->constant;
 	if (o->fuse)
 		nno_graph_rewrite(g);
@@ -225,6 +230,9 @@ static nnopt_status check_options(const nnopt_plan_options *o)
 		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "plan_options: constant wants an inference plan");
 	if (o->batch_statistics && o->mode != NNOPT_TRAINING)
 		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "plan_options: batch_statistics wants a training plan");
+	if (o->watch != NULL && (o->mode == NNOPT_TRAINING || o->constant || o->precision != NNOPT_PRECISION_F32))
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT,
+				"plan_options: watch wants an inference plan in f32 that is not constant");
 	if (o->rank < 0 || o->rank > NNOPT_MAX_RANK)
 		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "plan_options: rank %d, 0 to %d wanted", o->rank,
 				NNOPT_MAX_RANK);
@@ -251,6 +259,9 @@ nnopt_status nnopt_plan_create(nnopt_plan **out, nnopt_model *model, const nnopt
 		NNO_TRY(nnopt_model_build(model, o.rank, o.shape));
 	else if (!model->built)
 		return nno_fail(NNOPT_ERROR_STATE, "plan_create: the model is not built and the options give no shape");
+	int watch = o.watch != NULL ? nno_model_find_node(model, o.watch) : 0;
+	if (o.watch != NULL && watch == 0)
+		return nno_fail(NNOPT_ERROR_NOT_FOUND, "plan_create: watch: no layer is called '%s'", o.watch);
 	nnopt_plan *plan = nno_new(&model->context->alloc, sizeof *plan);
 	if (plan == NULL)
 		return nno_fail_memory("plan_create", sizeof *plan);
@@ -260,6 +271,7 @@ nnopt_status nnopt_plan_create(nnopt_plan **out, nnopt_model *model, const nnopt
 	plan->training = o.mode == NNOPT_TRAINING;
 	plan->input_gradient = o.input_gradient != 0;
 	plan->constant = o.constant != 0;
+	plan->watch = watch;
 	plan->graph.batch_statistics = o.batch_statistics != 0;
 	plan->stamp = model->stamp;
 	nnopt_status status = prepare(plan, &o);
@@ -280,6 +292,8 @@ void nnopt_plan_destroy(nnopt_plan *plan)
 	nnopt_tensor_destroy(plan->output);
 	nnopt_tensor_destroy(plan->output_gradient);
 	nnopt_tensor_destroy(plan->input_gradient_tensor);
+	nnopt_tensor_destroy(plan->watched);
+	nnopt_tensor_destroy(plan->watched_gradient);
 	nno_graph_free(&plan->graph);
 	nno_delete(&context->alloc, plan->arena);
 	nno_delete(&context->alloc, plan->workspace);

@@ -17,6 +17,8 @@ static void bypass(nno_graph *g, nno_graph_op *node)
 	g->values[from].consumers = 0;
 	if (g->output == from)
 		g->output = to;
+	if (g->watched == from)
+		g->watched = to;
 	node->removed = true;
 }
 

@@ -123,6 +123,10 @@ nnopt_status nnopt_plan_forward(nnopt_plan *plan, const nnopt_tensor *input, con
 		nno_tensor_set_batch(plan->output_gradient, plan->n);
 	if (plan->input_gradient_tensor != NULL)
 		nno_tensor_set_batch(plan->input_gradient_tensor, plan->n);
+	if (plan->watched != NULL) {
+		nno_tensor_set_batch(plan->watched, plan->n);
+		nno_tensor_set_batch(plan->watched_gradient, plan->n);
+	}
 	plan->forward_done = true;
 	*output = plan->output;
 	return NNOPT_OK;
@@ -133,6 +137,13 @@ nnopt_tensor *nnopt_plan_output_gradient(nnopt_plan *plan) { return plan == NULL
 const nnopt_tensor *nnopt_plan_input_gradient(nnopt_plan *plan)
 {
 	return plan == NULL ? NULL : plan->input_gradient_tensor;
+}
+
+const nnopt_tensor *nnopt_plan_watched(const nnopt_plan *plan) { return plan == NULL ? NULL : plan->watched; }
+
+const nnopt_tensor *nnopt_plan_watched_gradient(const nnopt_plan *plan)
+{
+	return plan == NULL ? NULL : plan->watched_gradient;
 }
 
 /* Adds the gradient that an op without can_add left in its scratch block. */
@@ -170,9 +181,9 @@ static void give_input_gradient(const nnopt_plan *plan, double scale)
 nnopt_status nnopt_plan_backward(nnopt_plan *plan, int32_t accumulate)
 {
 	NNO_TRY(check_plan("plan_backward", plan));
-	if (!plan->training)
-		return nno_fail(NNOPT_ERROR_STATE,
-				"plan_backward: an inference plan, one with mode NNOPT_TRAINING wanted");
+	if (!nno_graph_goes_back(&plan->graph))
+		return nno_fail(NNOPT_ERROR_STATE, "plan_backward: an inference plan that watches no layer, one with "
+						   "mode NNOPT_TRAINING wanted");
 	if (!plan->forward_done)
 		return nno_fail(NNOPT_ERROR_STATE, "plan_backward: no forward since the last backward");
 	plan->forward_done = false;

@@ -55,8 +55,10 @@ static void forward(const nno_op *op, nno_run *run)
 
 static void backward(const nno_op *op, nno_run *run)
 {
-	if (run->dsrc[0] != NULL)
+	if (run->dsrc[0] != NULL && run->training)
 		drop(op, run, run->dsrc[0], run->ddst);
+	else if (run->dsrc[0] != NULL && run->dsrc[0] != run->ddst)
+		memcpy(run->dsrc[0], run->ddst, (size_t)(run->n * nno_shape_count(op->out)) * sizeof(elem));
 }
 
 NNO_OP_CODE(dropout) = { book, forward, backward, NULL };

@@ -27,7 +27,7 @@ enum {
 enum { R_LR, R_LOSS_SUM, R_WEIGHT_SUM, R_SECONDS, R_BEST, R_LOSS_SCALE, REALS };
 #define RECORD 7 /* reals of an epoch record, in the order of its struct */
 #define PLATEAU 4
-#define MAX_TENSORS 18
+#define MAX_TENSORS 22
 
 typedef struct bundle {
 	const char *names[MAX_TENSORS];
@@ -108,6 +108,8 @@ static nnopt_status check_state(const nnopt_training_state *s, const char *path,
 	if (status == NNOPT_OK && nnopt_average_swapped(s->average))
 		return nno_train_fail(NNOPT_ERROR_STATE, "%s: the averaged weights are in the model, swap them first",
 				      what);
+	if (status == NNOPT_OK && s->snapshots != NULL)
+		status = nnopt_snapshots_attach(s->snapshots, s->model);
 	return status;
 }
 
@@ -152,6 +154,25 @@ static nnopt_status add_plateau(bundle *b, const nnopt_training_state *s, int64_
 	numbers[2] = p.stale;
 	numbers[3] = p.cooldown;
 	return add(b, nnopt_model_context(s->model), "plateau", numbers, NNOPT_I64, PLATEAU);
+}
+
+/* Places that hold a copy. */
+static int64_t held(const nnopt_snapshots *p, int64_t taken) { return taken < p->o.most ? taken : p->o.most; }
+
+static nnopt_status add_snapshots(bundle *b, const nnopt_training_state *s)
+{
+	nnopt_snapshots *p = s->snapshots;
+	if (p == NULL || p->taken == 0)
+		return NNOPT_OK;
+	int64_t places = held(p, p->taken);
+	nnopt_status status = add(b, p->context, "snapshots.taken", &p->taken, NNOPT_I64, 1);
+	if (status == NNOPT_OK)
+		status = add(b, p->context, "snapshots.steps", p->steps, NNOPT_I64, places);
+	if (status == NNOPT_OK)
+		status = add(b, p->context, "snapshots.parameters", p->parameters, NNOPT_F32, places * p->elements);
+	return status == NNOPT_OK
+		   ? add(b, p->context, "snapshots.state", p->state, NNOPT_F32, places * p->state_elements)
+		   : status;
 }
 
 static nnopt_status add_model(bundle *b, const nnopt_training_state *s, const nnopt_model_blocks *blocks)
@@ -227,6 +248,8 @@ nnopt_status nno_checkpoint_write(const nnopt_training_state *s, const nno_fit_s
 		status = add_average(&b, s, counts);
 	if (status == NNOPT_OK)
 		status = add_plateau(&b, s, plateau);
+	if (status == NNOPT_OK)
+		status = add_snapshots(&b, s);
 	if (status == NNOPT_OK) {
 		const char *keys[] = { "nnopt.checkpoint", "nnopt.optimizer", "nnopt.average" };
 		const char *values[] = { "2", nnopt_optimizer_kind(s->optimizer), nnopt_average_kind(s->average) };
@@ -339,6 +362,27 @@ static nnopt_status fetch_average(nnopt_weights *file, const nnopt_training_stat
 	return status;
 }
 
+static nnopt_status fetch_snapshots(nnopt_weights *file, const nnopt_training_state *s, const char *path, bundle *b)
+{
+	const nnopt_snapshots *p = s->snapshots;
+	int32_t index;
+	if (p == NULL || nnopt_weights_find(file, "snapshots.taken", &index) != NNOPT_OK)
+		return NNOPT_OK;
+	nnopt_status status = fetch(file, path, "snapshots.taken", NNOPT_I64, 1, b);
+	const int64_t *taken = status == NNOPT_OK ? data_of(b, "snapshots.taken") : NULL;
+	if (taken != NULL && *taken < 1)
+		return nno_train_fail(NNOPT_ERROR_FORMAT, "checkpoint_load: %s: %lld snapshots", path,
+				      (long long)*taken);
+	int64_t places = taken != NULL ? held(p, *taken) : 0;
+	if (status == NNOPT_OK)
+		status = fetch(file, path, "snapshots.steps", NNOPT_I64, places, b);
+	if (status == NNOPT_OK)
+		status = fetch(file, path, "snapshots.parameters", NNOPT_F32, places * p->elements, b);
+	if (status == NNOPT_OK && p->state_elements > 0)
+		status = fetch(file, path, "snapshots.state", NNOPT_F32, places * p->state_elements, b);
+	return status;
+}
+
 static nnopt_status fetch_fit(nnopt_weights *file, nno_fit_state *fit, const nnopt_model_blocks *blocks,
 			      const char *path, bundle *b)
 {
@@ -379,6 +423,17 @@ static void take_average(const bundle *b, nnopt_average *average)
 	if (state != NULL)
 		take(b, "average.state", nnopt_tensor_data(state), nnopt_tensor_count(state));
 	(void)nnopt_average_set_counts(average, counts[0], counts[1]);
+}
+
+static void take_snapshots(const bundle *b, nnopt_snapshots *p)
+{
+	const int64_t *taken = data_of(b, "snapshots.taken");
+	if (p == NULL || taken == NULL)
+		return;
+	p->taken = *taken;
+	memcpy(p->steps, data_of(b, "snapshots.steps"), (size_t)held(p, *taken) * sizeof *p->steps);
+	take(b, "snapshots.parameters", p->parameters, held(p, *taken) * p->elements);
+	take(b, "snapshots.state", p->state, held(p, *taken) * p->state_elements);
 }
 
 /* Refused when it is not sensible. */
@@ -459,6 +514,8 @@ nnopt_status nno_checkpoint_read(nnopt_training_state *s, nno_fit_state *fit, co
 		status = fetch_model(file, s, &blocks, path, &b);
 	if (status == NNOPT_OK)
 		status = fetch_average(file, s, path, &b);
+	if (status == NNOPT_OK)
+		status = fetch_snapshots(file, s, path, &b);
 	if (status == NNOPT_OK && fit != NULL)
 		status = fetch_fit(file, fit, &blocks, path, &b);
 	double reals[REALS];
@@ -472,6 +529,7 @@ nnopt_status nno_checkpoint_read(nnopt_training_state *s, nno_fit_state *fit, co
 		take(&b, "parameters", blocks.parameters, blocks.parameter_elements);
 		take(&b, "state", blocks.state, blocks.state_elements);
 		take_average(&b, s->average);
+		take_snapshots(&b, s->snapshots);
 		for (int32_t i = 0; i < nnopt_optimizer_slot_count(s->optimizer); i++) {
 			nnopt_tensor *slot = nnopt_optimizer_slot(s->optimizer, i);
 			take(&b, nnopt_optimizer_slot_name(s->optimizer, i), nnopt_tensor_data(slot),

@@ -32,22 +32,12 @@ typedef struct fit_run {
 	nnopt_progress progress;
 } fit_run;
 
-static double now(void)
-{
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
-/* The text that a failing function of the caller's set, when it set one, tells more than its status. */
 static nnopt_status callback_failed(const fit_run *r, const char *what, nnopt_status status, const char *text_before)
 {
 	char reason[256];
-	snprintf(reason, sizeof reason, "%s", nnopt_last_error());
-	int said = strncmp(reason, text_before, sizeof reason - 1) != 0;
 	return nno_train_fail(NNOPT_ERROR_CALLBACK, "fit: %s in epoch %lld, batch %lld: %s", what,
 			      (long long)r->at.epoch, (long long)r->at.batch,
-			      said ? reason : nnopt_status_name(status));
+			      nno_caller_text(reason, status, text_before));
 }
 
 static nnopt_status call_user(nnopt_progress_fn fn, fit_run *r, const char *what)
@@ -65,14 +55,14 @@ static nnopt_status save(fit_run *r)
 	if (r->o.checkpoint_path == NULL)
 		return NNOPT_OK;
 	r->saved_step = r->state.step;
-	r->saved_at = now();
+	r->saved_at = nno_now();
 	return nno_checkpoint_write(&r->at, &r->state, r->o.checkpoint_path);
 }
 
 static nnopt_status save_if_due(fit_run *r)
 {
 	int by_steps = r->o.checkpoint_steps > 0 && r->state.step - r->saved_step >= r->o.checkpoint_steps;
-	int by_time = r->o.checkpoint_seconds > 0.0 && now() - r->saved_at >= r->o.checkpoint_seconds;
+	int by_time = r->o.checkpoint_seconds > 0.0 && nno_now() - r->saved_at >= r->o.checkpoint_seconds;
 	return by_steps || by_time ? save(r) : NNOPT_OK;
 }
 
@@ -142,9 +132,13 @@ static nnopt_status update(fit_run *r)
 		    (long long)r->at.epoch, (long long)r->at.batch, lr);
 	r->since_update = 0;
 	r->state.step++;
+	r->progress.updated = 1;
 	r->progress.lr = lr;
 	r->progress.gradient_norm = result.gradient_norm;
-	return r->o.average != NULL ? nnopt_average_update(r->o.average, r->model) : NNOPT_OK;
+	status = r->o.average != NULL ? nnopt_average_update(r->o.average, r->model) : NNOPT_OK;
+	return status == NNOPT_OK && r->o.snapshots != NULL
+		   ? nnopt_snapshots_update(r->o.snapshots, r->model, r->state.step)
+		   : status;
 }
 
 /* Gives the loss what the teacher makes of the batch. */
@@ -209,12 +203,13 @@ static nnopt_status train_batch(fit_run *r, const nnopt_batch *batch)
 	s->correct += loss.correct;
 	s->count += loss.count;
 	r->since_update++;
+	r->progress.updated = 0;
 	if (r->since_update == r->o.accumulate || batch->number + 1 == r->batches)
 		status = update(r);
 	if (status != NNOPT_OK)
 		return status;
 	r->at.batch = batch->number + 1;
-	double t = now(), seconds = t - r->clock;
+	double t = nno_now(), seconds = t - r->clock;
 	r->clock = t;
 	s->seconds += seconds;
 	r->train_seconds += seconds;
@@ -227,7 +222,7 @@ static nnopt_status train_batch(fit_run *r, const nnopt_batch *batch)
 /* The rest of the epoch that `at` stands in. */
 static nnopt_status train_epoch(fit_run *r)
 {
-	r->clock = now();
+	r->clock = nno_now();
 	r->epoch_begun = r->state.seconds;
 	r->epoch_samples = 0;
 	nnopt_status status = nnopt_loader_start(r->train, r->at.epoch, r->at.batch);
@@ -260,9 +255,9 @@ static nnopt_status train_epoch(fit_run *r)
 
 static nnopt_status validate(fit_run *r, nnopt_evaluation *evaluation)
 {
-	double begun = now();
+	double begun = nno_now();
 	nnopt_status status = nnopt_evaluate(r->model, r->validation_plan, r->o.validation, r->loss, NULL, evaluation);
-	r->validation_seconds += now() - begun;
+	r->validation_seconds += nno_now() - begun;
 	r->validations++;
 	return status;
 }
@@ -441,6 +436,9 @@ static nnopt_status prepare(fit_run *r)
 	r->at.plan = r->plan;
 	r->at.average = r->o.average;
 	r->at.plateau = r->o.plateau;
+	r->at.snapshots = r->o.snapshots;
+	if (status == NNOPT_OK && r->o.snapshots != NULL)
+		status = nnopt_snapshots_attach(r->o.snapshots, r->model);
 	if (status == NNOPT_OK && r->o.average != NULL)
 		status = nnopt_average_attach(r->o.average, r->model);
 	if (status == NNOPT_OK && nnopt_average_swapped(r->o.average))
@@ -461,7 +459,7 @@ static nnopt_status prepare(fit_run *r)
 		status = resume(r);
 	r->base_lr = nnopt_optimizer_lr(r->optimizer);
 	r->saved_step = r->state.step;
-	r->saved_at = now();
+	r->saved_at = nno_now();
 	r->progress = (nnopt_progress){ .struct_size = sizeof r->progress,
 					.epochs = r->o.epochs,
 					.batches = r->batches,

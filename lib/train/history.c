@@ -15,6 +15,12 @@ nnopt_status nno_train_fail(nnopt_status status, const char *format, ...)
 	return nnopt_fail(status, text);
 }
 
+const char *nno_caller_text(char text[256], nnopt_status status, const char *before)
+{
+	snprintf(text, 256, "%s", nnopt_last_error());
+	return strncmp(text, before, 255) != 0 ? text : nnopt_status_name(status);
+}
+
 nnopt_status nno_history_create(nnopt_history **out, nnopt_context *context)
 {
 	nnopt_history *h = nnopt_context_alloc(context, sizeof *h);

@@ -4,12 +4,23 @@
 
 #include "nnopt/train.h"
 
+#include <time.h>
+
 struct nnopt_history {
 	nnopt_context *context;
 	nnopt_epoch_record *records;
 	int64_t count, room;
 	int64_t best_epoch; /* -1: none */
 	int32_t stopped_early;
+};
+
+struct nnopt_snapshots {
+	nnopt_context *context;
+	nnopt_snapshots_options o;
+	int64_t taken;                    /* ever; copy number n, from 0, is in place n % most */
+	int64_t *steps;                   /* of each place */
+	float *parameters, *state;        /* of each place; NULL: not attached, or none */
+	int64_t elements, state_elements; /* of each */
 };
 
 /* Where a run stands, beside weights, optimizer, epoch and batch: what a checkpoint adds so that a resumed run also
@@ -35,11 +46,23 @@ nnopt_status nno_history_create(nnopt_history **out, nnopt_context *context);
 /* Room for `count` records in all; on failure nothing changes. */
 nnopt_status nno_history_reserve(nnopt_history *history, int64_t count);
 
+/* Seconds since some moment. */
+static inline double nno_now(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
 /* nnopt_fail() with a format. */
 nnopt_status nno_train_fail(nnopt_status status, const char *format, ...)
 #if defined(__GNUC__)
     __attribute__((format(printf, 2, 3)))
 #endif
     ;
+
+/* What a function of the caller's set as its text before it returned `status`; the name of that where the last text is
+ * still `before`, which was copied so. */
+const char *nno_caller_text(char text[256], nnopt_status status, const char *before);
 
 #endif

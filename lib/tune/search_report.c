@@ -3,6 +3,7 @@
 
 #include "base/io.h"
 #include "base/size.h"
+#include "base/svg.h"
 #include "base/text.h"
 
 #include <math.h>
@@ -13,11 +14,10 @@ enum { NAME_WIDTH = 12, AXIS_STEP = 150, LEFT = 70, TOP = 50, HEIGHT = 320, BOTT
 
 static void add_result(nno_text *t, double value)
 {
-	char text[40];
-	int n = snprintf(text, sizeof text, "%.6g", value);
-	for (int i = 0; i < n; i++)
-		text[i] = strchr("+-0123456789e", text[i]) == NULL ? '.' : text[i];
-	nno_text_add(t, isfinite(value) ? text : "-");
+	if (isfinite(value))
+		nno_text_add_digits(t, value, 6);
+	else
+		nno_text_add(t, "-");
 }
 
 nnopt_status nnopt_search_table(const nnopt_search *search, char *text, size_t size, size_t *needed)
@@ -95,69 +95,34 @@ nnopt_status nnopt_search_write_csv(const nnopt_search *search, const char *path
 
 /* --- the picture --- */
 
-typedef struct range {
-	double low, high;
-} range;
-
-/* Where a value stands on an axis, 0 at its low end and 1 at its high one. */
-static double place_on(const nno_axis *a, double value)
+/* Upright, as all axes are. */
+static nno_svg_scale upright(nno_svg_scale s)
 {
-	double low = a->low, high = a->high;
-	if (a->logarithmic) {
-		low = log(low);
-		high = log(high);
-		value = log(value);
-	}
-	return high > low ? (value - low) / (high - low) : 0.5;
+	nno_svg_settle(&s);
+	s.from = TOP + HEIGHT;
+	s.to = TOP;
+	return s;
 }
 
-static range results_of(const nnopt_search *s)
+static nno_svg_scale scale_of(const nno_axis *a)
 {
-	range r = { INFINITY, -INFINITY };
+	return upright((nno_svg_scale){ .low = a->low, .high = a->high, .logarithmic = a->logarithmic });
+}
+
+static nno_svg_scale results_of(const nnopt_search *s)
+{
+	nno_svg_scale r = nno_svg_range(false);
 	for (int64_t i = 0; i < s->count; i++)
-		if (isfinite(s->trials[i]->result)) {
-			r.low = fmin(r.low, s->trials[i]->result);
-			r.high = fmax(r.high, s->trials[i]->result);
-		}
-	return r;
-}
-
-static double place_of_result(range r, double value)
-{
-	return r.high > r.low ? (value - r.low) / (r.high - r.low) : 0.5;
-}
-
-static void add_text_at(nno_text *t, int x, double y, const char *anchor, const char *class_name, const char *text)
-{
-	nno_text_addf(t, "<text x=\"%d\" y=\"", x);
-	nno_text_add_fixed(t, y, 1);
-	nno_text_addf(t, "\" text-anchor=\"%s\" class=\"%s\">", anchor, class_name);
-	for (; *text != '\0'; text++)
-		switch (*text) {
-		case '<':
-			nno_text_add(t, "&lt;");
-			break;
-		case '&':
-			nno_text_add(t, "&amp;");
-			break;
-		default:
-			nno_text_add_n(t, (unsigned char)*text < ' ' ? " " : text, 1);
-		}
-	nno_text_add(t, "</text>\n");
-}
-
-static double height_of(double place) { return TOP + (1.0 - place) * HEIGHT; }
-
-static void add_line_at(nno_text *t, int x)
-{
-	nno_text_addf(t, "<line x1=\"%d\" y1=\"%d\" x2=\"%d\" y2=\"%d\" class=\"axis\"/>\n", x, TOP, x, TOP + HEIGHT);
+		nno_svg_widen(&r, s->trials[i]->result);
+	return upright(r);
 }
 
 static void add_axis(nno_text *t, const nno_axis *a, int x)
 {
 	char text[NNO_VALUE_TEXT];
-	add_line_at(t, x);
-	add_text_at(t, x, TOP - 24, "middle", "name", a->name);
+	nno_svg_scale scale = scale_of(a);
+	nno_svg_line(t, x, TOP, x, TOP + HEIGHT, "axis");
+	nno_svg_text(t, x, TOP - 24, "middle", "name", a->name);
 	int64_t points = nno_axis_points(a);
 	bool each = a->kind == NNO_AXIS_CHOICE || (a->kind == NNO_AXIS_INTEGER && points <= 12);
 	int64_t ticks = each ? points : TICKS;
@@ -168,22 +133,21 @@ static void add_axis(nno_text *t, const nno_axis *a, int x)
 						: a->low + share * (a->high - a->low);
 		if (a->kind == NNO_AXIS_INTEGER)
 			value = rint(value);
-		add_text_at(t, x - 6, height_of(place_on(a, value)) + 4.0, "end", "tick",
-			    nno_axis_text(a, value, text));
+		nno_svg_text(t, x - 6, nno_svg_place(&scale, value) + 4.0, "end", "tick",
+			     nno_axis_text(a, value, text));
 	}
 }
 
-static void add_result_axis(nno_text *t, const nnopt_search *s, range r, int x)
+static void add_result_axis(nno_text *t, const nnopt_search *s, const nno_svg_scale *r, int x)
 {
-	nno_axis axis = { .kind = NNO_AXIS_NUMBER, .low = r.low, .high = r.high };
-	char text[NNO_VALUE_TEXT];
-	add_line_at(t, x);
-	add_text_at(t, x, TOP - 24, "middle", "name",
-		    s->o.maximise ? "result (more is better)" : "result (less is better)");
+	nno_svg_line(t, x, TOP, x, TOP + HEIGHT, "axis");
+	nno_svg_text(t, x, TOP - 24, "middle", "name",
+		     s->o.maximise ? "result (more is better)" : "result (less is better)");
 	for (int i = 0; i < TICKS; i++) {
-		double value = r.low + (r.high - r.low) * i / (TICKS - 1);
-		add_text_at(t, x + 6, height_of(place_of_result(r, value)) + 4.0, "start", "tick",
-			    nno_axis_text(&axis, value, text));
+		char text[NNO_NUMBER_TEXT];
+		double value = r->low + (r->high - r->low) * i / (TICKS - 1);
+		nno_print_number(text, value, 4);
+		nno_svg_text(t, x + 6, nno_svg_place(r, value) + 4.0, "start", "tick", text);
 	}
 }
 
@@ -199,54 +163,72 @@ static void add_colour(nno_text *t, double goodness)
 	nno_text_addf(t, "rgb(%d,%d,%d)", c[0], c[1], c[2]);
 }
 
-static void add_trial(nno_text *t, const nnopt_search *s, const nnopt_trial *trial, range r, bool best)
+static void add_trial(nno_text *t, const nnopt_search *s, const nnopt_trial *trial, const nno_svg_scale *r, bool best)
 {
-	double place = place_of_result(r, trial->result);
+	double goodness = (trial->result - r->low) / (r->high - r->low);
 	nno_text_addf(t, "<polyline class=\"%s\" stroke=\"", best ? "best" : "trial");
-	add_colour(t, s->o.maximise ? place : 1.0 - place);
+	add_colour(t, s->o.maximise ? goodness : 1.0 - goodness);
 	nno_text_add(t, "\" points=\"");
 	for (int i = 0; i < s->axis_count; i++) {
+		nno_svg_scale scale = scale_of(&s->axes[i]);
 		nno_text_addf(t, "%d,", LEFT + i * AXIS_STEP);
-		nno_text_add_fixed(t, height_of(place_on(&s->axes[i], trial->value[i])), 1);
+		nno_text_add_fixed(t, nno_svg_place(&scale, trial->value[i]), 1);
 		nno_text_add(t, " ");
 	}
 	nno_text_addf(t, "%d,", LEFT + s->axis_count * AXIS_STEP);
-	nno_text_add_fixed(t, height_of(place), 1);
+	nno_text_add_fixed(t, nno_svg_place(r, trial->result), 1);
 	nno_text_addf(t, "\"><title>trial %lld, spent %lld, result ", (long long)trial->id, (long long)trial->spent);
 	add_result(t, trial->result);
 	nno_text_add(t, "</title></polyline>\n");
 }
 
 static const char style[] =
-    "<style>text{font-family:system-ui,sans-serif;fill:#333}.name{font-size:13px;font-weight:600}.tick{font-size:10px}"
-    ".axis{stroke:#888}.trial{fill:none;stroke-width:1.3;stroke-opacity:.6}.best{fill:none;stroke-width:3.5}"
-    "@media(prefers-color-scheme:dark){text{fill:#ddd}.axis{stroke:#777}}</style>\n";
+    "<style>.trial{fill:none;stroke-width:1.3;stroke-opacity:.6}.best{fill:none;stroke-width:3.5}</style>\n";
+
+static nnopt_status draw(nno_text *t, const nnopt_search *search, const char *what)
+{
+	int64_t best = nnopt_search_best(search), *order = NULL;
+	if (best < 0)
+		return nno_fail(NNOPT_ERROR_STATE, "%s: no trial has a result", what);
+	NNO_TRY(nno_search_rank(search, &order));
+	nno_svg_scale r = results_of(search);
+	char label[64];
+	snprintf(label, sizeof label, "%lld trials in parallel coordinates", (long long)search->count);
+	nno_svg_begin(t, 2 * LEFT + search->axis_count * AXIS_STEP + 40, TOP + HEIGHT + BOTTOM, label);
+	nno_text_add(t, nno_svg_style);
+	nno_text_add(t, style);
+	/* The best on top of the others. */
+	for (int64_t at = search->count; at-- > 0;)
+		if (isfinite(search->trials[order[at]]->result))
+			add_trial(t, search, search->trials[order[at]], &r, order[at] == best);
+	for (int i = 0; i < search->axis_count; i++)
+		add_axis(t, &search->axes[i], LEFT + i * AXIS_STEP);
+	add_result_axis(t, search, &r, LEFT + search->axis_count * AXIS_STEP);
+	nno_svg_end(t);
+	nno_delete(&search->context->alloc, order);
+	return NNOPT_OK;
+}
+
+nnopt_status nnopt_search_svg(const nnopt_search *search, char *text, size_t size, size_t *needed)
+{
+	if (search == NULL)
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "search_svg: search is NULL");
+	nno_text t;
+	nno_text_start(&t, &search->context->alloc);
+	nnopt_status status = draw(&t, search, "search_svg");
+	if (status == NNOPT_OK)
+		status = nno_text_give(&t, text, size, needed, "search_svg");
+	nno_text_free(&t);
+	return status;
+}
 
 nnopt_status nnopt_search_write_svg(const nnopt_search *search, const char *path)
 {
 	if (search == NULL || path == NULL)
 		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "search_write_svg: %s is NULL",
 				search == NULL ? "search" : "path");
-	int64_t best = nnopt_search_best(search), *order = NULL;
-	if (best < 0)
-		return nno_fail(NNOPT_ERROR_STATE, "search_write_svg: no trial has a result");
-	NNO_TRY(nno_search_rank(search, &order));
-	range r = results_of(search);
 	nno_text t;
-	int width = 2 * LEFT + search->axis_count * AXIS_STEP + 40, height = TOP + HEIGHT + BOTTOM;
 	nno_text_start(&t, &search->context->alloc);
-	nno_text_addf(&t, "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %d %d\" role=\"img\" ", width,
-		      height);
-	nno_text_addf(&t, "aria-label=\"%lld trials in parallel coordinates\">\n", (long long)search->count);
-	nno_text_add(&t, style);
-	/* The best on top of the others. */
-	for (int64_t at = search->count; at-- > 0;)
-		if (isfinite(search->trials[order[at]]->result))
-			add_trial(&t, search, search->trials[order[at]], r, order[at] == best);
-	for (int i = 0; i < search->axis_count; i++)
-		add_axis(&t, &search->axes[i], LEFT + i * AXIS_STEP);
-	add_result_axis(&t, search, r, LEFT + search->axis_count * AXIS_STEP);
-	nno_text_add(&t, "</svg>\n");
-	nno_delete(&search->context->alloc, order);
+	NNO_TRY(draw(&t, search, "search_write_svg"));
 	return write_text(search, &t, path, "search_write_svg");
 }

@@ -4,6 +4,7 @@
 
 #include "base/rng.h"
 #include "base/size.h"
+#include "base/text.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -85,9 +86,7 @@ const char *nno_axis_text(const nno_axis *axis, double value, char text[NNO_VALU
 		snprintf(text, NNO_VALUE_TEXT, "%lld", (long long)value);
 		return text;
 	}
-	snprintf(text, NNO_VALUE_TEXT, "%.4g", value);
-	for (char *c = text; *c != '\0'; c++) /* whatever the locale's decimal point */
-		*c = strchr("+-0123456789e", *c) == NULL ? '.' : *c;
+	nno_print_number(text, value, 4);
 	return text;
 }
 

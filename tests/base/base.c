@@ -3,6 +3,8 @@
 #include "check.h"
 
 #include "base/alloc.h"
+#include "base/crc32c.h"
+#include "base/io.h"
 #include "base/json.h"
 #include "base/rng.h"
 #include "base/size.h"
@@ -11,6 +13,7 @@
 #include <locale.h>
 #include <math.h>
 #include <stdio.h>
+#include <sys/stat.h>
 
 /* Known answers of Random123's kat_vectors for philox4x32-10. */
 static void philox_known_answers(void **state)
@@ -27,6 +30,44 @@ static void philox_known_answers(void **state)
 		nno_philox(known[i] + 4, known[i], out);
 		assert_memory_equal(out, known[i] + 6, sizeof out);
 	}
+}
+
+static void crc_known_answers(void **state)
+{
+	(void)state;
+	uint8_t b[32] = { 0 };
+	assert_int_equal(nno_crc32c(0, "123456789", 9), 0xe3069283u);
+	assert_int_equal(nno_crc32c(0, b, 32), 0x8a9136aau); /* RFC 3720, B.4 */
+	memset(b, 0xff, 32);
+	assert_int_equal(nno_crc32c(0, b, 32), 0x62a8ab43u);
+	for (int i = 0; i < 32; i++)
+		b[i] = (uint8_t)i;
+	assert_int_equal(nno_crc32c(0, b, 32), 0x46dd794eu);
+	assert_int_equal(nno_crc32c(nno_crc32c(0, b, 5), b + 5, 27), 0x46dd794eu);
+}
+
+/* With its parents, with slashes at its end, when it is there already; not through a file. */
+static void directories_are_made(void **state)
+{
+	(void)state;
+	static const char *const paths[] = { TEST_TMP "/base_made/a/b//c/", TEST_TMP "/base_made/a/b",
+					     TEST_TMP "/base_made/d" };
+	static const char *const gone[] = { TEST_TMP "/base_made/a/b/c", TEST_TMP "/base_made/a/b",
+					    TEST_TMP "/base_made/a",     TEST_TMP "/base_made/d",
+					    TEST_TMP "/base_made/file",  TEST_TMP "/base_made" };
+	for (size_t i = 0; i < NNO_COUNT(paths); i++) {
+		struct stat s;
+		assert_int_equal(nno_make_directory(&nno_io_posix, &nno_alloc_default, paths[i]), NNOPT_OK);
+		assert_true(stat(paths[i], &s) == 0 && S_ISDIR(s.st_mode));
+	}
+	FILE *f = fopen(TEST_TMP "/base_made/file", "wb");
+	assert_non_null(f);
+	assert_int_equal(fclose(f), 0);
+	assert_fails(NNOPT_ERROR_NOT_FOUND, "base_made/file/x: cannot make the directory",
+		     nno_make_directory(&nno_io_posix, &nno_alloc_default, TEST_TMP "/base_made/file/x"));
+	assert_fails(NNOPT_ERROR_NOT_FOUND, "cannot make", nno_make_directory(&nno_io_posix, &nno_alloc_default, ""));
+	for (size_t i = 0; i < NNO_COUNT(gone); i++)
+		assert_int_equal(remove(gone[i]), 0);
 }
 
 static void streams_do_not_meet(void **state)
@@ -316,6 +357,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(philox_known_answers),
+		cmocka_unit_test(crc_known_answers),
+		cmocka_unit_test(directories_are_made),
 		cmocka_unit_test(streams_do_not_meet),
 		cmocka_unit_test(parts_of_a_stream),
 		cmocka_unit_test(distributions),

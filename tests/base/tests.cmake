@@ -1,2 +1,3 @@
 nnopt_test(base/base)
 nnopt_test(base/eigen)
+nnopt_test(base/svg)

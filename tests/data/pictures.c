@@ -333,6 +333,27 @@ static void fitted_normalisation(void **state)
 	nnopt_tensor_destroy(labels);
 }
 
+/* In memory are the bytes of the file, and a buffer of the size that the header names is enough for noise too. */
+static void check_in_memory(const nnopt_tensor *t, const char *path)
+{
+	static uint8_t file[4096], png[4096];
+	size_t needed = 0, asked = 0, bytes = nnopt_tensor_bytes(t) + 16, enough = bytes + bytes / 100 + 200;
+	FILE *f = fopen(path, "rb");
+	assert_non_null(f);
+	size_t n = fread(file, 1, sizeof file, f);
+	(void)fclose(f);
+	assert_true(enough <= sizeof png);
+	assert_ok(nnopt_image_encode_png(t, png, enough, &needed));
+	assert_int_equal(needed, n);
+	assert_memory_equal(png, file, n);
+	assert_ok(nnopt_image_encode_png(t, NULL, 0, &asked));
+	assert_int_equal(asked, n);
+	assert_ok(nnopt_image_encode_png(t, png, n, NULL));
+	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "buffer", nnopt_image_encode_png(t, png, n - 1, &needed));
+	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "png is NULL", nnopt_image_encode_png(t, NULL, 1, &needed));
+	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "png is NULL", nnopt_image_encode_png(t, NULL, 0, NULL));
+}
+
 static void written_and_read_back(void **state)
 {
 	(void)state;
@@ -345,6 +366,7 @@ static void written_and_read_back(void **state)
 						      (nnopt_layout)layout));
 			memcpy(nnopt_tensor_data(t), source, nnopt_tensor_bytes(t));
 			assert_ok(nnopt_image_write_png(t, path));
+			check_in_memory(t, path);
 			assert_ok(nnopt_image_read(&back, ctx, path, (int32_t)c));
 			assert_ok(nnopt_tensor_copy_out(t, a, nnopt_tensor_bytes(t), NNOPT_U8, NNOPT_NHWC));
 			assert_ok(nnopt_tensor_copy_out(back, b, nnopt_tensor_bytes(t), NNOPT_U8, NNOPT_NHWC));
@@ -354,8 +376,11 @@ static void written_and_read_back(void **state)
 		}
 	(void)remove(path);
 	nnopt_tensor *wrong = NULL;
+	size_t needed = 0;
 	assert_ok(nnopt_tensor_create(&wrong, ctx, NNOPT_F32, 4, (int64_t[]){ 1, 1, 2, 2 }, NNOPT_NCHW));
 	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "u8", nnopt_image_write_png(wrong, path));
+	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "encode_png: f32", nnopt_image_encode_png(wrong, NULL, 0, &needed));
+	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "image is NULL", nnopt_image_encode_png(NULL, NULL, 0, &needed));
 	nnopt_tensor_destroy(wrong);
 	assert_fails(NNOPT_ERROR_NOT_FOUND, "absent.png", nnopt_image_read(&wrong, ctx, TEST_TMP "/absent.png", 3));
 }

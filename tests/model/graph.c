@@ -64,6 +64,44 @@ static void shapes_are_inferred(void **state)
 	nnopt_model_destroy(m);
 }
 
+static void nodes_are_described(void **state)
+{
+	(void)state;
+	nnopt_model *m = small_model();
+	nnopt_node_info info = { .struct_size = sizeof info }, none = { .struct_size = 0 };
+	assert_int_equal(nnopt_model_node_count(m), 8);
+	assert_int_equal(nnopt_model_node_count(NULL), 0);
+	assert_ok(nnopt_model_node_info(m, 1, &info));
+	assert_string_equal(info.kind, "conv2d");
+	assert_true(info.rank == 0 && info.parameters == 0 && info.input_count == 1 && info.inputs[0] == 0);
+	assert_ok(nnopt_model_build(m, 3, (int64_t[]){ 3, 8, 6 }));
+	static const struct {
+		const char *name, *kind;
+		int64_t shape[3], parameters;
+	} wanted[8] = { { "input", "input", { 3, 8, 6 }, 0 },
+			{ "conv2d1", "conv2d", { 4, 8, 6 }, 4 * 3 * 9 + 4 },
+			{ "batch_norm2d1", "batch_norm2d", { 4, 8, 6 }, 8 },
+			{ "relu1", "relu", { 4, 8, 6 }, 0 },
+			{ "max_pool2d1", "max_pool2d", { 4, 4, 3 }, 0 },
+			{ "flatten1", "flatten", { 48, 0, 0 }, 0 },
+			{ "dropout1", "dropout", { 48, 0, 0 }, 0 },
+			{ "linear1", "linear", { 10, 0, 0 }, 490 } };
+	for (int32_t i = 0; i < 8; i++) {
+		assert_ok(nnopt_model_node_info(m, i, &info));
+		assert_string_equal(info.name, wanted[i].name);
+		assert_string_equal(info.kind, wanted[i].kind);
+		assert_memory_equal(info.shape, wanted[i].shape, sizeof wanted[i].shape);
+		assert_int_equal(info.rank, i < 5 ? 3 : 1);
+		assert_int_equal(info.parameters, wanted[i].parameters);
+		assert_int_equal(info.input_count, i > 0);
+		assert_true(i == 0 || info.inputs[0] == i - 1);
+	}
+	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "node 8, 0 to 7", nnopt_model_node_info(m, 8, &info));
+	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "node -1", nnopt_model_node_info(m, -1, &info));
+	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "struct_size", nnopt_model_node_info(m, 0, &none));
+	nnopt_model_destroy(m);
+}
+
 static void bad_descriptions_are_refused(void **state)
 {
 	(void)state;
@@ -270,6 +308,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(shapes_are_inferred),
+		cmocka_unit_test(nodes_are_described),
 		cmocka_unit_test(bad_descriptions_are_refused),
 		cmocka_unit_test(unused_outputs_are_refused),
 		cmocka_unit_test(json_round_trip),

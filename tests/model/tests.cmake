@@ -9,3 +9,4 @@ nnopt_public_test(model/load_weights)
 # Run by tests/golden/check_pretrained.py, which has PyTorch; without arguments it is skipped.
 nnopt_public_test(model/run_weights)
 set_tests_properties(model/run_weights PROPERTIES SKIP_RETURN_CODE 77)
+nnopt_public_test(model/watch)

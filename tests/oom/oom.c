@@ -212,6 +212,9 @@ static nnopt_status picture_and_array_files(world *w)
 	nnopt_status s = nnopt_tensor_create(&t, w->ctx, NNOPT_U8, 4, (int64_t[]){ 1, 3, 9, 7 }, NNOPT_NCHW);
 	if (s == NNOPT_OK)
 		s = nnopt_image_write_png(t, PATH);
+	size_t needed = 0;
+	if (s == NNOPT_OK)
+		s = nnopt_image_encode_png(t, NULL, 0, &needed);
 	if (s == NNOPT_OK)
 		s = nnopt_image_read(&back, w->ctx, PATH, 3);
 	if (s == NNOPT_OK)

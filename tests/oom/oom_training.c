@@ -4,6 +4,9 @@
 
 #include "data/transform_kinds.h"
 
+#include <dirent.h>
+#include <fcntl.h>
+
 /* An epoch of mixed batches that a sampler makes. */
 static nnopt_status mixed_epoch(nnopt_dataset *data, nnopt_sampler sampler, const double *weights)
 {
@@ -176,22 +179,17 @@ static nnopt_status fit_with_averages(world *w)
 	return s;
 }
 
-/* Pictures audited, labels by predictions from outside the fold, outliers; the findings written and applied. */
-static nnopt_status train_fold(nnopt_model **trained, nnopt_transforms **transforms, int64_t fold, nnopt_dataset *train,
-			       void *user)
+static nnopt_status train_fold(nnopt_fold *fold, void *user)
 {
 	const world *w = user;
 	nnopt_model *m = NULL;
-	(void)transforms;
-	(void)fold;
-	(void)train;
 	nnopt_status s = nnopt_model_create(&m, w->ctx);
 	if (s == NNOPT_OK)
 		s = add_layers(m);
 	if (s == NNOPT_OK)
 		s = nnopt_model_build(m, 3, (int64_t[]){ 1, 8, 8 });
 	if (s == NNOPT_OK)
-		*trained = m;
+		fold->model = m;
 	else
 		nnopt_model_destroy(m);
 	return s;
@@ -205,12 +203,48 @@ static nnopt_status as_memory(nnopt_status s)
 	return s == NNOPT_ERROR_CALLBACK ? nnopt_fail(NNOPT_ERROR_OUT_OF_MEMORY, text) : s;
 }
 
+/* Every judgement of probabilities, the model compared with its own first guess. */
+static nnopt_status judged(world *w, const nnopt_tensor *p, const nnopt_tensor *labels)
+{
+	nnopt_estimate e = { .struct_size = sizeof e };
+	nnopt_auc_options ao;
+	nnopt_tensor *roc = NULL, *precision = NULL, *softer = NULL;
+	nnopt_calibration *c = NULL;
+	double value;
+	nnopt_status s = nnopt_auc_options_init(&ao, sizeof ao);
+	ao.resamples = 3;
+	if (s == NNOPT_OK)
+		s = nnopt_roc_auc(&e, w->ctx, p, labels, &ao);
+	ao.class_index = 1;
+	if (s == NNOPT_OK)
+		s = nnopt_roc_auc(&e, w->ctx, p, labels, &ao);
+	if (s == NNOPT_OK)
+		s = nnopt_average_precision(&value, w->ctx, p, labels, -1);
+	if (s == NNOPT_OK)
+		s = nnopt_roc_curve(&roc, w->ctx, p, labels, 0);
+	if (s == NNOPT_OK)
+		s = nnopt_precision_recall_curve(&precision, w->ctx, p, labels, 0);
+	if (s == NNOPT_OK)
+		s = nnopt_calibration_create(&c, w->ctx, p, labels, NULL);
+	if (s == NNOPT_OK)
+		s = nnopt_temperature_apply(&softer, w->ctx, p, 2.0);
+	if (s == NNOPT_OK)
+		s = nnopt_accuracy_difference(&e, w->ctx, p, softer, labels, NULL);
+	nnopt_calibration_destroy(c);
+	nnopt_tensor_destroy(softer);
+	nnopt_tensor_destroy(precision);
+	nnopt_tensor_destroy(roc);
+	return s;
+}
+
+/* Pictures audited, labels by predictions from outside the fold, outliers; the findings written and applied. */
 static nnopt_status audited(world *w)
 {
 	nnopt_audit *audit = NULL;
-	nnopt_tensor *p = NULL;
+	nnopt_cross_validation *cv = NULL;
+	nnopt_tensor *given = NULL;
 	nnopt_dataset *kept = NULL, *relabelled = NULL;
-	nnopt_out_of_fold_options o;
+	nnopt_cross_validation_options o;
 	nnopt_audit_outliers_options q;
 	int64_t labels[COUNT];
 	for (int i = 0; i < COUNT; i++)
@@ -221,14 +255,20 @@ static nnopt_status audited(world *w)
 	if (s == NNOPT_OK)
 		s = nnopt_audit_pictures(audit, NULL);
 	if (s == NNOPT_OK)
-		s = nnopt_out_of_fold_options_init(&o, sizeof o);
+		s = nnopt_cross_validation_options_init(&o, sizeof o);
 	o.folds = 2;
 	o.train = train_fold;
+	o.loss = w->loss;
 	o.user = w;
 	if (s == NNOPT_OK)
-		s = as_memory(nnopt_out_of_fold(&p, relabelled, &o));
+		s = as_memory(nnopt_cross_validate(&cv, relabelled, &o));
+	const nnopt_tensor *p = nnopt_cross_validation_probabilities(cv);
 	if (s == NNOPT_OK)
 		s = nnopt_audit_labels(audit, p, NULL);
+	if (s == NNOPT_OK)
+		s = nnopt_dataset_labels(&given, relabelled);
+	if (s == NNOPT_OK)
+		s = judged(w, p, given);
 	if (s == NNOPT_OK)
 		s = nnopt_audit_outliers_options_init(&q, sizeof q);
 	q.neighbours = 3;
@@ -239,7 +279,8 @@ static nnopt_status audited(world *w)
 	if (s == NNOPT_OK)
 		s = nnopt_audit_apply(&kept, audit, 0);
 	nnopt_dataset_destroy(kept);
-	nnopt_tensor_destroy(p);
+	nnopt_tensor_destroy(given);
+	nnopt_cross_validation_destroy(cv);
 	nnopt_audit_destroy(audit);
 	nnopt_dataset_destroy(relabelled);
 	return s;
@@ -288,6 +329,47 @@ static nnopt_status tuned(world *w)
 	return s;
 }
 
+static void clear_directory(const char *path)
+{
+	DIR *d = opendir(path);
+	for (struct dirent *e; d != NULL && (e = readdir(d)) != NULL;)
+		if (e->d_name[0] != '.')
+			(void)unlinkat(dirfd(d), e->d_name, 0);
+	if (d != NULL)
+		closedir(d);
+	(void)rmdir(path);
+}
+
+/* A run's whole story; the steps of it that fail are left out of the file. */
+static nnopt_status told(world *w)
+{
+	nnopt_events *e = NULL;
+	nnopt_tensor *t = NULL;
+	nnopt_status s = nnopt_events_create(&e, w->ctx, TEST_TMP "/oom_events", NULL);
+	if (s == NNOPT_OK)
+		s = nnopt_tensor_create(&t, w->ctx, NNOPT_U8, 4, (int64_t[]){ 2, 1, 9, 7 }, NNOPT_NCHW);
+	if (s == NNOPT_OK)
+		s = nnopt_events_image(e, "picture", t, 0, 1);
+	if (s == NNOPT_OK)
+		s = nnopt_events_histogram(e, "spread", t, 1);
+	if (s == NNOPT_OK)
+		s = nnopt_events_graph(e, w->net);
+	if (s == NNOPT_OK)
+		s = nnopt_events_add_number(e, "lr", 0.1);
+	if (s == NNOPT_OK)
+		s = nnopt_events_add_metric(e, "loss");
+	if (s == NNOPT_OK)
+		s = nnopt_events_begin_session(e, "all");
+	if (s == NNOPT_OK)
+		s = nnopt_events_scalar(e, "loss", 1.0, 2);
+	if (s == NNOPT_OK)
+		s = nnopt_events_end_session(e, NNOPT_SESSION_SUCCESS);
+	nnopt_events_destroy(e);
+	nnopt_tensor_destroy(t);
+	clear_directory(TEST_TMP "/oom_events");
+	return s;
+}
+
 static void all_scenarios(void **state)
 {
 	world *w = *state;
@@ -297,8 +379,9 @@ static void all_scenarios(void **state)
 	run(w, fit, "fit");
 	run(w, distillation, "distillation");
 	run(w, fit_with_averages, "fit with averages");
-	run(w, audited, "audit");
+	run(w, audited, "cross-validation, evaluation and audit");
 	run(w, tuned, "tuning");
+	run(w, told, "events");
 }
 
 int main(void)

@@ -1,5 +1,7 @@
+nnopt_public_test(train/callbacks)
+nnopt_public_test(train/cross_validation)
 nnopt_public_test(train/fit)
 nnopt_public_test(train/fit_averages)
 nnopt_public_test(train/kill_resume)
-nnopt_public_test(train/out_of_fold)
+nnopt_public_test(train/snapshots)
 nnopt_public_test(train/teacher)

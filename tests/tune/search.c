@@ -282,6 +282,7 @@ static void results_are_written_down(void **state)
 	nnopt_search *s = make(NNOPT_SEARCH_RANDOM, 5, NULL);
 	char table[4096];
 	assert_fails(NNOPT_ERROR_STATE, "no trial", nnopt_search_write_svg(s, TEST_TMP "/search.svg"));
+	assert_fails(NNOPT_ERROR_STATE, "no trial", nnopt_search_svg(s, table, sizeof table, NULL));
 	journal l = new_journal();
 	l.fail_at = 3;
 	assert_ok(nnopt_search_run(s, evaluate, &l, 0));
@@ -299,8 +300,15 @@ static void results_are_written_down(void **state)
 	for (const char *at = svg; (at = strstr(at, "<polyline")) != NULL; at++)
 		lines++;
 	assert_int_equal(lines, 4);
-	assert_non_null(strstr(svg, "&lt;&amp;\">"));
+	assert_non_null(strstr(svg, "&lt;&amp;&quot;&gt;"));
 	assert_null(strstr(svg, "nan"));
+	char text[16384];
+	size_t needed;
+	assert_ok(nnopt_search_svg(s, text, sizeof text, &needed));
+	assert_string_equal(text, svg);
+	assert_int_equal(needed, strlen(svg) + 1);
+	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "search_svg", nnopt_search_svg(s, text, needed - 1, NULL));
+	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "search is NULL", nnopt_search_svg(NULL, text, sizeof text, NULL));
 	assert_fails(NNOPT_ERROR_NOT_FOUND, "/absent/", nnopt_search_write_csv(s, TEST_TMP "/absent/search.csv"));
 	nnopt_search_destroy(s);
 }

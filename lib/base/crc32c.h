@@ -1,6 +1,6 @@
 /* crc32c.h - CRC-32C (Castagnoli), RFC 3720 appendix B.4. */
-#ifndef NNO_FILE_CRC32C_H
-#define NNO_FILE_CRC32C_H
+#ifndef NNO_BASE_CRC32C_H
+#define NNO_BASE_CRC32C_H
 
 #include <stddef.h>
 #include <stdint.h>

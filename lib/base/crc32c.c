@@ -1,5 +1,5 @@
 /* crc32c.c - a nibble at a time: 16 constants, no table to initialise. */
-#include "file/crc32c.h"
+#include "base/crc32c.h"
 
 uint32_t nno_crc32c(uint32_t crc, const void *data, size_t n)
 {

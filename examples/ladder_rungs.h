@@ -1,0 +1,126 @@
+/* ladder_rungs.h - the rungs: to add one, write what it changes and a line of the table. */
+#ifndef LADDER_RUNGS_H
+#define LADDER_RUNGS_H
+
+#include "ladder.h"
+
+static void flip(recipe *r) { r->flip = FLIP_BY_CHANCE; }
+static void rotate(recipe *r) { r->rotation = 10.0; }
+static void crop(recipe *r) { r->crop = 4; }
+static void normalise(recipe *r) { r->normalise = 1; }
+static void he(recipe *r) { r->he = 1; }
+static void batch_norm(recipe *r) { r->batch_norm = 1; }
+
+static void schedule(recipe *r)
+{
+	r->schedule = WARM_COSINE;
+	r->lr *= 3.0; /* what a falling rate allows */
+}
+
+static void sgd(recipe *r)
+{
+	r->optimizer = SGD;
+	r->lr = 0.05;
+	r->momentum = 0.9;
+	r->weight_decay = 5e-4;
+}
+
+static void smooth(recipe *r) { r->smoothing = 0.1; }
+static void no_dropout(recipe *r) { r->dropout = 0.0; }
+
+static void deeper(recipe *r)
+{
+	r->depth = 3;
+	r->convs = 2;
+}
+
+static void wider(recipe *r) { r->width = 2.0; }
+static void cutout(recipe *r) { r->cutout = 8; }
+static void mixup(recipe *r) { r->mixup = 0.2; }
+static void cutmix(recipe *r) { r->cutmix = 1.0; }
+static void ema(recipe *r) { r->average = EMA; }
+static void bf16(recipe *r) { r->precision = NNOPT_PRECISION_BF16; }
+
+static void resnet(recipe *r)
+{
+	r->network = RESNET;
+	r->depth = 18;
+	r->width = 0.25;
+	r->dropout = 0.0;
+}
+
+static void stochastic_depth(recipe *r) { r->stochastic_depth = 0.1; }
+static void squeeze(recipe *r) { r->squeeze = 16; }
+
+/* Jordan 2024, airbench94: rate and decay are those of a loss summed over 1024 pictures, here of its mean. */
+static void speed(recipe *r)
+{
+	*r = (recipe){ .flip = FLIP_IN_TURNS,
+		       .crop = 2,
+		       .normalise = 1,
+		       .network = SPEED_NET,
+		       .depth = 94,
+		       .width = 1.0,
+		       .batch = 1024,
+		       .epochs = 10,
+		       .optimizer = SGD,
+		       .lr = 1.5,
+		       .weight_decay = 1.33e-3,
+		       .momentum = 0.85,
+		       .smoothing = 0.2,
+		       .schedule = TRIANGLE,
+		       .average = LOOKAHEAD,
+		       .precision = NNOPT_PRECISION_BF16 };
+}
+
+static void views(recipe *r) { r->views = 1; }
+static void longer(recipe *r) { r->epochs = 28; }
+
+static void larger(recipe *r)
+{
+	r->depth = 95;
+	r->lr *= 10.0 / 11.5;
+}
+
+static void nothing(recipe *r) { (void)r; }
+
+static const struct rung {
+	const char *name, *on; /* and the one it stands on */
+	void (*change)(recipe *r);
+	const char *what;
+	enum { TRAINED, SAME_WEIGHTS, ENSEMBLE } how;
+} rungs[] = {
+	{ "none", NULL, nothing, "two convolutions, Adam, no augmentation", TRAINED },
+	{ "flip", "none", flip, "horizontal flip by chance", TRAINED },
+	{ "rotation", "flip", rotate, "rotation by up to 10 degrees", TRAINED },
+	{ "crop", "flip", crop, "shift by up to 4 pixels", TRAINED },
+	{ "normalise", "crop", normalise, "mean and deviation of the training pictures", TRAINED },
+	{ "he", "normalise", he, "He's first weights", TRAINED },
+	{ "norm", "he", batch_norm, "batch normalisation", TRAINED },
+	{ "schedule", "norm", schedule, "warm-up and cosine, three times the rate", TRAINED },
+	{ "sgd", "schedule", sgd, "Nesterov SGD and weight decay for Adam", TRAINED },
+	{ "smoothing", "sgd", smooth, "label smoothing 0.1", TRAINED },
+	{ "deeper", "smoothing", deeper, "six convolutions", TRAINED },
+	{ "bf16", "deeper", bf16, "activations in bf16", TRAINED },
+	{ "wider", "bf16", wider, "twice the channels", TRAINED },
+	{ "no-dropout", "bf16", no_dropout, "no dropout", TRAINED },
+	{ "cutout", "bf16", cutout, "a square of 8 x 8 erased", TRAINED },
+	{ "mixup", "bf16", mixup, "mixup 0.2", TRAINED },
+	{ "cutmix", "bf16", cutmix, "CutMix 1", TRAINED },
+	{ "ema", "bf16", ema, "mean of the weights, decay 0.999", TRAINED },
+	{ "resnet", "bf16", resnet, "ResNet-18 of a quarter's width", TRAINED },
+	{ "depth-drop", "resnet", stochastic_depth, "stochastic depth 0.1", TRAINED },
+	{ "squeeze", "resnet", squeeze, "squeeze and excitation", TRAINED },
+	{ "speed", "bf16", speed, "the CIFAR speed recipe", TRAINED },
+	{ "speed-views", "speed", views, "test-time augmentation", SAME_WEIGHTS },
+	{ "speed-cutout", "speed", cutout, "a square of 8 x 8 erased", TRAINED },
+	{ "longer", "speed", longer, "28 epochs", TRAINED },
+	{ "longer-views", "longer", views, "test-time augmentation", SAME_WEIGHTS },
+	{ "ensemble", "longer-views", nothing, "mean of all seeds' probabilities", ENSEMBLE },
+	{ "larger", "longer", larger, "the network of the 95 % recipe", TRAINED },
+	{ "larger-views", "larger", views, "test-time augmentation", SAME_WEIGHTS },
+	{ "top", "larger-views", nothing, "mean of all seeds' probabilities", ENSEMBLE },
+};
+enum { RUNGS = sizeof rungs / sizeof *rungs };
+
+#endif
