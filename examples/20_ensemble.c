@@ -1,8 +1,10 @@
-/* 20_ensemble.c - several networks asked together: two CNNs that differ in their first weights, a CNN with an LSTM over its
- * rows, and the snapshots of one run with warm restarts; combined by votes and by stacking, and with views of each picture.
+/* 20_ensemble.c - several networks asked together: two CNNs that differ in their first weights, a CNN with an LSTM over
+ * its rows, and the snapshots of one run with warm restarts; combined by votes and by stacking, and with views of each
+ * picture.
  *
  * usage: 20_ensemble [EPOCHS [PICTURES [CIFAR-10-DIR]]]
- * What weighs the members is learnt from pictures that none of them was trained with; the test pictures are for the table. */
+ * What weighs the members is learnt from pictures that none of them was trained with; the test pictures are for the
+ * table. */
 #include "shapes.h"
 
 #include <string.h>
@@ -78,7 +80,7 @@ static nnopt_model *make_network(nnopt_context *ctx, int with_lstm, int64_t clas
 
 /* Trains from first values of that seed; with `snapshots` in cycles of the learning rate. */
 static void train(nnopt_context *ctx, nnopt_model *net, const pictures *p, int64_t epochs, uint64_t seed,
-                  nnopt_snapshots **snapshots)
+		  nnopt_snapshots **snapshots)
 {
 	nnopt_loader *loader = load(p->train, p->shown, 1, seed);
 	nnopt_loss *loss = NULL;
@@ -154,7 +156,7 @@ static double accuracy(nnopt_context *ctx, const nnopt_tensor *said, const nnopt
 
 /* A row of the table: the answer of an ensemble, which is used up, without and with views. */
 static void print_ensemble(nnopt_context *ctx, const char *name, nnopt_ensemble *e, const scores *s, int32_t members,
-                           const nnopt_tensor *labels)
+			   const nnopt_tensor *labels)
 {
 	const nnopt_tensor *test[MEMBERS], *views[MEMBERS];
 	nnopt_tensor *plain = NULL, *seen = NULL;
@@ -164,7 +166,8 @@ static void print_ensemble(nnopt_context *ctx, const char *name, nnopt_ensemble 
 	}
 	CHECK(nnopt_ensemble_combine(&plain, e, test, members, 1));
 	CHECK(nnopt_ensemble_combine(&seen, e, views, members, 1));
-	printf("  %-34s %6.1f%% %6.1f%%", name, 100.0 * accuracy(ctx, plain, labels), 100.0 * accuracy(ctx, seen, labels));
+	printf("  %-34s %6.1f%% %6.1f%%", name, 100.0 * accuracy(ctx, plain, labels),
+	       100.0 * accuracy(ctx, seen, labels));
 	if (strcmp(nnopt_ensemble_kind(e), "vote") == 0)
 		for (int32_t m = 0; m < members; m++)
 			printf("%s%.2f", m == 0 ? "  weights " : " ", nnopt_ensemble_weight(e, m));
@@ -174,9 +177,11 @@ static void print_ensemble(nnopt_context *ctx, const char *name, nnopt_ensemble 
 	nnopt_ensemble_destroy(e);
 }
 
-static void print_table(nnopt_context *ctx, const scores *s, const nnopt_tensor *held_out_labels, const nnopt_tensor *labels)
+static void print_table(nnopt_context *ctx, const scores *s, const nnopt_tensor *held_out_labels,
+			const nnopt_tensor *labels)
 {
-	static const char *const ways[] = { "weighted by accuracy", "weighted by log-odds, hard", "weighted by likelihood", "greedy selection" };
+	static const char *const ways[] = { "weighted by accuracy", "weighted by log-odds, hard",
+					    "weighted by likelihood", "greedy selection" };
 	const nnopt_tensor *held_out[MEMBERS], *test[MEMBERS];
 	nnopt_ensemble *e = NULL;
 	nnopt_diversity d = { .struct_size = sizeof d };
@@ -197,18 +202,20 @@ static void print_table(nnopt_context *ctx, const scores *s, const nnopt_tensor 
 		print_ensemble(ctx, ways[way], e, s, MEMBERS, labels);
 	}
 	CHECK(nnopt_stack_fit(&e, ctx, held_out, MEMBERS, held_out_labels, NULL));
-	CHECK(nnopt_ensemble_save(e, "20_ensemble.safetensors")); /* beside the members, all that their use elsewhere wants */
+	CHECK(nnopt_ensemble_save(
+	    e, "20_ensemble.safetensors")); /* beside the members, all that their use elsewhere wants */
 	nnopt_ensemble_destroy(e);
 	CHECK(nnopt_ensemble_load(&e, ctx, "20_ensemble.safetensors"));
 	print_ensemble(ctx, "stacked", e, s, MEMBERS, labels);
 	CHECK(nnopt_ensemble_diversity(&d, NULL, ctx, test, MEMBERS, labels));
-	printf("  two members disagree on %.1f%% of the pictures; one at least is right on %.1f%%\n", 100.0 * d.disagreement,
-	       100.0 * d.oracle);
+	printf("  two members disagree on %.1f%% of the pictures; one at least is right on %.1f%%\n",
+	       100.0 * d.disagreement, 100.0 * d.oracle);
 }
 
 static void print_member(nnopt_context *ctx, const char *name, const scores *s, const nnopt_tensor *labels)
 {
-	printf("  %-34s %6.1f%% %6.1f%%\n", name, 100.0 * accuracy(ctx, s->test, labels), 100.0 * accuracy(ctx, s->views, labels));
+	printf("  %-34s %6.1f%% %6.1f%%\n", name, 100.0 * accuracy(ctx, s->test, labels),
+	       100.0 * accuracy(ctx, s->views, labels));
 }
 
 static void free_scores(scores *s)
@@ -247,7 +254,8 @@ int main(int argc, char **argv)
 		char name[32];
 		CHECK(nnopt_snapshots_apply(snapshots, c, net));
 		cycles[c] = ask(ctx, net, &p);
-		snprintf(name, sizeof name, "snapshot after update %lld", (long long)nnopt_snapshots_step(snapshots, c));
+		snprintf(name, sizeof name, "snapshot after update %lld",
+			 (long long)nnopt_snapshots_step(snapshots, c));
 		print_member(ctx, name, &cycles[c], labels);
 	}
 	CHECK(nnopt_vote_create(&e, ctx, NNOPT_VOTE_PROBABILITIES, NULL, CYCLES, 0));
