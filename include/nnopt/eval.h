@@ -61,6 +61,11 @@ NNOPT_API nnopt_status nnopt_metrics_macro(const nnopt_metrics *metrics, double 
 /** Confusion matrix (above 30 classes: the 20 most frequent confusions) and per-class table as text for people; `class_names` may be NULL. Text rule as nnopt_model_to_json(). */
 NNOPT_API nnopt_status nnopt_metrics_report(const nnopt_metrics *metrics, const char *const *class_names, char *text, size_t size, size_t *needed);
 
+/** Fills `options` with the defaults and what a plan for the loader's batches has: `shape` and `rank` of a sample after the
+ *  transforms, and `batch`. Mode, precision and the rest are the caller's to set before nnopt_plan_create(). @param size sizeof
+ *  *options. Errors: INVALID_ARGUMENT. @since 0.1 */
+NNOPT_API nnopt_status nnopt_loader_plan_options(nnopt_plan_options *options, size_t size, nnopt_loader *loader);
+
 /** What an evaluation came to. @since 0.1 */
 typedef struct nnopt_evaluation {
 	size_t struct_size;
