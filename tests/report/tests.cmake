@@ -1,0 +1,1 @@
+nnopt_public_test(report/grad_cam)
