@@ -24,6 +24,7 @@
 #include <nnopt/file.h>
 #include <nnopt/eval.h>
 #include <nnopt/train.h>
+#include <nnopt/events.h>
 #include <nnopt/tune.h>
 #include <nnopt/report.h>
 #include <nnopt/zoo.h>

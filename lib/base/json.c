@@ -53,27 +53,6 @@ static bool take(scan *s, char c)
 	return true;
 }
 
-/* Length of the well-formed UTF-8 sequence at `c` of at most `n` bytes, or 0 (Unicode 15, table 3-7). */
-static size_t utf8_length(const unsigned char *c, size_t n)
-{
-	if (c[0] < 0x80)
-		return 1;
-	size_t length = c[0] >= 0xc2 && c[0] <= 0xdf   ? 2
-			: c[0] >= 0xe0 && c[0] <= 0xef ? 3
-			: c[0] >= 0xf0 && c[0] <= 0xf4 ? 4
-						       : 0;
-	if (length == 0 || length > n)
-		return 0;
-	unsigned char low = c[0] == 0xe0 ? 0xa0 : c[0] == 0xf0 ? 0x90 : 0x80;
-	unsigned char high = c[0] == 0xed ? 0x9f : c[0] == 0xf4 ? 0x8f : 0xbf;
-	if (c[1] < low || c[1] > high)
-		return 0;
-	for (size_t i = 2; i < length; i++)
-		if (c[i] < 0x80 || c[i] > 0xbf)
-			return 0;
-	return length;
-}
-
 static bool hex4(const char *text, size_t n, unsigned *out)
 {
 	unsigned value = 0;
@@ -132,7 +111,7 @@ static bool scan_string(scan *s)
 				return false;
 			continue;
 		}
-		size_t n = utf8_length((const unsigned char *)s->text + s->at, s->length - s->at);
+		size_t n = nno_utf8_length(s->text + s->at, s->length - s->at);
 		if (n == 0)
 			return fail_scan(s, "invalid UTF-8");
 		s->at += n;

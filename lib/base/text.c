@@ -134,3 +134,32 @@ nnopt_status nno_text_give(const nno_text *t, char *dst, size_t size, size_t *ne
 	memcpy(dst, t->data != NULL ? t->data : "", t->length + 1);
 	return NNOPT_OK;
 }
+
+size_t nno_utf8_length(const char *text, size_t n)
+{
+	const unsigned char *c = (const unsigned char *)text;
+	if (c[0] < 0x80)
+		return 1;
+	size_t length = c[0] >= 0xc2 && c[0] <= 0xdf   ? 2
+			: c[0] >= 0xe0 && c[0] <= 0xef ? 3
+			: c[0] >= 0xf0 && c[0] <= 0xf4 ? 4
+						       : 0;
+	if (length == 0 || length > n)
+		return 0;
+	unsigned char low = c[0] == 0xe0 ? 0xa0 : c[0] == 0xf0 ? 0x90 : 0x80;
+	unsigned char high = c[0] == 0xed ? 0x9f : c[0] == 0xf4 ? 0x8f : 0xbf;
+	if (c[1] < low || c[1] > high)
+		return 0;
+	for (size_t i = 2; i < length; i++)
+		if (c[i] < 0x80 || c[i] > 0xbf)
+			return 0;
+	return length;
+}
+
+bool nno_is_utf8(const char *text)
+{
+	size_t n = strlen(text), length = 1;
+	for (size_t at = 0; at < n && length > 0; at += length)
+		length = nno_utf8_length(text + at, n - at);
+	return length > 0;
+}

@@ -4,6 +4,9 @@
 
 #include "data/transform_kinds.h"
 
+#include <dirent.h>
+#include <fcntl.h>
+
 /* An epoch of mixed batches that a sampler makes. */
 static nnopt_status mixed_epoch(nnopt_dataset *data, nnopt_sampler sampler, const double *weights)
 {
@@ -326,6 +329,47 @@ static nnopt_status tuned(world *w)
 	return s;
 }
 
+static void clear_directory(const char *path)
+{
+	DIR *d = opendir(path);
+	for (struct dirent *e; d != NULL && (e = readdir(d)) != NULL;)
+		if (e->d_name[0] != '.')
+			(void)unlinkat(dirfd(d), e->d_name, 0);
+	if (d != NULL)
+		closedir(d);
+	(void)rmdir(path);
+}
+
+/* A run's whole story; the steps of it that fail are left out of the file. */
+static nnopt_status told(world *w)
+{
+	nnopt_events *e = NULL;
+	nnopt_tensor *t = NULL;
+	nnopt_status s = nnopt_events_create(&e, w->ctx, TEST_TMP "/oom_events", NULL);
+	if (s == NNOPT_OK)
+		s = nnopt_tensor_create(&t, w->ctx, NNOPT_U8, 4, (int64_t[]){ 2, 1, 9, 7 }, NNOPT_NCHW);
+	if (s == NNOPT_OK)
+		s = nnopt_events_image(e, "picture", t, 0, 1);
+	if (s == NNOPT_OK)
+		s = nnopt_events_histogram(e, "spread", t, 1);
+	if (s == NNOPT_OK)
+		s = nnopt_events_graph(e, w->net);
+	if (s == NNOPT_OK)
+		s = nnopt_events_add_number(e, "lr", 0.1);
+	if (s == NNOPT_OK)
+		s = nnopt_events_add_metric(e, "loss");
+	if (s == NNOPT_OK)
+		s = nnopt_events_begin_session(e, "all");
+	if (s == NNOPT_OK)
+		s = nnopt_events_scalar(e, "loss", 1.0, 2);
+	if (s == NNOPT_OK)
+		s = nnopt_events_end_session(e, NNOPT_SESSION_SUCCESS);
+	nnopt_events_destroy(e);
+	nnopt_tensor_destroy(t);
+	clear_directory(TEST_TMP "/oom_events");
+	return s;
+}
+
 static void all_scenarios(void **state)
 {
 	world *w = *state;
@@ -337,6 +381,7 @@ static void all_scenarios(void **state)
 	run(w, fit_with_averages, "fit with averages");
 	run(w, audited, "cross-validation, evaluation and audit");
 	run(w, tuned, "tuning");
+	run(w, told, "events");
 }
 
 int main(void)
