@@ -1,3 +1,4 @@
+nnopt_public_test(report/html)
 nnopt_public_test(report/grad_cam)
 nnopt_public_test(report/events)
 nnopt_test(report/events_files)
