@@ -140,8 +140,9 @@ NNOPT_API nnopt_status nnopt_auc_options_init(nnopt_auc_options *options, size_t
 NNOPT_API nnopt_status nnopt_roc_auc(nnopt_estimate *auc, nnopt_context *context, const nnopt_tensor *scores,
                                      const nnopt_tensor *labels, const nnopt_auc_options *options);
 /** The ROC curve of a class against all others: a new f32 tensor (points, 3), each point false positive rate, true positive
- *  rate and the score down to which samples are called positive, by falling score; the first is (0, 0, infinity). Points on a line
- *  between their neighbours are left out. As scikit-learn's roc_curve. Errors: as nnopt_roc_auc(). @since 0.1 */
+ *  rate and the score down to which samples are called positive, by falling score; the first is (0, 0, infinity). Points
+ *  halfway between their neighbours are left out, but for the first score's. As scikit-learn's roc_curve. Errors: as
+ *  nnopt_roc_auc(). @since 0.1 */
 NNOPT_API nnopt_status nnopt_roc_curve(nnopt_tensor **points, nnopt_context *context, const nnopt_tensor *scores,
                                        const nnopt_tensor *labels, int64_t class_index);
 /** Precision over recall of a class: a new f32 tensor (points, 3), each point recall, precision and score, by falling score; the

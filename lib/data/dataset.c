@@ -125,8 +125,7 @@ nnopt_status nnopt_dataset_labels(nnopt_tensor **labels, nnopt_dataset *dataset)
 	nno_room room = { .alloc = &dataset->context->alloc };
 	nno_picture picture;
 	nnopt_tensor *made = NULL;
-	nnopt_status status =
-	    nnopt_tensor_create(&made, dataset->context, NNOPT_I64, 1, &dataset->count, NNOPT_NCHW);
+	nnopt_status status = nnopt_tensor_create(&made, dataset->context, NNOPT_I64, 1, &dataset->count, NNOPT_NCHW);
 	for (int64_t i = 0; i < dataset->count && status == NNOPT_OK; i++) {
 		int64_t *label = (int64_t *)nnopt_tensor_data(made) + i;
 		*label = nnopt_dataset_label(dataset, i);

@@ -4,17 +4,17 @@
 #include <math.h>
 #include <string.h>
 
-static const nnopt_auc_options defaults = { .struct_size = sizeof defaults,
-					    .class_index = -1,
-					    .confidence = 0.95,
-					    .resamples = 1000 };
+static const nnopt_auc_options defaults = {
+	.struct_size = sizeof defaults, .class_index = -1, .confidence = 0.95, .resamples = 1000
+};
 
 nnopt_status nnopt_auc_options_init(nnopt_auc_options *options, size_t size)
 {
 	return nnopt_options_init(options, size, &defaults, sizeof defaults, "auc_options");
 }
 
-/* The sum, over samples of the class and the others, of how far their share of pairs won is off the area: of squares. */
+/* The sum, over samples of the class and the others, of how far their share of pairs won is off the area: of squares.
+ */
 static void sum_squares(const nno_ranking *r, int64_t c, double area, double *own, double *others)
 {
 	double m = (double)r->support[c], n = (double)(r->s.count - r->support[c]);
@@ -42,8 +42,7 @@ static void delong(nnopt_estimate *out, const nno_ranking *r, int64_t c, double 
 		return;
 	double own, others, z = nno_normal_quantile(0.5 + confidence / 2.0);
 	sum_squares(r, c, out->value, &own, &others);
-	out->error =
-	    sqrt(own / (double)(m - 1) / (double)m + others / (double)(n - 1) / (double)n);
+	out->error = sqrt(own / (double)(m - 1) / (double)m + others / (double)(n - 1) / (double)n);
 	out->low = fmax(out->value - z * out->error, 0.0);
 	out->high = fmin(out->value + z * out->error, 1.0);
 }
@@ -144,8 +143,8 @@ static nnopt_status check(const nnopt_estimate *out, const nnopt_auc_options *o)
 	if (status == NNOPT_OK)
 		status = nno_check_confidence(o->confidence, "roc_auc");
 	if (status == NNOPT_OK && (o->average < NNOPT_AUC_ONE_VS_REST || o->average > NNOPT_AUC_ONE_VS_ONE))
-		status = nno_eval_fail(NNOPT_ERROR_INVALID_ARGUMENT, "roc_auc: average %d, 0 to 2 wanted",
-				       (int)o->average);
+		status =
+		    nno_eval_fail(NNOPT_ERROR_INVALID_ARGUMENT, "roc_auc: average %d, 0 to 2 wanted", (int)o->average);
 	if (status == NNOPT_OK && o->class_index < -1)
 		status = nno_eval_fail(NNOPT_ERROR_INVALID_ARGUMENT, "roc_auc: class %lld, -1 or more wanted",
 				       (long long)o->class_index);

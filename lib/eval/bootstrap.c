@@ -47,8 +47,8 @@ static void summarise(nnopt_estimate *r, double *values, int64_t n, double confi
 	r->error = sqrt(squares / (double)(n - 1));
 }
 
-static nnopt_status ask(double *value, nnopt_statistic_fn statistic, const int64_t *indices, int64_t samples, void *user,
-			const char *what)
+static nnopt_status ask(double *value, nnopt_statistic_fn statistic, const int64_t *indices, int64_t samples,
+			void *user, const char *what)
 {
 	char reason[256];
 	*value = NAN;

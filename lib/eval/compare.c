@@ -96,8 +96,7 @@ nnopt_status nnopt_accuracy_difference(nnopt_estimate *difference, nnopt_context
 	for (int64_t i = 0; i < p.first.n; i++)
 		if (is_judged(&p, i))
 			gain[p.count++] = (int8_t)(is_right(&p.second, i) - is_right(&p.first, i));
-	status =
-	    nno_bootstrap(difference, context, p.count, mean_gain, gain, options, "accuracy_difference");
+	status = nno_bootstrap(difference, context, p.count, mean_gain, gain, options, "accuracy_difference");
 	nnopt_context_free(context, gain);
 	return status;
 }

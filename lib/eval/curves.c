@@ -1,5 +1,5 @@
-/* curves.c - what happens as the score from which on a sample is called one of the class falls: curves, and the area under
- * that of precision. */
+/* curves.c - what happens as the score from which on a sample is called one of the class falls: curves, and the area
+ * under that of precision. */
 #include "eval/ranking.h"
 
 #include <math.h>
@@ -23,7 +23,8 @@ static void add(pen *p, double x, double y, float score)
 	p->count++;
 }
 
-/* Each point waits for the next one: it is left out where the steps to and from it are the same. */
+/* Each point waits for the next one: it is left out where the steps to and from it are the same, the
+ * first score's excepted. */
 static void draw_roc(pen *p, const nno_ranking *r, int64_t c)
 {
 	double m = (double)r->support[c], n = (double)(r->s.count - r->support[c]);

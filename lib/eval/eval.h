@@ -41,14 +41,14 @@ void nno_softmax_row(float *row, int64_t classes, double temperature);
 
 typedef struct nno_scored {
 	const nnopt_tensor *labels;
-	const float *scores;  /* n x columns */
-	int64_t n, columns;   /* samples, those left out included */
-	int64_t classes;      /* columns, but 2 where there is one */
-	int64_t count;        /* samples not left out, at least 1 */
+	const float *scores; /* n x columns */
+	int64_t n, columns;  /* samples, those left out included */
+	int64_t classes;     /* columns, but 2 where there is one */
+	int64_t count;       /* samples not left out, at least 1 */
 } nno_scored;
 
-/* What rows of scores must hold: anything, also as a single column; two columns or more of anything; of probabilities; of
- * finite numbers. */
+/* What rows of scores must hold: anything, also as a single column; two columns or more of anything; of probabilities;
+ * of finite numbers. */
 typedef enum nno_score_kind { NNO_RANKED_SCORES, NNO_ANY_SCORES, NNO_PROBABILITIES, NNO_LOGITS } nno_score_kind;
 
 /* Checks types, shapes, labels, values and that samples are left. */

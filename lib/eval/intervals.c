@@ -37,8 +37,8 @@ void nno_wilson(int64_t hits, int64_t n, double confidence, double *low, double 
 	double z = nno_normal_quantile(0.5 + confidence / 2.0), p = (double)hits / (double)n, m = (double)n;
 	double centre = (p + z * z / (2 * m)) / (1 + z * z / m);
 	double half = z * sqrt(p * (1 - p) / m + z * z / (4 * m * m)) / (1 + z * z / m);
-	*low = centre - half > 0.0 ? centre - half : 0.0;
-	*high = centre + half < 1.0 ? centre + half : 1.0;
+	*low = hits > 0 ? centre - half : 0.0;
+	*high = hits < n ? centre + half : 1.0;
 }
 
 /* Probability that Student's t lies farther out than tan(angle) sqrt(degrees): the sums of Abramowitz and Stegun 26.7.3

@@ -26,8 +26,9 @@ nnopt_status nno_ranking_start(nno_ranking *r, nnopt_context *context, const nno
 	if (status != NNOPT_OK)
 		return status;
 	if (r->s.n > MOST || r->s.classes > INT32_MAX)
-		return nno_eval_fail(NNOPT_ERROR_INVALID_ARGUMENT, "%s: %lld samples of %lld classes, 2^30 at most wanted",
-				     what, (long long)r->s.n, (long long)r->s.classes);
+		return nno_eval_fail(NNOPT_ERROR_INVALID_ARGUMENT,
+				     "%s: %lld samples of %lld classes, 2^30 at most wanted", what, (long long)r->s.n,
+				     (long long)r->s.classes);
 	/* Not above the scores' own number, which fits in memory. */
 	size_t count = (size_t)r->s.count, all = count * (size_t)(rankings > 0 ? rankings : r->s.classes);
 	r->rows = nnopt_context_alloc(context, count * sizeof *r->rows);
@@ -58,8 +59,9 @@ nnopt_status nno_ranking_check(const nno_ranking *r, int64_t class_index, bool o
 				     (long long)class_index, (long long)r->s.classes - 1);
 	int64_t own = r->support[class_index];
 	if (own == 0 || (others && own == r->s.count))
-		return nno_eval_fail(NNOPT_ERROR_INVALID_ARGUMENT, "%s: %lld of %lld samples are of class %lld, %s wanted",
-				     what, (long long)own, (long long)r->s.count, (long long)class_index,
+		return nno_eval_fail(NNOPT_ERROR_INVALID_ARGUMENT,
+				     "%s: %lld of %lld samples are of class %lld, %s wanted", what, (long long)own,
+				     (long long)r->s.count, (long long)class_index,
 				     others ? "some but not all" : "1 or more");
 	return NNOPT_OK;
 }

@@ -27,18 +27,20 @@ void nno_softmax_row(float *row, int64_t classes, double temperature)
 		row[c] = (float)(exp(((double)row[c] - top) / temperature) / sum);
 }
 
-static nnopt_status check_shapes(const nnopt_tensor *scores, const nnopt_tensor *labels, int64_t least, const char *what)
+static nnopt_status check_shapes(const nnopt_tensor *scores, const nnopt_tensor *labels, int64_t least,
+				 const char *what)
 {
 	if (scores == NULL || labels == NULL)
 		return nno_eval_fail(NNOPT_ERROR_INVALID_ARGUMENT, "%s: %s is NULL", what,
 				     scores == NULL ? "scores" : "labels");
 	if (nnopt_tensor_dtype(scores) != NNOPT_F32 || nnopt_tensor_rank(scores) != 2 ||
 	    nnopt_tensor_extent(scores, 1) < least)
-		return nno_eval_fail(NNOPT_ERROR_INVALID_ARGUMENT,
-				     "%s: scores of type %s, rank %d and %lld columns, f32 (samples, classes) with %lld "
-				     "classes or more wanted",
-				     what, nnopt_dtype_name(nnopt_tensor_dtype(scores)), (int)nnopt_tensor_rank(scores),
-				     (long long)nnopt_tensor_extent(scores, 1), (long long)least);
+		return nno_eval_fail(
+		    NNOPT_ERROR_INVALID_ARGUMENT,
+		    "%s: scores of type %s, rank %d and %lld columns, f32 (samples, classes) with %lld "
+		    "classes or more wanted",
+		    what, nnopt_dtype_name(nnopt_tensor_dtype(scores)), (int)nnopt_tensor_rank(scores),
+		    (long long)nnopt_tensor_extent(scores, 1), (long long)least);
 	nnopt_dtype dtype = nnopt_tensor_dtype(labels);
 	if ((dtype != NNOPT_I32 && dtype != NNOPT_I64) || nnopt_tensor_rank(labels) != 1 ||
 	    nnopt_tensor_extent(labels, 0) != nnopt_tensor_extent(scores, 0))

@@ -8,8 +8,8 @@
 #define COLDEST 1e-3
 #define HOTTEST 1e3
 
-/* First and second derivative of the mean negative log likelihood by b = 1 / T, in which it is convex: the label's logit
- * is to be what the probabilities expect of a logit. */
+/* First and second derivative of the mean negative log likelihood by b = 1 / T, in which it is convex: the label's
+ * logit is to be what the probabilities expect of a logit. */
 static double slope_at(const nno_scored *s, double b, double *curvature)
 {
 	double slope = 0.0;

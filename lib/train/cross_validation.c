@@ -40,8 +40,7 @@ nnopt_status nnopt_cross_validation_options_init(nnopt_cross_validation_options 
 static nnopt_status make_probabilities(nnopt_tensor **out, nnopt_dataset *dataset, int64_t classes)
 {
 	int64_t shape[2] = { nnopt_dataset_count(dataset), classes };
-	nnopt_status status =
-	    nnopt_tensor_create(out, nnopt_dataset_context(dataset), NNOPT_F32, 2, shape, NNOPT_NCHW);
+	nnopt_status status = nnopt_tensor_create(out, nnopt_dataset_context(dataset), NNOPT_F32, 2, shape, NNOPT_NCHW);
 	return status == NNOPT_OK ? nnopt_tensor_fill(*out, NAN) : status;
 }
 
@@ -153,8 +152,9 @@ static nnopt_status run_all(run *r)
 	for (int64_t which = 0; which < r->o.folds && status == NNOPT_OK; which++) {
 		nnopt_fold f = { .struct_size = sizeof f, .index = which, .folds = r->o.folds };
 		if (nnopt_cancel_requested(r->o.cancel))
-			return nno_train_fail(NNOPT_ERROR_CANCELLED, "cross_validate: cancelled before fold %lld of %lld",
-					      (long long)which, (long long)r->o.folds);
+			return nno_train_fail(NNOPT_ERROR_CANCELLED,
+					      "cross_validate: cancelled before fold %lld of %lld", (long long)which,
+					      (long long)r->o.folds);
 		int64_t held_out = list_numbers(r->numbers, r->fold_of, count, which);
 		status = run_fold(r, &f, held_out, count - held_out);
 		nnopt_transforms_destroy(f.transforms);

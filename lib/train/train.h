@@ -52,8 +52,8 @@ nnopt_status nno_train_fail(nnopt_status status, const char *format, ...)
 #endif
     ;
 
-/* What a function of the caller's set as its text before it returned `status`; the name of that where the last text is still
- * `before`, which was copied so. */
+/* What a function of the caller's set as its text before it returned `status`; the name of that where the last text is
+ * still `before`, which was copied so. */
 const char *nno_caller_text(char text[256], nnopt_status status, const char *before);
 
 #endif

@@ -101,6 +101,24 @@ static void as_scikit_learn(void **state)
 	}
 }
 
+static void halves_are_merged(void **state)
+{
+	(void)state;
+	nnopt_metrics *whole = make_metrics(N, NNOPT_I32), *twice = make_metrics(7, NNOPT_I64), *other = NULL;
+	assert_ok(nnopt_metrics_merge(twice, whole));
+	assert_int_equal(nnopt_metrics_count(twice), 2 * N);
+	for (int a = 0; a < C; a++)
+		for (int p = 0; p < C; p++)
+			assert_int_equal(nnopt_metrics_confusion(twice, a, p), 2 * matrix[a][p]);
+	assert_near(nnopt_metrics_top_k(twice, 3), top[2]);
+	assert_ok(nnopt_metrics_create(&other, ctx, C + 1));
+	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "7 classes, 8 wanted", nnopt_metrics_merge(other, whole));
+	assert_int_equal(nnopt_metrics_count(other), 0);
+	nnopt_metrics_destroy(other);
+	nnopt_metrics_destroy(twice);
+	nnopt_metrics_destroy(whole);
+}
+
 static void add_row(nnopt_metrics *m, nnopt_status wanted, const float row[3], int32_t label)
 {
 	nnopt_tensor *scores = NULL, *targets = NULL;
@@ -240,9 +258,8 @@ static void evaluation_is_a_loop(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(as_scikit_learn),
-		cmocka_unit_test(ties_nans_and_bad_labels),
-		cmocka_unit_test(reports),
+		cmocka_unit_test(as_scikit_learn),          cmocka_unit_test(halves_are_merged),
+		cmocka_unit_test(ties_nans_and_bad_labels), cmocka_unit_test(reports),
 		cmocka_unit_test(evaluation_is_a_loop),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);

@@ -1,2 +1,5 @@
-nnopt_public_test(eval/metrics)
+nnopt_public_test(eval/calibration)
+nnopt_public_test(eval/comparison)
 nnopt_public_test(eval/knn)
+nnopt_public_test(eval/metrics)
+nnopt_public_test(eval/ranking)
