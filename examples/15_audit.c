@@ -242,7 +242,7 @@ static nnopt_tensor *out_of_fold(job *j, nnopt_dataset *data)
 {
 	const int64_t shape[2] = { nnopt_dataset_count(data), nnopt_dataset_classes(data) };
 	nnopt_tensor *mean = NULL;
-	CHECK(nnopt_tensor_create(&mean, j->ctx, NNOPT_F32, 2, shape, NNOPT_LAYOUT_DENSE));
+	CHECK(nnopt_tensor_create(&mean, j->ctx, NNOPT_F32, 2, shape, NNOPT_NCHW));
 	float *sum = nnopt_tensor_data(mean);
 	memset(sum, 0, (size_t)(shape[0] * shape[1]) * sizeof *sum);
 	for (j->seed = 0; (int64_t)j->seed < j->seeds; j->seed++) {

@@ -247,7 +247,7 @@ static void add_data(job *j)
 	CHECK(nnopt_search_options_init(&o, sizeof o));
 	o.strategy = NNOPT_SEARCH_RANDOM;
 	o.trials = j->trials;
-	o.budget = 1;
+	o.budget = 3;
 	CHECK(nnopt_search_create(&search, j->ctx, &o));
 	CHECK(nnopt_search_add_number(search, "lr", 3e-4, 3e-2, 1, 5));
 	CHECK(nnopt_search_add_integer(search, "width", 4, 16, 2, 1));

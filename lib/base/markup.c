@@ -3,22 +3,6 @@
 
 #include <string.h>
 
-/* Bytes of the UTF-8 character at `s`; 0: none begins there (Unicode's table 3-7: no overlong forms, no surrogates,
- * nothing above U+10FFFF). Reads no further than the NUL. */
-static size_t utf8_length(const unsigned char *s)
-{
-	if (s[0] < 0x80)
-		return 1;
-	size_t n = s[0] >= 0xc2 && s[0] <= 0xdf ? 2 : (s[0] & 0xf0) == 0xe0 ? 3 : s[0] >= 0xf0 && s[0] <= 0xf4 ? 4 : 0;
-	for (size_t i = 1; i < n; i++)
-		if ((s[i] & 0xc0) != 0x80)
-			return 0;
-	if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f) || (s[0] == 0xf0 && s[1] < 0x90) ||
-	    (s[0] == 0xf4 && s[1] > 0x8f))
-		return 0;
-	return n;
-}
-
 static const char *escape_of(unsigned char c)
 {
 	switch (c) {
@@ -41,15 +25,16 @@ static const char *escape_of(unsigned char c)
 
 void nno_text_add_xml(nno_text *t, const char *text)
 {
-	const unsigned char *s = (const unsigned char *)text;
-	while (*s != '\0') {
-		size_t n = utf8_length(s);
-		const char *escape = n == 0 ? "\xef\xbf\xbd" : escape_of(*s);
+	size_t left = strlen(text);
+	while (left > 0) {
+		size_t n = nno_utf8_length(text, left), taken = n > 0 ? n : 1;
+		const char *escape = n == 0 ? "\xef\xbf\xbd" : escape_of((unsigned char)*text);
 		if (escape != NULL)
 			nno_text_add(t, escape);
 		else
-			nno_text_add_n(t, (const char *)s, n);
-		s += n > 0 ? n : 1;
+			nno_text_add_n(t, text, n);
+		text += taken;
+		left -= taken;
 	}
 }
 

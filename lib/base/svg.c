@@ -81,7 +81,7 @@ int nno_svg_ticks(const nno_svg_scale *s, int wanted, double ticks[NNO_SVG_TICKS
 	double step = round_step(s->high - s->low, wanted);
 	int n = 0;
 	for (double k = ceil(s->low / step - 1e-9); k * step <= s->high + 1e-9 * step && n < NNO_SVG_TICKS; k += 1.0)
-		ticks[n++] = k * step;
+		ticks[n++] = k * step + 0.0; /* not -0 */
 	return n;
 }
 
@@ -107,8 +107,9 @@ static void add_class(nno_text *t, const char *classes) { nno_text_addf(t, " cla
 
 void nno_svg_begin(nno_text *t, int width, int height, const char *label)
 {
-	nno_text_addf(t, "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %d %d\" role=\"img\" aria-label=\"",
-		      width, height);
+	nno_text_addf(t, "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%d\" height=\"%d\" viewBox=\"0 0 %d %d\" ",
+		      width, height, width, height);
+	nno_text_add(t, "role=\"img\" aria-label=\"");
 	nno_text_add_xml(t, label);
 	nno_text_add(t, "\">\n");
 }

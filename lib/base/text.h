@@ -47,6 +47,7 @@ nnopt_status nno_text_give(const nno_text *t, char *dst, size_t size, size_t *ne
  * "nan". The length. */
 #define NNO_NUMBER_TEXT 40
 int nno_print_number(char text[NNO_NUMBER_TEXT], double value, int digits);
+
 /* Length of the well-formed UTF-8 sequence of at most `n` bytes, 1 or more, at `text`, or 0 (Unicode 15, table 3-7). */
 size_t nno_utf8_length(const char *text, size_t n);
 /* Whether all of a text is such. */

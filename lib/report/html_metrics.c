@@ -109,9 +109,9 @@ static void add_class_facts(nno_text *t, const nnopt_metrics *m)
 	(void)nnopt_metrics_accuracy_interval(m, 0.95, &low, &high);
 	(void)nnopt_metrics_macro(m, &precision, &recall, &f1);
 	nno_text_start(&text, t->alloc);
-	nno_text_add_fixed(&text, 100.0 * low, 2);
+	nno_text_add_fixed(&text, 100.0 * low, 1);
 	nno_text_add(&text, " to ");
-	nno_text_add_fixed(&text, 100.0 * high, 2);
+	nno_text_add_fixed(&text, 100.0 * high, 1);
 	nno_text_add(&text, " %");
 	nno_report_facts_begin(t);
 	nno_report_fact_number(t, "Accuracy", 100.0 * nnopt_metrics_accuracy(m), 2, " %");

@@ -124,9 +124,14 @@ static nno_svg_scale drawn_range(const nnopt_report_column *c, int64_t rows)
 			nno_svg_widen(&s, c->high[i]);
 		}
 	}
-	if (c->kind == NNOPT_COLUMN_BAR)
+	if (c->kind == NNOPT_COLUMN_BAR || c->sign)
 		nno_svg_widen(&s, 0.0);
 	nno_svg_settle(&s);
+	if (c->kind == NNOPT_COLUMN_DOT) { /* dots stay on their line */
+		double room = 0.04 * (s.high - s.low);
+		s.low -= room;
+		s.high += room;
+	}
 	s.from = 0.0;
 	s.to = 100.0;
 	return s;

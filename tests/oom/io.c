@@ -111,6 +111,16 @@ static nnopt_status save_picture(void)
 	return s;
 }
 
+static nnopt_status save_report(void)
+{
+	nnopt_report *r = NULL;
+	assert_ok(nnopt_report_create(&r, ctx, NULL));
+	assert_ok(nnopt_report_add_text(r, NULL, "text"));
+	nnopt_status s = nnopt_report_write(r, PATH);
+	nnopt_report_destroy(r);
+	return s;
+}
+
 static nnopt_status load_model(void)
 {
 	nnopt_model *m = NULL;
@@ -178,6 +188,7 @@ static void every_call_fails_in_turn(void **state)
 	run(save_model, "saving a model", 1);
 	run(save_array, "saving an array", 1);
 	run(save_picture, "saving a picture", 1);
+	run(save_report, "saving a report", 1);
 	run(load_model, "loading a model", 0);
 }
 

@@ -1,3 +1,6 @@
+nnopt_public_test(report/html)
+nnopt_public_test(report/known)
+nnopt_public_test(report/grad_cam)
 nnopt_public_test(report/events)
 nnopt_test(report/events_files)
 # Against TensorBoard itself, where there is one.
@@ -5,4 +8,10 @@ find_program(NNOPT_PYTHON NAMES python3)
 if(NNOPT_PYTHON AND NOT NNOPT_SANITIZE)
   add_test(NAME report/events_tensorboard COMMAND ${NNOPT_PYTHON} ${CMAKE_CURRENT_SOURCE_DIR}/report/events_tensorboard.py $<TARGET_FILE:nnopt> ${CMAKE_CURRENT_BINARY_DIR})
   set_tests_properties(report/events_tensorboard PROPERTIES SKIP_RETURN_CODE 77)
+endif()
+# What report/known wrote, by a parser of the HTML standard, where there is one.
+if(NNOPT_PYTHON)
+  add_test(NAME report/html_valid COMMAND ${NNOPT_PYTHON} ${CMAKE_CURRENT_SOURCE_DIR}/report/html_valid.py ${CMAKE_CURRENT_BINARY_DIR}/whole_report.html)
+  set_tests_properties(report/known PROPERTIES FIXTURES_SETUP whole_report)
+  set_tests_properties(report/html_valid PROPERTIES FIXTURES_REQUIRED whole_report SKIP_RETURN_CODE 77)
 endif()
