@@ -60,13 +60,10 @@ int main(int argc, char **argv)
 	CHECK(nnopt_loader_create(&loader, data, NULL, &o));
 	nnopt_model *net = make_network(ctx);
 
-	/* Plan: every shape, choice and byte for batches of up to 32 in training. All errors and allocations are here. */
+	/* Plan: every shape, choice and byte for the loader's batches in training. All errors and allocations are here. */
 	nnopt_plan_options p;
 	nnopt_plan *plan = NULL;
-	CHECK(nnopt_plan_options_init(&p, sizeof p));
-	CHECK(nnopt_loader_sample_shape(loader, p.shape));
-	p.rank = 3;
-	p.batch = 32;
+	CHECK(nnopt_loader_plan_options(&p, sizeof p, loader));
 	p.mode = NNOPT_TRAINING;
 	CHECK(nnopt_plan_create(&plan, net, &p));
 

@@ -53,10 +53,7 @@ static double measure(nnopt_context *ctx, nnopt_model *net, nnopt_loader *known,
 	nnopt_plan_options p;
 	nnopt_plan *plan = NULL;
 	double accuracy = 0.0;
-	CHECK(nnopt_plan_options_init(&p, sizeof p));
-	CHECK(nnopt_loader_sample_shape(known, p.shape));
-	p.rank = 3;
-	p.batch = nnopt_loader_batch_size(known);
+	CHECK(nnopt_loader_plan_options(&p, sizeof p, known));
 	CHECK(nnopt_plan_create(&plan, net, &p));
 	embed(ctx, plan, known, &reference, &reference_labels);
 	embed(ctx, plan, test, &queries, &query_labels);

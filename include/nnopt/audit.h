@@ -92,6 +92,8 @@ typedef enum nnopt_label_filter {
 	NNOPT_FILTER_BY_CLASS = 1,         /**< for each given class as many as the joint says, lowest self-confidence first */
 	NNOPT_FILTER_BOTH = 2,             /**< what both of them say */
 	NNOPT_FILTER_CONFIDENT = 3,        /**< all that are off the joint's diagonal */
+	NNOPT_FILTER_SELF_CONFIDENCE = 4,  /**< as many as those, of lowest self-confidence whatever their class: cleanlab's
+	                                        low_self_confidence, less labels that are the most probable ones */
 	NNOPT_FILTER_FORCE_32 = 0x7fffffff
 } nnopt_label_filter;
 

@@ -61,6 +61,11 @@ NNOPT_API nnopt_status nnopt_metrics_macro(const nnopt_metrics *metrics, double 
 /** Confusion matrix (above 30 classes: the 20 most frequent confusions) and per-class table as text for people; `class_names` may be NULL. Text rule as nnopt_model_to_json(). */
 NNOPT_API nnopt_status nnopt_metrics_report(const nnopt_metrics *metrics, const char *const *class_names, char *text, size_t size, size_t *needed);
 
+/** Fills `options` with the defaults and what a plan for the loader's batches has: `shape` and `rank` of a sample after the
+ *  transforms, and `batch`. Mode, precision and the rest are the caller's to set before nnopt_plan_create(). @param size sizeof
+ *  *options. Errors: INVALID_ARGUMENT. @since 0.1 */
+NNOPT_API nnopt_status nnopt_loader_plan_options(nnopt_plan_options *options, size_t size, nnopt_loader *loader);
+
 /** What an evaluation came to. @since 0.1 */
 typedef struct nnopt_evaluation {
 	size_t struct_size;
@@ -140,8 +145,9 @@ NNOPT_API nnopt_status nnopt_auc_options_init(nnopt_auc_options *options, size_t
 NNOPT_API nnopt_status nnopt_roc_auc(nnopt_estimate *auc, nnopt_context *context, const nnopt_tensor *scores,
                                      const nnopt_tensor *labels, const nnopt_auc_options *options);
 /** The ROC curve of a class against all others: a new f32 tensor (points, 3), each point false positive rate, true positive
- *  rate and the score down to which samples are called positive, by falling score; the first is (0, 0, infinity). Points on a line
- *  between their neighbours are left out. As scikit-learn's roc_curve. Errors: as nnopt_roc_auc(). @since 0.1 */
+ *  rate and the score down to which samples are called positive, by falling score; the first is (0, 0, infinity). Points
+ *  halfway between their neighbours are left out, but for the first score's. As scikit-learn's roc_curve. Errors: as
+ *  nnopt_roc_auc(). @since 0.1 */
 NNOPT_API nnopt_status nnopt_roc_curve(nnopt_tensor **points, nnopt_context *context, const nnopt_tensor *scores,
                                        const nnopt_tensor *labels, int64_t class_index);
 /** Precision over recall of a class: a new f32 tensor (points, 3), each point recall, precision and score, by falling score; the

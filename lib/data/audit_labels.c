@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BY_RATE = 1, BY_CLASS = 2 };
+enum { BY_RATE = 1, BY_CLASS = 2, BY_CONFIDENCE = 4 };
 
 typedef struct ranked {
 	double key;
@@ -29,7 +29,7 @@ typedef struct learner {
 	int64_t *class_size;
 	double *threshold;
 	double *joint;  /* k x k, [given][true] */
-	uint8_t *marks; /* BY_RATE, BY_CLASS */
+	uint8_t *marks; /* BY_RATE, BY_CLASS, BY_CONFIDENCE */
 	ranked *rank;
 } learner;
 
@@ -169,7 +169,7 @@ static void mark_all(learner *l, int64_t least)
 /* A label that the model would have given, or nearly, is no error. */
 static bool is_error(const learner *l, int64_t i, int32_t filter)
 {
-	static const uint8_t wanted[] = { BY_RATE, BY_CLASS, BY_RATE | BY_CLASS };
+	static const uint8_t wanted[] = { BY_RATE, BY_CLASS, BY_RATE | BY_CLASS, 0, BY_CONFIDENCE };
 	if (l->label[i] < 0)
 		return false;
 	const float *p = l->p + i * l->k;
@@ -179,6 +179,21 @@ static bool is_error(const learner *l, int64_t i, int32_t filter)
 		return false;
 	return filter == NNOPT_FILTER_CONFIDENT ? l->guess[i] >= 0 && l->guess[i] != l->label[i]
 						: (l->marks[i] & wanted[filter]) == wanted[filter];
+}
+
+/* Of all labels the least probable ones, as many as are confidently others. */
+static void mark_least_confident(learner *l)
+{
+	int64_t count = 0, n = 0;
+	for (int64_t i = 0; i < l->n; i++) {
+		count += is_error(l, i, NNOPT_FILTER_CONFIDENT);
+		if (l->label[i] >= 0)
+			l->rank[n++] = (ranked){ (double)l->p[i * l->k + l->label[i]], i };
+	}
+	if (n > 0)
+		qsort(l->rank, (size_t)n, sizeof *l->rank, by_key);
+	for (int64_t i = 0; i < count; i++)
+		l->marks[l->rank[i].sample] |= BY_CONFIDENCE;
 }
 
 static nnopt_status report(learner *l, nnopt_audit *audit, const nnopt_audit_labels_options *o)
@@ -221,7 +236,9 @@ static nnopt_status learn(learner *l, nnopt_audit *audit, const nnopt_audit_labe
 	find_thresholds(l);
 	count_joint(l);
 	keep_some(l, (double)o->minimum_left);
-	if (o->filter != NNOPT_FILTER_CONFIDENT)
+	if (o->filter == NNOPT_FILTER_SELF_CONFIDENCE)
+		mark_least_confident(l);
+	else if (o->filter != NNOPT_FILTER_CONFIDENT)
 		mark_all(l, o->minimum_left);
 	return report(l, audit, o);
 }
@@ -245,11 +262,12 @@ static nnopt_status check(const nnopt_audit *audit, const nnopt_tensor *p, const
 	if (p->dtype != NNOPT_F32 || p->rank != 2 || p->shape[0] != d->count || p->shape[1] != d->classes)
 		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "audit_labels: probabilities %s, f32 (%lld, %lld) wanted",
 				nno_shape_text(text, p->shape, p->rank), (long long)d->count, (long long)d->classes);
-	if (o->filter < 0 || o->filter > NNOPT_FILTER_CONFIDENT || o->minimum_left < 0 || !(o->relabel_above >= 0.0))
+	if (o->filter < 0 || o->filter > NNOPT_FILTER_SELF_CONFIDENCE || o->minimum_left < 0 ||
+	    !(o->relabel_above >= 0.0))
 		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT,
 				"audit_labels: filter %d, minimum_left %d, relabel_above %g: 0 to %d, 0 or more, 0 or "
 				"more wanted",
-				o->filter, o->minimum_left, o->relabel_above, NNOPT_FILTER_CONFIDENT);
+				o->filter, o->minimum_left, o->relabel_above, NNOPT_FILTER_SELF_CONFIDENCE);
 	return NNOPT_OK;
 }
 

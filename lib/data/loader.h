@@ -92,4 +92,9 @@ struct nnopt_loader {
 	nno_sampler sampler;
 };
 
+/* The failure of a sample by its name, where it has one. */
+nnopt_status nno_loader_name_sample(const nnopt_loader *l, int64_t index, nnopt_status status);
+/* Ends the workers, and waits for them. */
+void nno_loader_stop(nnopt_loader *l);
+
 #endif

@@ -23,7 +23,8 @@ static void add(pen *p, double x, double y, float score)
 	p->count++;
 }
 
-/* Each point waits for the next one: it is left out where the steps to and from it are the same. */
+/* Each point waits for the next one: it is left out where the steps to and from it are the same, the
+ * first score's excepted. */
 static void draw_roc(pen *p, const nno_ranking *r, int64_t c)
 {
 	double m = (double)r->support[c], n = (double)(r->s.count - r->support[c]);

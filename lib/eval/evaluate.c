@@ -38,12 +38,22 @@ static nnopt_status run_batch(nnopt_plan *plan, const nnopt_batch *batch, nnopt_
 nnopt_status nno_loader_plan(nnopt_plan **plan, nnopt_model *model, nnopt_loader *loader)
 {
 	nnopt_plan_options o;
+	nnopt_status status = nnopt_loader_plan_options(&o, sizeof o, loader);
+	return status == NNOPT_OK ? nnopt_plan_create(plan, model, &o) : status;
+}
+
+/* All is filled in here and then given over, so that a caller's older, shorter struct has what it has room for. */
+nnopt_status nnopt_loader_plan_options(nnopt_plan_options *options, size_t size, nnopt_loader *loader)
+{
+	nnopt_plan_options o;
+	if (loader == NULL)
+		return nnopt_fail(NNOPT_ERROR_INVALID_ARGUMENT, "loader_plan_options: loader is NULL");
 	nnopt_status status = nnopt_plan_options_init(&o, sizeof o);
 	if (status == NNOPT_OK)
 		status = nnopt_loader_sample_shape(loader, o.shape);
 	o.rank = 3;
 	o.batch = nnopt_loader_batch_size(loader);
-	return status == NNOPT_OK ? nnopt_plan_create(plan, model, &o) : status;
+	return status == NNOPT_OK ? nnopt_options_init(options, size, &o, sizeof o, "loader_plan_options") : status;
 }
 
 nnopt_status nnopt_evaluate(nnopt_model *model, nnopt_plan *plan, nnopt_loader *loader, nnopt_loss *loss,

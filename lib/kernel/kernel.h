@@ -83,6 +83,13 @@ typedef struct nno_pairs {
 	 * be zero. */
 	void (*gemm)(int64_t m, int64_t n, int64_t pairs, const nno_bf16 *a, int64_t a_row, int64_t a_pair,
 		     const nno_bf16 *b, int64_t b_pair, float *c, int64_t ldc, int flags);
+	/* The same where the pairs of a's rows lie side by side, row i's of step s at a + a_off[s] + 2 i: results
+	 * rounded, on top of the bias, which may be NULL; flags: NNO_GEMM_ADD, NNO_GEMM_RELU. */
+	void (*gemm_side)(int64_t m, int64_t n, int64_t steps, const nno_bf16 *a, const int64_t *a_off,
+			  const nno_bf16 *b, int64_t b_step, nno_bf16 *c, int64_t ldc, const float *bias, int flags);
+	/* and where a step's pairs are a_step from the last's; results in f32; flags: NNO_GEMM_ADD. */
+	void (*gemm_columns)(int64_t m, int64_t n, int64_t steps, const nno_bf16 *a, int64_t a_step, const nno_bf16 *b,
+			     int64_t b_step, float *c, int64_t ldc, int flags);
 	/* Rows 2r and 2r + 1 of src, rounded, become row r of n pairs; an odd last row is paired with zeros. */
 	void (*zip)(nno_bf16 *dst, const float *src, int64_t ld, int64_t rows, int64_t n);
 	void (*zip_values)(nno_bf16 *dst, const nno_bf16 *src, int64_t ld, int64_t rows, int64_t n);

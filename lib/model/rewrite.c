@@ -183,25 +183,34 @@ static const rewrite rewrites[] = { drop_identity, fuse_sum, fold_norm, pool_bef
 
 void nno_graph_rewrite(nno_graph *g) { rewrite_all(g, rewrites, NNO_COUNT(rewrites)); }
 
+/* The class a convolution or linear layer runs as, and what the summary calls it. */
+static const nno_op_class *choose(const nno_graph *g, nno_op op, const nno_kernels *kernels, int64_t batch,
+				  bool winograd, const char **name)
+{
+	if (op.cls == &nno_op_conv && winograd && nno_winograd_pays(&op, batch)) {
+		op.cls = &nno_op_conv_winograd;
+		*name = "winograd";
+	} else if (op.cls == &nno_op_conv && nno_conv_images_pays(&op, batch)) {
+		op.cls = &nno_op_conv_images;
+	} else if (op.cls == &nno_op_conv && nno_conv_pointwise_fits(&op)) {
+		op.cls = &nno_op_conv_pointwise;
+	}
+	const nno_op_class *pairs = nno_op_on_pairs(&op, kernels, g->type);
+	if (pairs != NULL)
+		*name = "pairs";
+	return pairs != NULL ? pairs : op.cls;
+}
+
 void nno_graph_choose_algorithms(nno_graph *g, const nno_kernels *kernels, int64_t batch, bool winograd)
 {
 	for (int i = 0; i < g->n_ops; i++) {
 		nno_graph_op *node = &g->ops[i];
+		const char *name = NULL;
 		if (node->removed)
 			continue;
-		if (node->op.cls == &nno_op_conv && winograd && nno_winograd_pays(&node->op, batch)) {
-			node->op.cls = &nno_op_conv_winograd;
-			note_algorithm(node, "winograd");
-		} else if (node->op.cls == &nno_op_conv && nno_conv_images_pays(&node->op, batch)) {
-			node->op.cls = &nno_op_conv_images;
-		} else if (node->op.cls == &nno_op_conv && nno_conv_pointwise_fits(&node->op)) {
-			node->op.cls = &nno_op_conv_pointwise;
-		}
-		if (nno_op_takes_pairs(&node->op, kernels, g->type)) {
-			node->op.cls =
-			    node->op.cls == &nno_op_linear ? &nno_op_linear_pairs : &nno_op_conv_pointwise_pairs;
-			note_algorithm(node, "pairs");
-		}
+		node->op.cls = choose(g, node->op, kernels, batch, winograd, &name);
+		if (name != NULL)
+			note_algorithm(node, name);
 	}
 }
 
@@ -261,7 +270,8 @@ static bool gradient_on_load(nno_graph *g, nno_graph_op *node)
 static bool pool_in_convolution(nno_graph *g, nno_graph_op *node)
 {
 	nno_graph_op *conv = nno_pool_halves(&node->op) ? only_source(g, node, 0) : NULL;
-	if (conv == NULL || conv->op.cls != &nno_op_conv || conv->op.wants_dsrc[0])
+	if (conv == NULL || (conv->op.cls != &nno_op_conv && conv->op.cls != &nno_op_conv_pairs) ||
+	    conv->op.wants_dsrc[0])
 		return false;
 	nno_conv_attr *attr = conv->op.attr;
 	attr->pooled = true;

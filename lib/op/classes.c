@@ -27,6 +27,7 @@ const nno_op_class nno_op_conv_depthwise = { CONVOLUTION(conv_depthwise), CODE(c
 const nno_op_class nno_op_conv_winograd = { CONVOLUTION(conv_winograd), CODE(conv_winograd) };
 const nno_op_class nno_op_conv_pointwise = { CONVOLUTION(conv_pointwise), CODE(conv_pointwise) };
 const nno_op_class nno_op_conv_images = { CONVOLUTION(conv_images), CODE(conv_images) };
+const nno_op_class nno_op_conv_pairs = { CONVOLUTION(conv_pairs), .code = { [NNO_BF16] = &nno_code_conv_pairs_bf16 } };
 const nno_op_class nno_op_conv_pointwise_pairs = { CONVOLUTION(conv_pointwise_pairs),
 						   .code = { [NNO_BF16] = &nno_code_conv_pointwise_pairs_bf16 } };
 #define LINEAR(op) .name = #op, .attr_size = sizeof(nno_linear_attr), .needs_src = true, .can_add = true

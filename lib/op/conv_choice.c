@@ -4,6 +4,7 @@
 #include "base/size.h"
 
 enum { TILE = 4 }; /* of Winograd's results */
+enum { FEW_CHANNELS = 16 };
 
 bool nno_winograd_pays(const nno_op *op, int64_t batch)
 {
@@ -35,8 +36,21 @@ bool nno_conv_pointwise_fits(const nno_op *op)
 	       a->pad_w == 0 && a->groups == 1;
 }
 
-bool nno_op_takes_pairs(const nno_op *op, const nno_kernels *kernels, nno_type type)
+const nno_op_class *nno_op_on_pairs(const nno_op *op, const nno_kernels *kernels, nno_type type)
 {
-	bool either = op->cls == &nno_op_conv_pointwise || op->cls == &nno_op_linear;
-	return either && type == NNO_BF16 && kernels->pairs != NULL && op->in[0].c % 2 == 0 && op->out.c % 2 == 0;
+	if (type != NNO_BF16 || kernels->pairs == NULL || op->out.c % 2 != 0)
+		return NULL;
+	bool even = op->in[0].c % 2 == 0;
+	if (op->cls == &nno_op_linear)
+		return even ? &nno_op_linear_pairs : NULL;
+	if (op->cls == &nno_op_conv_pointwise)
+		return even ? &nno_op_conv_pointwise_pairs : NULL;
+	if (!nno_op_is_conv(op) || op->cls == &nno_op_conv_depthwise)
+		return NULL;
+	const nno_conv_attr *a = op->attr;
+	if (a->groups != 1 || a->dilation_h != 1 || a->dilation_w != 1)
+		return NULL;
+	/* Winograd's transforms cost too much where there are few channels. */
+	bool few = op->in[0].c * op->out.c <= FEW_CHANNELS * FEW_CHANNELS;
+	return op->cls != &nno_op_conv_winograd || few ? &nno_op_conv_pairs : NULL;
 }

@@ -10,7 +10,7 @@ bool nno_op_is_conv(const nno_op *op)
 {
 	return op->cls == &nno_op_conv || op->cls == &nno_op_conv_winograd || op->cls == &nno_op_conv_images ||
 	       op->cls == &nno_op_conv_pointwise || op->cls == &nno_op_conv_pointwise_pairs ||
-	       op->cls == &nno_op_conv_depthwise;
+	       op->cls == &nno_op_conv_depthwise || op->cls == &nno_op_conv_pairs;
 }
 
 bool nno_op_is_dropout(const nno_op *op)

@@ -209,8 +209,8 @@ static inline bool nno_conv_is_depthwise(const nno_conv_attr *a, int64_t in_chan
 bool nno_winograd_pays(const nno_op *op, int64_t batch);
 bool nno_conv_pointwise_fits(const nno_op *op);
 bool nno_conv_images_pays(const nno_op *op, int64_t batch);
-/* Whether a 1x1 convolution or linear layer can run as nno_op_conv_pointwise_pairs, nno_op_linear_pairs. */
-bool nno_op_takes_pairs(const nno_op *op, const nno_kernels *kernels, nno_type type);
+/* As which class a convolution or linear layer should run on pairs of bf16 values; NULL: none. */
+const nno_op_class *nno_op_on_pairs(const nno_op *op, const nno_kernels *kernels, nno_type type);
 /* Pixels of a pooling's largest window, at least. */
 int64_t nno_pool_window_pixels(const nno_op *op);
 /* Whether this is a maximum over windows of 2 x 2 that cut the picture. */

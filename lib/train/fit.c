@@ -1,56 +1,10 @@
 /* fit.c - the training loop. It is written with public functions alone, so that a caller can copy and change it. */
-#include "train/train.h"
+#include "train/fit.h"
 
 #include <math.h>
-#include <stdio.h>
 #include <string.h>
-#include <time.h>
 
-typedef struct fit_run {
-	nnopt_fit_options o;
-	nnopt_context *context;
-	nnopt_model *model;
-	nnopt_loader *train;
-	nnopt_loss *loss;
-	nnopt_optimizer *optimizer;
-	nnopt_plan *plan, *validation_plan;
-	nnopt_plan *teacher_plan; /* NULL: no teacher */
-	nnopt_model_blocks blocks;
-	nnopt_training_state at; /* epoch and batch to run next */
-	nno_fit_state state;
-	double base_lr;
-	int64_t batches;
-	int64_t since_update; /* batches whose gradients are in the block */
-	float *state_before;  /* SAM: running statistics as one pass left them */
-	int64_t saved_step;
-	double saved_at;                          /* time of the last checkpoint */
-	double clock;                             /* time when the batch under way began */
-	double epoch_begun;                       /* state.seconds when this process took up the epoch */
-	int64_t epoch_samples;                    /* trained by this process in the epoch */
-	double train_seconds, validation_seconds; /* of this process, with what was done in them */
-	int64_t trained_batches, validations;
-	nnopt_progress progress;
-} fit_run;
-
-static nnopt_status callback_failed(const fit_run *r, const char *what, nnopt_status status, const char *text_before)
-{
-	char reason[256];
-	return nno_train_fail(NNOPT_ERROR_CALLBACK, "fit: %s in epoch %lld, batch %lld: %s", what,
-			      (long long)r->at.epoch, (long long)r->at.batch,
-			      nno_caller_text(reason, status, text_before));
-}
-
-static nnopt_status call_user(nnopt_progress_fn fn, fit_run *r, const char *what)
-{
-	if (fn == NULL)
-		return NNOPT_OK;
-	char before[256];
-	snprintf(before, sizeof before, "%s", nnopt_last_error());
-	nnopt_status status = fn(&r->progress, r->o.progress_user);
-	return status == NNOPT_OK ? NNOPT_OK : callback_failed(r, what, status, before);
-}
-
-static nnopt_status save(fit_run *r)
+static nnopt_status save(nno_fit_run *r)
 {
 	if (r->o.checkpoint_path == NULL)
 		return NNOPT_OK;
@@ -59,168 +13,15 @@ static nnopt_status save(fit_run *r)
 	return nno_checkpoint_write(&r->at, &r->state, r->o.checkpoint_path);
 }
 
-static nnopt_status save_if_due(fit_run *r)
+static nnopt_status save_if_due(nno_fit_run *r)
 {
 	int by_steps = r->o.checkpoint_steps > 0 && r->state.step - r->saved_step >= r->o.checkpoint_steps;
 	int by_time = r->o.checkpoint_seconds > 0.0 && nno_now() - r->saved_at >= r->o.checkpoint_seconds;
 	return by_steps || by_time ? save(r) : NNOPT_OK;
 }
 
-static void fill_progress(fit_run *r, double batch_loss, double batch_seconds)
-{
-	const nno_fit_state *s = &r->state;
-	nnopt_progress *p = &r->progress;
-	p->epoch = r->at.epoch;
-	p->batch = r->at.batch;
-	p->step = s->step;
-	p->loss = s->weight_sum > 0.0 ? s->loss_sum / s->weight_sum : 0.0;
-	p->accuracy = s->count > 0 ? (double)s->correct / (double)s->count : 0.0;
-	p->batch_loss = batch_loss;
-	p->seconds = s->seconds;
-	p->batch_seconds = batch_seconds;
-	double seconds = s->seconds - r->epoch_begun;
-	p->samples_per_second = seconds > 0.0 ? (double)r->epoch_samples / seconds : 0.0;
-	double per_batch = r->trained_batches > 0 ? r->train_seconds / (double)r->trained_batches : 0.0;
-	double per_validation = r->validations > 0 ? r->validation_seconds / (double)r->validations : 0.0;
-	int64_t epochs_left = r->o.epochs - r->at.epoch - 1;
-	p->seconds_left = per_batch * (double)(epochs_left * r->batches + r->batches - r->at.batch) +
-			  per_validation * (double)(epochs_left + 1);
-}
-
-/* Whether the gradients may have overflowed because of the loss scale, which is halved then and can be halved further.
- */
-static int loss_scale_falls(const fit_run *r)
-{
-	nnopt_loss_scale scale = { .struct_size = sizeof scale };
-	return nnopt_plan_get_loss_scale(r->plan, &scale) == NNOPT_OK && scale.active && scale.scale >= 1.0;
-}
-
-/* The gathered gradients are no good: the weights stay, and the next batches begin anew. */
-static nnopt_status leave_out(fit_run *r)
-{
-	r->since_update = 0;
-	return NNOPT_OK;
-}
-
-/* One optimizer update from the gradients gathered so far. */
-static nnopt_status update(fit_run *r)
-{
-	if (r->o.all_reduce != NULL) {
-		char before[256];
-		snprintf(before, sizeof before, "%s", nnopt_last_error());
-		nnopt_status status =
-		    r->o.all_reduce(r->blocks.gradients, r->blocks.parameter_elements, r->o.all_reduce_user);
-		if (status != NNOPT_OK)
-			return callback_failed(r, "all_reduce", status, before);
-	}
-	double lr =
-	    r->base_lr * nnopt_schedule_factor(r->o.schedule, r->state.step) * nnopt_plateau_factor(r->o.plateau);
-	nnopt_step_result result = { .struct_size = sizeof result };
-	nnopt_status status = nnopt_optimizer_set_lr(r->optimizer, lr);
-	if (status == NNOPT_OK)
-		status = nnopt_optimizer_step(r->optimizer, r->model, 1.0f / (float)r->since_update, &result);
-	(void)nnopt_optimizer_set_lr(r->optimizer, r->base_lr);
-	if (status != NNOPT_OK)
-		return status;
-	if (!result.finite && loss_scale_falls(r))
-		return leave_out(r);
-	if (!result.finite)
-		return nno_train_fail(
-		    NNOPT_ERROR_NONFINITE,
-		    "fit: a gradient is infinite or NaN in epoch %lld, batch %lld (lr %g); the weights are "
-		    "those before it",
-		    (long long)r->at.epoch, (long long)r->at.batch, lr);
-	r->since_update = 0;
-	r->state.step++;
-	r->progress.updated = 1;
-	r->progress.lr = lr;
-	r->progress.gradient_norm = result.gradient_norm;
-	status = r->o.average != NULL ? nnopt_average_update(r->o.average, r->model) : NNOPT_OK;
-	return status == NNOPT_OK && r->o.snapshots != NULL
-		   ? nnopt_snapshots_update(r->o.snapshots, r->model, r->state.step)
-		   : status;
-}
-
-/* Gives the loss what the teacher makes of the batch. */
-static nnopt_status ask_teacher(const fit_run *r, const nnopt_tensor *images)
-{
-	const nnopt_tensor *logits = NULL;
-	nnopt_status status = nnopt_plan_forward(r->teacher_plan, images, &logits);
-	return status == NNOPT_OK ? nnopt_loss_set_teacher(r->loss, logits) : status;
-}
-
-/* Forward, loss and backward. */
-static nnopt_status pass(fit_run *r, const nnopt_batch *batch, nnopt_loss_result *loss)
-{
-	const nnopt_tensor *logits = NULL;
-	nnopt_status status = nnopt_plan_forward(r->plan, batch->images, &logits);
-	if (status == NNOPT_OK && r->teacher_plan != NULL)
-		status = ask_teacher(r, batch->images);
-	if (status == NNOPT_OK)
-		status = nnopt_loss_compute(r->loss, logits, batch->targets, 1.0f, nnopt_plan_output_gradient(r->plan),
-					    loss);
-	if (status != NNOPT_OK)
-		return status;
-	if (!loss->finite)
-		return nno_train_fail(
-		    NNOPT_ERROR_NONFINITE,
-		    "fit: the loss is %g in epoch %lld, batch %lld (lr %g); the weights are those before it",
-		    loss->value, (long long)r->at.epoch, (long long)batch->number, r->progress.lr);
-	return nnopt_plan_backward(r->plan, r->since_update > 0);
-}
-
-/* SAM: the gradients at the worst weights nearby take the place of those in the block. The second pass has the dropout
- * of the first, and leaves no trace in the running statistics. */
-static nnopt_status second_pass(fit_run *r, const nnopt_batch *batch)
-{
-	nnopt_step_result found = { .struct_size = sizeof found };
-	nnopt_loss_result loss = { .struct_size = sizeof loss };
-	nnopt_status status = nnopt_sam_perturb(r->optimizer, r->model, r->o.sam_rho, r->o.sam_adaptive, 1.0f, &found);
-	if (status != NNOPT_OK || !found.finite)
-		return status; /* the update sees it, and leaves the weights */
-	size_t bytes = (size_t)r->blocks.state_elements * sizeof(float);
-	if (bytes > 0)
-		memcpy(r->state_before, r->blocks.state, bytes);
-	(void)nnopt_model_set_step(r->model, nnopt_model_step(r->model) - 1);
-	status = pass(r, batch, &loss);
-	if (bytes > 0)
-		memcpy(r->blocks.state, r->state_before, bytes);
-	nnopt_status restored = nnopt_sam_restore(r->optimizer, r->model);
-	return status != NNOPT_OK ? status : restored;
-}
-
-static nnopt_status train_batch(fit_run *r, const nnopt_batch *batch)
-{
-	nno_fit_state *s = &r->state;
-	nnopt_loss_result loss = { .struct_size = sizeof loss };
-	nnopt_status status = pass(r, batch, &loss);
-	if (status == NNOPT_OK && r->o.sam_rho > 0.0)
-		status = second_pass(r, batch);
-	if (status != NNOPT_OK)
-		return status;
-	s->loss_sum += loss.value * loss.weight;
-	s->weight_sum += loss.weight;
-	s->correct += loss.correct;
-	s->count += loss.count;
-	r->since_update++;
-	r->progress.updated = 0;
-	if (r->since_update == r->o.accumulate || batch->number + 1 == r->batches)
-		status = update(r);
-	if (status != NNOPT_OK)
-		return status;
-	r->at.batch = batch->number + 1;
-	double t = nno_now(), seconds = t - r->clock;
-	r->clock = t;
-	s->seconds += seconds;
-	r->train_seconds += seconds;
-	r->trained_batches++;
-	r->epoch_samples += batch->count;
-	fill_progress(r, loss.value, seconds);
-	return call_user(r->o.on_batch, r, "on_batch");
-}
-
 /* The rest of the epoch that `at` stands in. */
-static nnopt_status train_epoch(fit_run *r)
+static nnopt_status train_epoch(nno_fit_run *r)
 {
 	r->clock = nno_now();
 	r->epoch_begun = r->state.seconds;
@@ -232,7 +33,7 @@ static nnopt_status train_epoch(fit_run *r)
 		if (status == NNOPT_OK && batch == NULL)
 			break;
 		if (status == NNOPT_OK)
-			status = train_batch(r, batch);
+			status = nno_fit_batch(r, batch);
 		/* Between updates the gathered gradients are in no checkpoint, so a run stops and saves only after one.
 		 */
 		if (status != NNOPT_OK || r->since_update > 0)
@@ -248,12 +49,12 @@ static nnopt_status train_epoch(fit_run *r)
 	}
 	/* Batches of bad samples alone never come: the last gradients may still wait. */
 	if (status == NNOPT_OK && r->since_update > 0)
-		status = update(r);
+		status = nno_fit_update(r);
 	r->at.batch = r->batches;
 	return status;
 }
 
-static nnopt_status validate(fit_run *r, nnopt_evaluation *evaluation)
+static nnopt_status validate(nno_fit_run *r, nnopt_evaluation *evaluation)
 {
 	double begun = nno_now();
 	nnopt_status status = nnopt_evaluate(r->model, r->validation_plan, r->o.validation, r->loss, NULL, evaluation);
@@ -262,7 +63,7 @@ static nnopt_status validate(fit_run *r, nnopt_evaluation *evaluation)
 	return status;
 }
 
-static void keep_if_best(fit_run *r, const nnopt_epoch_record *record)
+static void keep_if_best(nno_fit_run *r, const nnopt_epoch_record *record)
 {
 	nno_fit_state *s = &r->state;
 	double value = r->o.monitor == NNOPT_MONITOR_TRAINING_LOSS || r->o.validation == NULL ? -record->loss
@@ -284,7 +85,7 @@ static void keep_if_best(fit_run *r, const nnopt_epoch_record *record)
 }
 
 /* The epoch's numbers: those of the averaged weights where there are any, which are in the model then. */
-static nnopt_status judge_epoch(fit_run *r)
+static nnopt_status judge_epoch(nno_fit_run *r)
 {
 	nno_fit_state *s = &r->state;
 	nnopt_evaluation e = { .struct_size = sizeof e, .loss = NAN, .accuracy = NAN };
@@ -293,7 +94,7 @@ static nnopt_status judge_epoch(fit_run *r)
 		if (status != NNOPT_OK)
 			return status;
 	}
-	fill_progress(r, r->progress.batch_loss, r->progress.batch_seconds);
+	nno_fit_progress(r, r->progress.batch_loss, r->progress.batch_seconds);
 	if (r->o.validation != NULL)
 		r->progress.seconds_left -= r->validation_seconds / (double)r->validations;
 	nnopt_progress *p = &r->progress;
@@ -310,10 +111,10 @@ static nnopt_status judge_epoch(fit_run *r)
 					.seconds = s->seconds,
 					.samples_per_second = p->samples_per_second };
 	keep_if_best(r, record);
-	return call_user(r->o.on_epoch, r, "on_epoch");
+	return nno_fit_call(r->o.on_epoch, r, "on_epoch");
 }
 
-static nnopt_status finish_epoch(fit_run *r)
+static nnopt_status finish_epoch(nno_fit_run *r)
 {
 	nno_fit_state *s = &r->state;
 	nnopt_progress *p = &r->progress;
@@ -336,9 +137,9 @@ static nnopt_status finish_epoch(fit_run *r)
 	return status;
 }
 
-static int has_run_dry(const fit_run *r) { return r->o.patience > 0 && r->state.stale >= r->o.patience; }
+static int has_run_dry(const nno_fit_run *r) { return r->o.patience > 0 && r->state.stale >= r->o.patience; }
 
-static nnopt_status run(fit_run *r)
+static nnopt_status run(nno_fit_run *r)
 {
 	nnopt_status status = NNOPT_OK;
 	while (status == NNOPT_OK && r->at.epoch < r->o.epochs && !has_run_dry(r)) {
@@ -371,15 +172,11 @@ static nnopt_status run(fit_run *r)
 	return status;
 }
 
-static nnopt_status make_plan(const fit_run *r, nnopt_model *model, nnopt_loader *loader, nnopt_mode mode,
+static nnopt_status make_plan(const nno_fit_run *r, nnopt_model *model, nnopt_loader *loader, nnopt_mode mode,
 			      nnopt_plan **plan)
 {
 	nnopt_plan_options o;
-	nnopt_status status = nnopt_plan_options_init(&o, sizeof o);
-	if (status == NNOPT_OK)
-		status = nnopt_loader_sample_shape(loader, o.shape);
-	o.rank = 3;
-	o.batch = nnopt_loader_batch_size(loader);
+	nnopt_status status = nnopt_loader_plan_options(&o, sizeof o, loader);
 	o.mode = mode;
 	o.precision = r->o.precision;
 	o.max_bytes = r->o.max_bytes;
@@ -387,7 +184,7 @@ static nnopt_status make_plan(const fit_run *r, nnopt_model *model, nnopt_loader
 	return status == NNOPT_OK ? nnopt_plan_create(plan, model, &o) : status;
 }
 
-static nnopt_status keep_room_for_best(fit_run *r)
+static nnopt_status keep_room_for_best(nno_fit_run *r)
 {
 	size_t bytes = (size_t)r->blocks.parameter_elements * sizeof(float),
 	       state_bytes = (size_t)r->blocks.state_elements * sizeof(float);
@@ -398,7 +195,7 @@ static nnopt_status keep_room_for_best(fit_run *r)
 		   : nnopt_fail(NNOPT_ERROR_OUT_OF_MEMORY, "fit: out of memory for the best weights");
 }
 
-static nnopt_status keep_room_for_state(fit_run *r)
+static nnopt_status keep_room_for_state(nno_fit_run *r)
 {
 	r->state_before = nnopt_context_alloc(r->context, (size_t)r->blocks.state_elements * sizeof(float) + 1);
 	return r->state_before != NULL
@@ -406,7 +203,7 @@ static nnopt_status keep_room_for_state(fit_run *r)
 		   : nnopt_fail(NNOPT_ERROR_OUT_OF_MEMORY, "fit: out of memory for the running statistics");
 }
 
-static nnopt_status resume(fit_run *r)
+static nnopt_status resume(nno_fit_run *r)
 {
 	double lr = nnopt_optimizer_lr(r->optimizer);
 	nnopt_status status = nno_checkpoint_read(&r->at, &r->state, r->o.checkpoint_path);
@@ -424,7 +221,7 @@ static nnopt_status resume(fit_run *r)
 	return nno_history_reserve(r->state.history, r->o.epochs);
 }
 
-static nnopt_status prepare(fit_run *r)
+static nnopt_status prepare(nno_fit_run *r)
 {
 	nnopt_status status = make_plan(r, r->model, r->train, NNOPT_TRAINING, &r->plan);
 	if (status == NNOPT_OK && r->o.validation != NULL)
@@ -502,7 +299,7 @@ static nnopt_status check_options(nnopt_fit_options *o)
 	return NNOPT_OK;
 }
 
-static nnopt_status check_teacher(const fit_run *r)
+static nnopt_status check_teacher(const nno_fit_run *r)
 {
 	if (nnopt_loss_takes_teacher(r->loss) == (r->o.teacher != NULL) && r->o.teacher != r->model)
 		return NNOPT_OK;
@@ -527,14 +324,14 @@ nnopt_status nnopt_fit(nnopt_model *model, nnopt_loader *train, nnopt_loss *loss
 {
 	if (model == NULL || train == NULL || loss == NULL || optimizer == NULL)
 		return nnopt_fail(NNOPT_ERROR_INVALID_ARGUMENT, "fit: model, train, loss or optimizer is NULL");
-	fit_run r = { .o = defaults,
-		      .context = nnopt_model_context(model),
-		      .model = model,
-		      .train = train,
-		      .loss = loss,
-		      .optimizer = optimizer,
-		      .blocks = { .struct_size = sizeof r.blocks },
-		      .at = { .struct_size = sizeof r.at, .model = model, .optimizer = optimizer } };
+	nno_fit_run r = { .o = defaults,
+			  .context = nnopt_model_context(model),
+			  .model = model,
+			  .train = train,
+			  .loss = loss,
+			  .optimizer = optimizer,
+			  .blocks = { .struct_size = sizeof r.blocks },
+			  .at = { .struct_size = sizeof r.at, .model = model, .optimizer = optimizer } };
 	nnopt_status status = nnopt_options_read(&r.o, sizeof r.o, options, "fit");
 	if (status == NNOPT_OK)
 		status = check_options(&r.o);

@@ -7,11 +7,7 @@
 static nnopt_status make_plan(nnopt_plan **plan, nnopt_model *model, nnopt_loader *loader, int32_t precision)
 {
 	nnopt_plan_options o;
-	nnopt_status status = nnopt_plan_options_init(&o, sizeof o);
-	if (status == NNOPT_OK)
-		status = nnopt_loader_sample_shape(loader, o.shape);
-	o.rank = 3;
-	o.batch = nnopt_loader_batch_size(loader);
+	nnopt_status status = nnopt_loader_plan_options(&o, sizeof o, loader);
 	o.mode = NNOPT_TRAINING;
 	o.precision = precision;
 	o.batch_statistics = 1;

@@ -173,10 +173,7 @@ static nnopt_status run(nnopt_lr_curve *curve, memory *m, nnopt_plan *plan, nnop
 static nnopt_status make_plan(nnopt_plan **plan, nnopt_model *model, nnopt_loader *loader, int32_t precision)
 {
 	nnopt_plan_options o;
-	NNO_TRY(nnopt_plan_options_init(&o, sizeof o));
-	NNO_TRY(nnopt_loader_sample_shape(loader, o.shape));
-	o.rank = 3;
-	o.batch = nnopt_loader_batch_size(loader);
+	NNO_TRY(nnopt_loader_plan_options(&o, sizeof o, loader));
 	o.mode = NNOPT_TRAINING;
 	o.precision = precision;
 	return nnopt_plan_create(plan, model, &o);

@@ -14,6 +14,8 @@ typedef struct shape {
 /* The different ones; names say which network has it first. */
 static const shape shapes[] = {
 	{ "baseline", 64, 3, 32, 32, 1, 1, 0 },        { "baseline", 64, 32, 64, 16, 1, 1, 0 },
+	{ "resnet20", 128, 16, 16, 32, 1, 0, 0 },      { "resnet20", 128, 32, 32, 16, 1, 0, 0 },
+	{ "resnet20", 128, 16, 32, 32, 2, 0, 0 },      { "resnet20", 128, 64, 64, 8, 1, 0, 0 },
 	{ "resnet18", 128, 3, 64, 32, 1, 0, 0 },       { "resnet18", 128, 64, 64, 32, 1, 0, 0 },
 	{ "resnet18", 128, 64, 128, 32, 2, 0, 0 },     { "resnet18", 128, 128, 128, 16, 1, 0, 0 },
 	{ "resnet18", 128, 128, 256, 16, 2, 0, 0 },    { "resnet18", 128, 256, 256, 8, 1, 0, 0 },

@@ -307,7 +307,7 @@ static void check_labels(const uint8_t *labels, int64_t samples, const uint32_t 
 	float *to = nnopt_tensor_data(p);
 	for (int64_t i = 0; i < samples * classes; i++)
 		to[i] = (float)millionths[i] / 1000000.0f;
-	for (int32_t filter = 0; filter <= NNOPT_FILTER_CONFIDENT; filter++) {
+	for (int32_t filter = 0; filter <= NNOPT_FILTER_SELF_CONFIDENCE; filter++) {
 		nnopt_audit *audit = NULL;
 		nnopt_audit_labels_options o;
 		uint8_t *mine = calloc((size_t)samples, 1);
@@ -364,8 +364,8 @@ static void bad_tables_are_refused(void **state)
 	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "(59, 3), f32 (60, 3)", nnopt_audit_labels(audit, small, NULL));
 	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "probabilities is NULL", nnopt_audit_labels(audit, NULL, NULL));
 	assert_ok(nnopt_audit_labels_options_init(&o, sizeof o));
-	o.filter = 4;
-	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "filter 4", nnopt_audit_labels(audit, p, &o));
+	o.filter = 5;
+	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "filter 5", nnopt_audit_labels(audit, p, &o));
 	assert_ok(nnopt_audit_labels(audit, p, NULL)); /* nothing known, nothing found */
 	assert_int_equal(nnopt_audit_count(audit), 0);
 	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "features", nnopt_audit_outliers(audit, small, NULL));

@@ -48,6 +48,45 @@ static nno_picture run(const nnopt_transforms *t, const uint8_t *pixels, int64_t
 	return p;
 }
 
+/* --- the median --- */
+
+static int by_value(const void *a, const void *b) { return *(const uint8_t *)a - *(const uint8_t *)b; }
+
+static uint8_t middle_of(const uint8_t *pixels, int h, int w, int c, int y, int x, int channel, int window)
+{
+	uint8_t values[25];
+	for (int k = 0; k < window * window; k++) {
+		int i = y + k / window - window / 2, j = x + k % window - window / 2;
+		i = i < 0 ? 0 : i >= h ? h - 1 : i;
+		j = j < 0 ? 0 : j >= w ? w - 1 : j;
+		values[k] = pixels[(i * w + j) * c + channel];
+	}
+	qsort(values, (size_t)(window * window), 1, by_value);
+	return values[window * window / 2];
+}
+
+/* Rows shorter and longer than what is computed at a time, of values that differ and of few values. */
+static void medians_are_in_the_middle(void **state)
+{
+	(void)state;
+	enum { HIGH = 7, LONGEST = 110 };
+	static uint8_t pixels[HIGH * LONGEST * 4];
+	for (int few = 0; few < 2; few++)
+		for (int window = 3; window <= 5; window += 2)
+			for (int c = 1; c <= 4; c++)
+				for (int w = 1; w <= LONGEST; w += w < 5 ? 1 : 19) {
+					nnopt_transforms *t = list();
+					for (size_t i = 0; i < sizeof pixels; i++)
+						pixels[i] = (uint8_t)((i * i * 2654435761u >> 13) & (few ? 3 : 255));
+					assert_ok(nnopt_transforms_add_median(t, window, 1.0));
+					nno_picture p = run(t, pixels, HIGH, w, c, 0, 1);
+					for (int i = 0; i < HIGH * w * c; i++)
+						assert_int_equal(p.pixels[i], middle_of(pixels, HIGH, w, c, i / c / w,
+											i / c % w, i % c, window));
+					nnopt_transforms_destroy(t);
+				}
+}
+
 /* --- kinds --- */
 
 static void every_kind_is_tested(void **state)
@@ -467,6 +506,7 @@ static void workers_change_nothing(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(medians_are_in_the_middle),
 		cmocka_unit_test(every_kind_is_tested),
 		cmocka_unit_test(probabilities_hold),
 		cmocka_unit_test(tiny_pictures),

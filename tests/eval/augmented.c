@@ -140,11 +140,11 @@ static void assert_scores(nnopt_tensor *got, const float wanted[N][K], const cha
 {
 	assert_int_equal(nnopt_tensor_extent(got, 0), N);
 	assert_int_equal(nnopt_tensor_extent(got, 1), K);
-	const float *g = nnopt_tensor_const_data(got);
+	const float *g = nnopt_tensor_const_data(got), *w = wanted[0];
 	for (int i = 0; i < N * K; i++)
-		if (!(fabsf(g[i] - wanted[0][i]) <= 2e-5f * (1.0f + fabsf(wanted[0][i]))))
+		if (!(fabsf(g[i] - w[i]) <= 2e-5f * (1.0f + fabsf(w[i]))))
 			fail_msg("%s: row %d, class %d: %.9g, %.9g wanted", what, i / K, i % K, (double)g[i],
-				 (double)wanted[0][i]);
+				 (double)w[i]);
 	nnopt_tensor_destroy(got);
 }
 
@@ -233,10 +233,9 @@ static void both_forms(void **state)
 
 static void assert_all_but_one(nnopt_tensor *got, const float wanted[N][K])
 {
-	const float *g = nnopt_tensor_const_data(got);
+	const float *g = nnopt_tensor_const_data(got), *w = wanted[0];
 	for (int i = 0; i < N * K; i++)
-		assert_true(i / K == UNREADABLE ? isnan(g[i])
-						: fabsf(g[i] - wanted[0][i]) <= 2e-5f * (1.0f + fabsf(wanted[0][i])));
+		assert_true(i / K == UNREADABLE ? isnan(g[i]) : fabsf(g[i] - w[i]) <= 2e-5f * (1.0f + fabsf(w[i])));
 	nnopt_tensor_destroy(got);
 }
 

@@ -102,6 +102,35 @@ static void edges(void **state)
 	nnopt_tensor_destroy(y);
 }
 
+static void one_sample_and_none(void **state)
+{
+	(void)state;
+	nnopt_tensor *p = floats(1, 3, (const float[]){ 0.125f, 0.75f, 0.125f }),
+		     *y = integers(1, (const int32_t[]){ 2 });
+	nnopt_tensor *none = floats(0, 3, NULL), *no_label = integers(0, NULL), *out = NULL;
+	nnopt_calibration *c = NULL;
+	double t = 7.0;
+	nnopt_calibration_info info = info_of(p, y, 10, 0.0);
+	assert_true(info.count == 1 && info.accuracy == 0.0 && info.ece == 0.75 && info.mce == 0.75);
+	assert_near(info.nll, 3 * log(2), 1e-12);
+	assert_near(info.brier, (1 + 36 + 49) / 64.0, 1e-15);
+	assert_ok(nnopt_temperature_fit(&t, p, y));
+	assert_near(t, 1e3, 1e-12);
+	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "0 samples",
+		     nnopt_calibration_create(&c, ctx, none, no_label, NULL));
+	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "0 samples", nnopt_temperature_fit(&t, none, no_label));
+	set_row(p, 0, NAN);
+	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "1 samples, none with scores",
+		     nnopt_calibration_create(&c, ctx, p, y, NULL));
+	assert_ok(nnopt_temperature_apply(&out, ctx, none, 2.0));
+	assert_int_equal(nnopt_tensor_count(out), 0);
+	nnopt_tensor_destroy(out);
+	nnopt_tensor_destroy(p);
+	nnopt_tensor_destroy(y);
+	nnopt_tensor_destroy(none);
+	nnopt_tensor_destroy(no_label);
+}
+
 static nnopt_tensor *logits(double scale)
 {
 	nnopt_tensor *z = tensor(NNOPT_F32, N, K);
@@ -229,6 +258,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(as_torchmetrics_and_scikit_learn),
 		cmocka_unit_test(edges),
+		cmocka_unit_test(one_sample_and_none),
 		cmocka_unit_test(as_scipy),
 		cmocka_unit_test(temperatures_end_somewhere),
 		cmocka_unit_test(refuses),

@@ -57,6 +57,14 @@ static void as_statsmodels(void **state)
 		assert_near(r.p, 1.0, 0);
 		free_pair(a, b, y);
 	}
+	make_pair((const int64_t[]){ 0, 0, 1, 0 }, &a, &b, &y); /* a single sample */
+	assert_ok(nnopt_mcnemar(&r, a, b, y));
+	assert_true(r.second_only == 1 && r.exact_p == 1.0 && r.statistic == 0.0 && r.p == 1.0);
+	free_pair(a, b, y);
+	make_pair((const int64_t[]){ 0, 0, 0, 0 }, &a, &b, &y);
+	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "mcnemar: 0 samples", nnopt_mcnemar(&r, a, b, y));
+	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "mcnemar: NULL", nnopt_mcnemar(NULL, a, b, y));
+	free_pair(a, b, y);
 }
 
 static void a_sample_counts_where_both_have_scores(void **state)

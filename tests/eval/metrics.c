@@ -255,12 +255,56 @@ static void evaluation_is_a_loop(void **state)
 	nnopt_tensor_destroy(images);
 }
 
+/* The shape is that after the transforms; a struct that ends earlier is filled as far as it goes. */
+static void plan_options_of_a_loader(void **state)
+{
+	(void)state;
+	nnopt_tensor *images = NULL, *targets = NULL;
+	nnopt_dataset *data = NULL;
+	nnopt_transforms *crop = NULL;
+	nnopt_loader *loader = NULL;
+	nnopt_loader_options o;
+	nnopt_plan_options p, defaults;
+	assert_ok(nnopt_tensor_create(&images, ctx, NNOPT_U8, 4, (int64_t[]){ 3, 2, 6, 7 }, NNOPT_NCHW));
+	assert_ok(nnopt_tensor_create(&targets, ctx, NNOPT_I32, 1, (int64_t[]){ 3 }, NNOPT_NCHW));
+	memset(nnopt_tensor_data(images), 0, nnopt_tensor_bytes(images));
+	memset(nnopt_tensor_data(targets), 0, nnopt_tensor_bytes(targets));
+	assert_ok(nnopt_dataset_from_tensors(&data, ctx, images, targets));
+	assert_ok(nnopt_transforms_create(&crop, ctx));
+	assert_ok(nnopt_transforms_add_center_crop(crop, 4, 5));
+	assert_ok(nnopt_loader_options_init(&o, sizeof o));
+	o.batch = 11;
+	assert_ok(nnopt_loader_create(&loader, data, crop, &o));
+	assert_ok(nnopt_plan_options_init(&defaults, sizeof defaults));
+	assert_ok(nnopt_loader_plan_options(&p, sizeof p, loader));
+	assert_int_equal(p.batch, 11);
+	assert_int_equal(p.rank, 3);
+	assert_memory_equal(p.shape, ((int64_t[]){ 2, 4, 5 }), 3 * sizeof *p.shape);
+	p.batch = defaults.batch;
+	p.rank = defaults.rank;
+	memcpy(p.shape, defaults.shape, sizeof p.shape);
+	assert_memory_equal(&p, &defaults, sizeof p);
+	size_t older = offsetof(nnopt_plan_options, max_bytes);
+	memset(&p, 0x55, sizeof p);
+	assert_ok(nnopt_loader_plan_options(&p, older, loader));
+	assert_true(p.struct_size == older && p.batch == 11 && p.fuse == defaults.fuse);
+	assert_true(p.max_bytes == UINT64_C(0x5555555555555555));
+	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "loader is NULL", nnopt_loader_plan_options(&p, sizeof p, NULL));
+	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "struct NULL", nnopt_loader_plan_options(NULL, sizeof p, loader));
+	nnopt_loader_destroy(loader);
+	nnopt_transforms_destroy(crop);
+	nnopt_dataset_destroy(data);
+	nnopt_tensor_destroy(targets);
+	nnopt_tensor_destroy(images);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(as_scikit_learn),          cmocka_unit_test(halves_are_merged),
 		cmocka_unit_test(ties_nans_and_bad_labels), cmocka_unit_test(reports),
 		cmocka_unit_test(evaluation_is_a_loop),
+		cmocka_unit_test(plan_options_of_a_loader),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -158,6 +158,13 @@ static void few_samples(void **state)
 	    (const double[][3]){ { 0, 0, INFINITY }, { 0, 1, INFINITY }, { 2.0 / 3, 1, 0 }, { 1, 1, -INFINITY } }, 4);
 	nnopt_tensor_destroy(curve);
 	nnopt_tensor_destroy(y);
+	nnopt_tensor *steps = floats(4, 1, (const float[]){ 4, 3, 2, 1 });
+	y = integers(4, (const int32_t[]){ 1, 1, 0, 0 });
+	assert_ok(nnopt_roc_curve(&curve, ctx, steps, y, 1)); /* as scikit-learn: the first score's point stays */
+	check_curve(curve, (const double[][3]){ { 0, 0, INFINITY }, { 0, 0.5, 4 }, { 0, 1, 3 }, { 1, 1, 1 } }, 4);
+	nnopt_tensor_destroy(curve);
+	nnopt_tensor_destroy(steps);
+	nnopt_tensor_destroy(y);
 	y = integers(4, (const int32_t[]){ 1, 1, 1, 1 });
 	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "4 of 4 samples are of class 1", auc(&e, p, y, -1, 0, 0));
 	assert_ok(nnopt_average_precision(&value, ctx, p, y, -1));

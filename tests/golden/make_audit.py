@@ -43,12 +43,15 @@ def find(given, values, classes):
         renamed = numpy.argsort(order)[given]
         mask = numpy.zeros(len(given), dtype=int)
         for bit, how in enumerate(FILTERS):
-            mask |= find_label_issues(renamed, values[:, order], filter_by=how, n_jobs=1).astype(int) << bit
+            found = find_label_issues(renamed, values[:, order], filter_by=how, n_jobs=1)
+            if how == "low_self_confidence":  # a label that is the most probable one is never found here
+                found &= find_label_issues(renamed, values[:, order], filter_by="predicted_neq_given", n_jobs=1)
+            mask |= found.astype(int) << bit
         masks.append(mask)
     return masks[0] if all((mask == masks[0]).all() for mask in masks) else None
 
 
-FILTERS = ["prune_by_noise_rate", "prune_by_class", "both", "confident_learning"]
+FILTERS = ["prune_by_noise_rate", "prune_by_class", "both", "confident_learning", "low_self_confidence"]
 
 
 def main():

@@ -138,7 +138,7 @@ static void check_depthwise_weights(frame *f)
 				    .dilation_w = 1 };
 		if (f->n % 3 > 0) {
 			p.kernel_h = size_of(f, 8, 5);
-			p.kernel_w = f->n % 3 == 1 ? 5 : size_of(f, 9, 7);
+			p.kernel_w = f->n % 3 == 1 ? 5 + f->n / 3 % 2 * 2 : size_of(f, 9, 7);
 			p.dilation_w = 1 + f->n / 4 % 3 / 2;
 		}
 		elem *x = values(f, p.h * p.w * c, 1), *dy = values(f, out_h * p.out_w * c, 1);

@@ -1,5 +1,5 @@
-/* drops.c - dropout of channels, blocks and samples. What is random has no golden values: the rates, the scale, the
- * form of what is dropped, independence, and on what the mask depends. */
+/* drops.c - dropout of elements, channels, blocks and samples. What is random has no golden values: the rates, the
+ * scale, the form of what is dropped, independence, and on what the mask depends. */
 #include "isas.h"
 
 #include <math.h>
@@ -7,9 +7,9 @@
 
 enum { N = 24, C = 21, H = 19, W = 16, PIXELS = H * W, SAMPLE = C * PIXELS, COUNT = N * SAMPLE, BLOCK = 5 };
 
-typedef enum kind { CHANNELS, BLOCKS, SAMPLES, KINDS } kind;
+typedef enum kind { ELEMENTS, CHANNELS, BLOCKS, SAMPLES, KINDS } kind;
 
-static const char *const names[KINDS] = { "dropout2d", "drop_block", "stochastic_depth" };
+static const char *const names[KINDS] = { "dropout", "dropout2d", "drop_block", "stochastic_depth" };
 
 typedef struct net {
 	nnopt_context *context;
@@ -20,9 +20,10 @@ typedef struct net {
 
 static nnopt_status add(nnopt_model *m, kind k, float p)
 {
-	return k == CHANNELS ? nnopt_add_dropout2d(m, p)
-	       : k == BLOCKS ? nnopt_add_drop_block(m, BLOCK, p)
-			     : nnopt_add_stochastic_depth(m, p);
+	return k == ELEMENTS   ? nnopt_add_dropout(m, p)
+	       : k == CHANNELS ? nnopt_add_dropout2d(m, p)
+	       : k == BLOCKS   ? nnopt_add_drop_block(m, BLOCK, p)
+			       : nnopt_add_stochastic_depth(m, p);
 }
 
 static net make_net(kind k, int isa, int threads, uint64_t seed, float p, int mode, int layers)
@@ -74,6 +75,40 @@ static void expect_count(const char *what, int64_t got, double n, double p)
 {
 	if (!(fabs((double)got - n * p) <= 5.0 * sqrt(n * p * (1.0 - p))))
 		fail_msg("%s: %lld of %g, %g wanted", what, (long long)got, n, n * p);
+}
+
+static void elements_go_alone(void **state)
+{
+	(void)state;
+	static const float rates[] = { 0.1f, 0.25f, 0.5f, 0.9f };
+	for (size_t r = 0; r < sizeof rates / sizeof *rates; r++) {
+		net n = make_net(ELEMENTS, NNOPT_ISA_BEST, 1, 3, rates[r], NNOPT_TRAINING, 1);
+		double kept = 1.0 - (double)rates[r];
+		int64_t count = 0, both = 0, next = 0, below = 0;
+		mask_of(&n, 10, one);
+		mask_of(&n, 11, other);
+		for (int64_t i = 0; i < COUNT; i++) {
+			assert_true(one[i] == 0.0f || one[i] == 1.0f / (1.0f - rates[r]));
+			count += one[i] > 0.0f;
+			both += one[i] > 0.0f && other[i] > 0.0f;
+			next += i >= 1 && one[i] > 0.0f && one[i - 1] > 0.0f;
+			below += i >= C && one[i] > 0.0f && one[i - C] > 0.0f;
+		}
+		expect_count("kept", count, COUNT, kept);
+		/* Steps, neighbouring channels and neighbouring pixels are independent. */
+		expect_count("kept in two steps", both, COUNT, kept * kept);
+		expect_count("kept with the channel before", next, COUNT - 1, kept * kept);
+		expect_count("kept with the pixel before", below, COUNT - C, kept * kept);
+		free_net(&n);
+	}
+	/* Two layers one after the other, too. */
+	net n = make_net(ELEMENTS, NNOPT_ISA_BEST, 1, 3, 0.5f, NNOPT_TRAINING, 2);
+	int64_t count = 0;
+	mask_of(&n, 10, one);
+	for (int64_t i = 0; i < COUNT; i++)
+		count += one[i] == 4.0f;
+	expect_count("kept by both", count, COUNT, 0.25);
+	free_net(&n);
 }
 
 static void channels_go_as_a_whole(void **state)
@@ -202,7 +237,7 @@ static void blocks_as_large_as_the_picture(void **state)
 static void backward_uses_the_same_mask(void **state)
 {
 	(void)state;
-	for (kind k = CHANNELS; k < KINDS; k++) {
+	for (kind k = ELEMENTS; k < KINDS; k++) {
 		net n = make_net(k, NNOPT_ISA_BEST, 2, 3, 0.3f, NNOPT_TRAINING, 1);
 		mask_of(&n, 4, one);
 		float *g = nnopt_tensor_data(nnopt_plan_output_gradient(n.plan));
@@ -230,7 +265,7 @@ static void expect_mask(kind k, int isa, int threads, uint64_t seed, bool same)
 static void mask_is_a_function_of_seed_and_step(void **state)
 {
 	(void)state;
-	for (kind k = CHANNELS; k < KINDS; k++) {
+	for (kind k = ELEMENTS; k < KINDS; k++) {
 		net first = make_net(k, NNOPT_ISA_BEST, 1, 3, 0.4f, NNOPT_TRAINING, 1);
 		mask_of(&first, 9, one);
 		mask_of(&first, 10, other);
@@ -250,7 +285,7 @@ static void mask_is_a_function_of_seed_and_step(void **state)
 static void smaller_batches_keep_their_masks(void **state)
 {
 	(void)state;
-	for (kind k = CHANNELS; k < KINDS; k++) {
+	for (kind k = ELEMENTS; k < KINDS; k++) {
 		net n = make_net(k, NNOPT_ISA_BEST, 2, 3, 0.5f, NNOPT_TRAINING, 1);
 		mask_of(&n, 9, one);
 		nnopt_tensor *part = NULL;
@@ -267,7 +302,7 @@ static void smaller_batches_keep_their_masks(void **state)
 static void two_layers_have_their_own_masks(void **state)
 {
 	(void)state;
-	for (kind k = CHANNELS; k < KINDS; k++) {
+	for (kind k = ELEMENTS; k < KINDS; k++) {
 		net n = make_net(k, NNOPT_ISA_BEST, 1, 3, 0.5f, NNOPT_TRAINING, 2);
 		net single = make_net(k, NNOPT_ISA_BEST, 1, 3, 0.5f, NNOPT_TRAINING, 1);
 		mask_of(&n, 9, one);
@@ -286,7 +321,7 @@ static void two_layers_have_their_own_masks(void **state)
 static void inference_is_identity(void **state)
 {
 	(void)state;
-	for (kind k = CHANNELS; k < KINDS; k++) {
+	for (kind k = ELEMENTS; k < KINDS; k++) {
 		net n = make_net(k, NNOPT_ISA_BEST, 1, 3, 0.5f, NNOPT_INFERENCE, 1);
 		const nnopt_tensor *y = NULL;
 		float *x = nnopt_tensor_data(n.x);
@@ -302,6 +337,7 @@ static void inference_is_identity(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(elements_go_alone),
 		cmocka_unit_test(channels_go_as_a_whole),
 		cmocka_unit_test(samples_go_as_a_whole),
 		cmocka_unit_test(blocks_go_as_squares),

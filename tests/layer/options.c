@@ -1,42 +1,8 @@
 /* options.c - every option reaches the layer it was given to, defaults are PyTorch's, and values out of range are
  * refused with their name. What a layer holds is read from the model's JSON. */
-#include "check.h"
+#include "options.h"
 
 #include <math.h>
-#include <stdio.h>
-
-static nnopt_context *ctx;
-
-static int setup(void **state)
-{
-	(void)state;
-	return nnopt_context_create(&ctx, NULL) == NNOPT_OK ? 0 : -1;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	nnopt_context_destroy(ctx);
-	return 0;
-}
-
-/* The JSON of a model of this one layer contains `fields`; destroys it. */
-static void expect_fields(nnopt_layer *layer, const char *fields)
-{
-	nnopt_model *m = NULL, *copy = NULL;
-	char text[2048], again[2048];
-	assert_ok(nnopt_model_create(&m, ctx));
-	assert_ok(nnopt_model_add(m, layer));
-	assert_ok(nnopt_model_to_json(m, text, sizeof text, NULL));
-	if (strstr(text, fields) == NULL)
-		fail_msg("%s: the JSON\n%slacks\n%s", nnopt_layer_kind(layer), text, fields);
-	assert_ok(nnopt_model_from_json(&copy, ctx, text, strlen(text)));
-	assert_ok(nnopt_model_to_json(copy, again, sizeof again, NULL));
-	assert_string_equal(text, again);
-	nnopt_layer_destroy(layer);
-	nnopt_model_destroy(copy);
-	nnopt_model_destroy(m);
-}
 
 static void conv2d_options(void **state)
 {
@@ -323,12 +289,7 @@ static void conv2d_refuses(void **state)
 static void shapes_are_refused(void **state)
 {
 	(void)state;
-	static const struct {
-		const char *layer;
-		int32_t rank;
-		int64_t shape[3];
-		const char *words;
-	} cases[] = {
+	static const refused cases[] = {
 		{ "{\"kind\": \"conv2d\", \"out_channels\": 3, \"kernel_h\": 3, \"kernel_w\": 3}", 1, { 9 }, "rank 4" },
 		{ "{\"kind\": \"conv2d\", \"out_channels\": 4, \"kernel_h\": 3, \"kernel_w\": 3, \"groups\": 2}",
 		  3,
@@ -355,16 +316,7 @@ static void shapes_are_refused(void **state)
 		  { 3, 4, 4 },
 		  "(N, 3, 1, 1) wanted" },
 	};
-	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-		char text[512];
-		nnopt_model *m = NULL;
-		int n = snprintf(text, sizeof text, "{\"format\": \"nnopt-model\", \"version\": 1, \"layers\": [%s]}",
-				 cases[i].layer);
-		assert_ok(nnopt_model_from_json(&m, ctx, text, (size_t)n));
-		assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, cases[i].words,
-			     nnopt_model_build(m, cases[i].rank, cases[i].shape));
-		nnopt_model_destroy(m);
-	}
+	expect_refused(cases, sizeof cases / sizeof *cases);
 }
 
 int main(void)

@@ -1,32 +1,16 @@
 /* recurrent.c - recurrent layers and weighted sums as a caller has them: options, shapes, names and first values of
  * parameters, refusals, files, exact resume, steps without allocations, parts of a batch. Their values and gradients
  * are held against PyTorch's in layer_golden.c. */
-#include "check.h"
+#include "options.h"
 
 #include "budget.h"
 #include "golden.h"
 
 #include <math.h>
-#include <stdio.h>
 #include <unistd.h>
 
 #define PATH TEST_TMP "/recurrent.safetensors"
 #define CHECKPOINT TEST_TMP "/recurrent.ckpt"
-
-static nnopt_context *ctx;
-
-static int setup(void **state)
-{
-	(void)state;
-	return nnopt_context_create(&ctx, NULL) == NNOPT_OK ? 0 : -1;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	nnopt_context_destroy(ctx);
-	return 0;
-}
 
 /* A convolution's features, pooled and read by rows and by pixels; joined, and voted on with the pooled ones alone. */
 static const char fusion[] =
@@ -43,26 +27,6 @@ static const char fusion[] =
 
 /* --- options --- */
 
-/* The JSON of a model of this one layer, of two inputs where `joins`, contains `fields` and makes the same; destroys
- * it. */
-static void expect_fields(nnopt_layer *layer, int joins, const char *fields)
-{
-	nnopt_model *m = NULL, *copy = NULL;
-	char text[2048], again[2048];
-	assert_ok(nnopt_model_create(&m, ctx));
-	assert_ok(
-	    nnopt_model_connect(m, layer, (int32_t[]){ NNOPT_INPUT_NODE, NNOPT_INPUT_NODE }, joins ? 2 : 1, NULL));
-	assert_ok(nnopt_model_to_json(m, text, sizeof text, NULL));
-	if (strstr(text, fields) == NULL)
-		fail_msg("%s: the JSON\n%slacks\n%s", nnopt_layer_kind(layer), text, fields);
-	assert_ok(nnopt_model_from_json(&copy, ctx, text, strlen(text)));
-	assert_ok(nnopt_model_to_json(copy, again, sizeof again, NULL));
-	assert_string_equal(text, again);
-	nnopt_layer_destroy(layer);
-	nnopt_model_destroy(copy);
-	nnopt_model_destroy(m);
-}
-
 typedef nnopt_status (*recurrent_create)(nnopt_layer **out, nnopt_context *context, int64_t hidden_size,
 					 const nnopt_recurrent_options *options);
 static const recurrent_create creates[] = { nnopt_lstm_create, nnopt_gru_create };
@@ -75,10 +39,9 @@ static void recurrent_options(void **state)
 		nnopt_recurrent_options o;
 		assert_ok(creates[i](&l, ctx, 8, NULL));
 		assert_string_equal(nnopt_layer_kind(l), i ? "gru" : "lstm");
-		expect_fields(l, 0,
-			      "\"hidden_size\": 8, \"sequence\": 0, \"output\": 0, \"bidirectional\": false, "
-			      "\"use_bias\": true, \"input_init\": 0, \"recurrent_init\": 0, \"bias_init\": 0, "
-			      "\"weight_value\": 0, \"bias_value\": 0");
+		expect_fields(l, "\"hidden_size\": 8, \"sequence\": 0, \"output\": 0, \"bidirectional\": false, "
+				 "\"use_bias\": true, \"input_init\": 0, \"recurrent_init\": 0, \"bias_init\": 0, "
+				 "\"weight_value\": 0, \"bias_value\": 0");
 		assert_ok(nnopt_recurrent_options_init(&o, sizeof o));
 		o.sequence = NNOPT_SEQUENCE_PIXELS;
 		o.output = NNOPT_RECURRENT_ALL;
@@ -90,10 +53,9 @@ static void recurrent_options(void **state)
 		o.weight_value = 0.5f;
 		o.bias_value = 0.25f;
 		assert_ok(creates[i](&l, ctx, 9, &o));
-		expect_fields(l, 0,
-			      "\"hidden_size\": 9, \"sequence\": 2, \"output\": 1, \"bidirectional\": true, "
-			      "\"use_bias\": false, \"input_init\": 4, \"recurrent_init\": 7, \"bias_init\": 8, "
-			      "\"weight_value\": 0.5, \"bias_value\": 0.25");
+		expect_fields(l, "\"hidden_size\": 9, \"sequence\": 2, \"output\": 1, \"bidirectional\": true, "
+				 "\"use_bias\": false, \"input_init\": 4, \"recurrent_init\": 7, \"bias_init\": 8, "
+				 "\"weight_value\": 0.5, \"bias_value\": 0.25");
 	}
 }
 
@@ -103,13 +65,13 @@ static void sum_options(void **state)
 	nnopt_layer *l = NULL;
 	nnopt_weighted_sum_options o;
 	assert_ok(nnopt_weighted_sum_create(&l, ctx, NULL));
-	expect_fields(l, 1, "\"learned\": false, \"normalise\": true, \"weight_count\": 0, \"weight0\": 0");
+	expect_fields_of(l, 1, "\"learned\": false, \"normalise\": true, \"weight_count\": 0, \"weight0\": 0");
 	assert_ok(nnopt_weighted_sum_options_init(&o, sizeof o));
 	o.normalise = 0;
 	o.weights = (const double[]){ -0.5, 1.5 };
 	o.weight_count = 2;
 	assert_ok(nnopt_weighted_sum_create(&l, ctx, &o));
-	expect_fields(
+	expect_fields_of(
 	    l, 1,
 	    "\"learned\": false, \"normalise\": false, \"weight_count\": 2, \"weight0\": -0.5, \"weight1\": 1.5, "
 	    "\"weight2\": 0");
@@ -179,12 +141,7 @@ static void sums_are_refused(void **state)
 static void shapes_are_refused(void **state)
 {
 	(void)state;
-	static const struct {
-		const char *layers;
-		int32_t rank;
-		int64_t shape[3];
-		const char *words;
-	} cases[] = {
+	static const refused cases[] = {
 		{ "{\"kind\":\"lstm\",\"hidden_size\":3}", 1, { 9 }, "lstm: input of rank 2 (N, 9), rank 4" },
 		{ "{\"kind\":\"gru\",\"hidden_size\":3}", 1, { 9 }, "gru: input of rank 2 (N, 9), rank 4" },
 		{ "{\"kind\":\"weighted_sum\",\"inputs\":[\"input\",\"input\"],\"weight_count\":3,\"weight0\":1}",
@@ -201,16 +158,7 @@ static void shapes_are_refused(void **state)
 		  { 9, 1, 1 },
 		  "input 1" },
 	};
-	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-		char text[512];
-		nnopt_model *m = NULL;
-		int n = snprintf(text, sizeof text, "{\"format\":\"nnopt-model\",\"version\":1,\"layers\":[%s]}",
-				 cases[i].layers);
-		assert_ok(nnopt_model_from_json(&m, ctx, text, (size_t)n));
-		assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, cases[i].words,
-			     nnopt_model_build(m, cases[i].rank, cases[i].shape));
-		nnopt_model_destroy(m);
-	}
+	expect_refused(cases, sizeof cases / sizeof *cases);
 }
 
 /* --- shapes and parameters --- */

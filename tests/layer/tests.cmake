@@ -1,4 +1,3 @@
-nnopt_public_test(layer/dropout)
 nnopt_public_test(layer/drops)
 nnopt_test(layer/gradcheck)
 nnopt_test(layer/gradcheck_networks)

@@ -1,6 +1,7 @@
 nnopt_test(model/first_values)
 nnopt_public_test(model/frozen_norms)
 nnopt_test(model/fusion)
+nnopt_test(model/narrow_fusion)
 nnopt_test(model/graph)
 nnopt_public_test(model/loss_scale)
 nnopt_test(model/plan)

@@ -9,7 +9,25 @@ typedef struct setting {
 	nno_shape in;
 	int64_t out, batch, n;
 	bool bias, relu, add;
+	/* Of a convolution; a kernel of 0 is one of 1x1, stride 1, without padding. */
+	int64_t kernel_h, kernel_w, stride_h, stride_w, pad_h, pad_w;
+	bool pooled; /* and no gradient of the data */
 } setting;
+
+static int64_t at_least_one(int64_t n) { return n > 0 ? n : 1; }
+
+static nno_shape made_by(const setting *s)
+{
+	return (nno_shape){ (s->in.h + 2 * s->pad_h - at_least_one(s->kernel_h)) / at_least_one(s->stride_h) + 1,
+			    (s->in.w + 2 * s->pad_w - at_least_one(s->kernel_w)) / at_least_one(s->stride_w) + 1,
+			    s->out };
+}
+
+static nno_shape result_of(const setting *s)
+{
+	nno_shape made = made_by(s);
+	return s->pooled ? (nno_shape){ made.h / 2, made.w / 2, made.c } : made;
+}
 
 enum { SRC, DST, DDST, DSRC, WEIGHTS, BIAS, DWEIGHTS, DBIAS, BUFFERS };
 
@@ -33,15 +51,9 @@ static float from_bf16(uint16_t bits)
 
 static void make_all(const setting *s, dice *d)
 {
-	int64_t pixels = s->in.h * s->in.w, weights = s->in.c * s->out;
-	int64_t counts[BUFFERS] = { s->n * pixels * s->in.c,
-				    s->n * pixels * s->out,
-				    s->n * pixels * s->out,
-				    s->n * pixels * s->in.c,
-				    weights,
-				    s->out,
-				    weights,
-				    s->out };
+	int64_t weights = at_least_one(s->kernel_h) * at_least_one(s->kernel_w) * s->in.c * s->out;
+	int64_t source = s->n * nno_shape_count(s->in), result = s->n * nno_shape_count(result_of(s));
+	int64_t counts[BUFFERS] = { source, result, result, source, weights, s->out, weights, s->out };
 	for (int b = 0; b < BUFFERS; b++) {
 		whole[b] = make_buffer(counts[b]);
 		fill_integers(d, &whole[b]);
@@ -68,10 +80,13 @@ static int64_t run_once(const setting *s, const nno_op_class *cls, const nno_ker
 {
 	dice d = { 7 };
 	make_all(s, &d);
-	nno_conv_attr conv = { .kernel_h = 1,
-			       .kernel_w = 1,
-			       .stride_h = 1,
-			       .stride_w = 1,
+	nno_conv_attr conv = { .kernel_h = at_least_one(s->kernel_h),
+			       .kernel_w = at_least_one(s->kernel_w),
+			       .stride_h = at_least_one(s->stride_h),
+			       .stride_w = at_least_one(s->stride_w),
+			       .pad_h = s->pad_h,
+			       .pad_w = s->pad_w,
+			       .pooled = s->pooled,
 			       .dilation_h = 1,
 			       .dilation_w = 1,
 			       .groups = 1,
@@ -83,19 +98,19 @@ static int64_t run_once(const setting *s, const nno_op_class *cls, const nno_ker
 			    .n_in = 1,
 			    .n_param = 2,
 			    .in = { s->in },
-			    .out = { s->in.h, s->in.w, s->out },
+			    .out = result_of(s),
 			    .attr = is_conv ? (void *)&conv : (void *)&linear,
 			    .batch = s->batch,
 			    .type = NNO_BF16,
 			    .training = true,
-			    .wants_dsrc = { true },
+			    .wants_dsrc = { !s->pooled },
 			    .wants_dparam = true } };
 	start_trial(&t, kernels, pool);
 	t.run.n = s->n;
 	t.run.src[0] = half[SRC];
 	t.run.dst = half[DST];
 	t.run.ddst = half[DDST];
-	t.run.dsrc[0] = half[DSRC];
+	t.run.dsrc[0] = s->pooled ? NULL : half[DSRC];
 	t.run.dsrc_add[0] = s->add;
 	t.run.dparam_add = s->add;
 	t.run.param[0] = data_of(&whole[WEIGHTS]);
@@ -117,6 +132,7 @@ static int64_t run_once(const setting *s, const nno_op_class *cls, const nno_ker
 	return n;
 }
 
+enum { ROWS = 33, COLUMNS = 150, REDUCED = 37 }; /* of the kernels' trial */
 enum { MOST = 1 << 19 };
 static float wanted[MOST], got[MOST];
 
@@ -127,9 +143,12 @@ static void compare(const setting *s, const nno_op_class *plain, const nno_op_cl
 		assert_int_equal(run_once(s, paired, kernels, pools[p], got), n);
 		for (int64_t i = 0; i < n; i++)
 			if (wanted[i] != got[i])
-				fail_msg("%s: %dx%d of %d to %d, n %d, pool %d: number %d is %g, %g wanted",
-					 paired->name, (int)s->in.h, (int)s->in.w, (int)s->in.c, (int)s->out, (int)s->n,
-					 p, (int)i, (double)got[i], (double)wanted[i]);
+				fail_msg("%s: %dx%d of %d to %d, kernel %dx%d, stride %dx%d, pad %dx%d, pooled %d, "
+					 "n %d, pool %d: number %d of %d is %g, %g wanted",
+					 paired->name, (int)s->in.h, (int)s->in.w, (int)s->in.c, (int)s->out,
+					 (int)s->kernel_h, (int)s->kernel_w, (int)s->stride_h, (int)s->stride_w,
+					 (int)s->pad_h, (int)s->pad_w, s->pooled, (int)s->n, p, (int)i, (int)n,
+					 (double)got[i], (double)wanted[i]);
 	}
 }
 
@@ -159,12 +178,64 @@ static void compare_many(const nno_kernels *kernels)
 	}
 }
 
+/* Windows, strides, padding wider than a window's half, small pictures that share a task; odd numbers of channels. */
+static void compare_convolutions(const nno_kernels *kernels)
+{
+	dice d = { 2 };
+	for (int i = 0; i < 120; i++) {
+		setting s = { .in = { between(&d, 3, 12), between(&d, 3, 12), between(&d, 1, 24) },
+			      .out = 2 * between(&d, 1, 40),
+			      .batch = i % 3 == 0 ? 17 : 5,
+			      .bias = i % 2,
+			      .relu = i / 2 % 2,
+			      .add = i / 4 % 2,
+			      .kernel_h = between(&d, 1, 3),
+			      .kernel_w = between(&d, 1, 3),
+			      .stride_h = between(&d, 1, 3),
+			      .stride_w = between(&d, 1, 3),
+			      .pad_h = between(&d, 0, 2),
+			      .pad_w = between(&d, 0, 2) };
+		s.n = between(&d, 1, s.batch);
+		nno_shape made = made_by(&s);
+		s.pooled = i % 5 == 0 && made.h % 2 == 0 && made.w % 2 == 0;
+		compare(&s, &nno_op_conv, &nno_op_conv_pairs, kernels);
+	}
+}
+
 static void ops_on_pairs_are_exact(void **state)
 {
 	(void)state;
 	compare_many(with_scalar_pairs());
-	if (nno_kernels_best(NNOPT_ISA_BEST)->pairs != NULL)
-		compare_many(nno_kernels_best(NNOPT_ISA_BEST));
+	compare_convolutions(with_scalar_pairs());
+	if (nno_kernels_best(NNOPT_ISA_BEST)->pairs == NULL)
+		return;
+	compare_many(nno_kernels_best(NNOPT_ISA_BEST));
+	compare_convolutions(nno_kernels_best(NNOPT_ISA_BEST));
+}
+
+/* Those of rows side by side: steps at any place of a, results on top of a bias, rounded or not. */
+static void side_kernels(const nno_pairs *own, int64_t m, int64_t n, int64_t steps, const nno_bf16 *a,
+			 const nno_bf16 *b, float sums[2][ROWS * COLUMNS])
+{
+	static nno_bf16 rounded[2][ROWS * COLUMNS];
+	int64_t off[REDUCED];
+	float bias[COLUMNS];
+	for (int64_t i = 0; i < n; i++)
+		bias[i] = (float)(i % 7 - 3);
+	for (int64_t s = 0; s < steps; s++)
+		off[s] = 2 * (s * 7 % REDUCED);
+	for (int flags = 0; flags <= (NNO_GEMM_ADD | NNO_GEMM_RELU); flags++) {
+		const nno_pairs *tables[2] = { &nno_pairs_scalar, own };
+		for (int k = 0; k < 2; k++) {
+			for (int64_t i = 0; i < m * n; i++)
+				rounded[k][i] = to_bf16((float)(i % 5));
+			tables[k]->gemm_side(m, n, steps, a, off, b, 2 * n, rounded[k], n,
+					     flags & NNO_GEMM_RELU ? bias : NULL, flags);
+			tables[k]->gemm_columns(m, n, steps, a, 2, b, 2 * n, sums[k], n, flags & NNO_GEMM_ADD);
+		}
+		assert_memory_equal(rounded[0], rounded[1], (size_t)(m * n) * sizeof(nno_bf16));
+		assert_memory_equal(sums[0], sums[1], (size_t)(m * n) * sizeof(float));
+	}
 }
 
 /* The machine's kernels against the scalar ones. */
@@ -172,7 +243,6 @@ static void kernels_are_exact(void **state)
 {
 	(void)state;
 	const nno_pairs *own = nno_kernels_best(NNOPT_ISA_BEST)->pairs;
-	enum { ROWS = 33, COLUMNS = 150, REDUCED = 37 };
 	static float src[REDUCED * COLUMNS], sums[2][ROWS * COLUMNS];
 	static nno_bf16 pairs[2][(REDUCED + 1) * COLUMNS], a[ROWS * (REDUCED + 1)];
 	if (own == NULL)
@@ -195,6 +265,7 @@ static void kernels_are_exact(void **state)
 					  add ? NNO_GEMM_ADD : 0);
 				assert_memory_equal(sums[0], sums[1], (size_t)(m * n) * sizeof(float));
 			}
+			side_kernels(own, m, n, count, a, pairs[0], sums);
 		}
 }
 

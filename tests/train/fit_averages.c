@@ -180,11 +180,8 @@ static void own_loop(bench *b)
 {
 	nnopt_plan_options po;
 	nnopt_plan *plan = NULL;
-	assert_ok(nnopt_plan_options_init(&po, sizeof po));
-	po.rank = 3;
-	po.batch = BATCH;
+	assert_ok(nnopt_loader_plan_options(&po, sizeof po, b->train));
 	po.mode = NNOPT_TRAINING;
-	assert_ok(nnopt_loader_sample_shape(b->train, po.shape));
 	assert_ok(nnopt_plan_create(&plan, b->net, &po));
 	if (b->average != NULL)
 		assert_ok(nnopt_average_attach(b->average, b->net));

@@ -5,7 +5,7 @@
 
 #include <stdbool.h>
 
-enum { TILE = 4, MOST_TAPS = 5, MOST_COLUMNS = (TILE - 1) * 2 + MOST_TAPS };
+enum { TILE = 4, MOST_TAPS = 7, MOST_COLUMNS = (TILE - 1) * 2 + MOST_TAPS };
 
 /* A tile of a row, for all channels. */
 typedef struct tile {
@@ -132,15 +132,17 @@ static void row_1(const nno_depthwise_row *row, int64_t n, int flags) { walk_row
 static void row_2(const nno_depthwise_row *row, int64_t n, int flags) { walk_row(row, n, flags, 2, 1); }
 static void row_3(const nno_depthwise_row *row, int64_t n, int flags) { walk_row(row, n, flags, 3, 1); }
 static void row_5(const nno_depthwise_row *row, int64_t n, int flags) { walk_row(row, n, flags, 5, 1); }
+static void row_7(const nno_depthwise_row *row, int64_t n, int flags) { walk_row(row, n, flags, 7, 1); }
 static void row_3_by_2(const nno_depthwise_row *row, int64_t n, int flags) { walk_row(row, n, flags, 3, 2); }
 static void row_5_by_2(const nno_depthwise_row *row, int64_t n, int flags) { walk_row(row, n, flags, 5, 2); }
 static void row_any(const nno_depthwise_row *row, int64_t n, int flags) { walk_row(row, n, flags, 0, 0); }
 
 void NNO_OF(depthwise_row)(const nno_depthwise_row *row, int64_t n, int flags)
 {
-	static void (*const rows[2][MOST_TAPS + 1])(const nno_depthwise_row *, int64_t,
-						    int) = { { NULL, row_1, row_2, row_3, NULL, row_5 },
-							     { NULL, NULL, NULL, row_3_by_2, NULL, row_5_by_2 } };
+	static void (*const rows[2][MOST_TAPS + 1])(const nno_depthwise_row *, int64_t, int) = {
+		{ NULL, row_1, row_2, row_3, NULL, row_5, NULL, row_7 },
+		{ NULL, NULL, NULL, row_3_by_2, NULL, row_5_by_2 },
+	};
 	bool known = row->taps >= 1 && row->taps <= MOST_TAPS && row->stride <= 2 && row->dilation == 1;
 	void (*run)(const nno_depthwise_row *, int64_t, int) = known ? rows[row->stride - 1][row->taps] : NULL;
 	bool whole_lines = fills_lines(row->dst, row->dst_step, 64 / (int64_t)sizeof(elem));
@@ -278,6 +280,7 @@ static void sum_3(float *dw, const sums_job *job, int flags) { sum_channels(dw, 
 static void sum_3_by_2(float *dw, const sums_job *job, int flags) { sum_channels(dw, job, flags, 3, 3, 2); }
 static void sum_5(float *dw, const sums_job *job, int flags) { sum_channels(dw, job, flags, 1, 5, 1); }
 static void sum_5_by_2(float *dw, const sums_job *job, int flags) { sum_channels(dw, job, flags, 1, 5, 2); }
+static void sum_7(float *dw, const sums_job *job, int flags) { sum_channels(dw, job, flags, 1, 7, 1); }
 
 void NNO_OF(depthwise_weights)(float *dw, const elem *x, const elem *dy, const nno_depthwise *p, int64_t from,
 			       int64_t to, int64_t n, int flags)
@@ -288,6 +291,8 @@ void NNO_OF(depthwise_weights)(float *dw, const elem *x, const elem *dy, const n
 		(p->stride_w == 1 ? sum_3 : sum_3_by_2)(dw, &job, flags);
 	else if (dense && p->kernel_w == 5)
 		(p->stride_w == 1 ? sum_5 : sum_5_by_2)(dw, &job, flags);
+	else if (dense && p->kernel_w == 7 && p->stride_w == 1)
+		sum_7(dw, &job, flags);
 	else
 		sum_any(dw, &job, flags);
 }
