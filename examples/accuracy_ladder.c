@@ -280,8 +280,10 @@ static const outcome *run(ladder *l, int rung, int64_t seed)
 		train(l, rung, seed, r);
 	else if (rungs[rung].how == SAME_WEIGHTS)
 		*r = *run(l, below(rung), seed);
-	for (int64_t i = 0; rungs[rung].how == ENSEMBLE && i < l->seeds; i++)
+	for (int64_t i = 0; rungs[rung].how == ENSEMBLE && i < l->seeds; i++) {
 		r->seconds += run(l, below(rung), i)->seconds;
+		r->rate = run(l, below(rung), i)->rate;
+	}
 	nnopt_tensor *answers = rungs[rung].how == ENSEMBLE ? ask_all(l, below(rung)) : ask(l, rung, seed);
 	r->accuracy = accuracy_of(l, answers);
 	r->known = 1;
