@@ -304,7 +304,8 @@ NNOPT_API nnopt_status nnopt_weighted_sum_create(nnopt_layer **out, nnopt_contex
  *  tensors have that many. */
 typedef struct nnopt_own_call {
 	size_t struct_size;
-	int32_t training;                             /**< 1 in a training plan */
+	int32_t training;                             /**< 1 in a training plan; 0 in inference, also on the way back to a layer
+	                                                   that a plan watches */
 	int32_t input_count;                          /**< of `inputs` */
 	int32_t parameter_count;                      /**< of `parameters` */
 	int32_t accumulate_parameters;                /**< 1: add to parameter_gradients; 0: overwrite them */

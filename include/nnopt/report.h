@@ -62,9 +62,9 @@ NNOPT_API nnopt_status nnopt_report_add_values(nnopt_report *report, const char 
 typedef enum nnopt_column_kind {
 	NNOPT_COLUMN_TEXT = 0,   /**< `texts` */
 	NNOPT_COLUMN_NUMBER = 1, /**< `values`; where low and high are given, with that interval */
-	NNOPT_COLUMN_BAR = 2,    /**< the same with a bar from 0 to the largest of the column */
+	NNOPT_COLUMN_BAR = 2,    /**< the same with a bar from 0 */
 	NNOPT_COLUMN_DOT = 3,    /**< the same with a dot, and the interval, on a line that reaches from the least to the largest of
-	                              the column, and shows 0 where that is between: for numbers that are close together */
+	                              the column (and 0 where `sign` is 1), and marks 0 where that is between: for numbers that are close together */
 	NNOPT_COLUMN_FORCE_32 = 0x7fffffff
 } nnopt_column_kind;
 /** A column of a table; zero it and set struct_size first. Arrays have an entry a row. */
@@ -116,8 +116,8 @@ NNOPT_API nnopt_status nnopt_report_add_pictures(nnopt_report *report, const cha
 NNOPT_API nnopt_status nnopt_report_add_model(nnopt_report *report, const char *title, nnopt_model *model);
 /** The curves of a run: loss, accuracy, learning rate; the best epoch is marked. Section title "Training". @since 0.1 */
 NNOPT_API nnopt_status nnopt_report_add_history(nnopt_report *report, const char *title, const nnopt_history *history);
-/** The confusion matrix; above 30 classes the 20 most frequent confusions. `class_names` has a name a class; it, or an entry of it, may be NULL: numbers. Section title
- *  "Confusion matrix". @since 0.1 */
+/** The confusion matrix; above 30 classes the 20 most frequent confusions. `class_names` has a name a class; it, or an entry of it,
+ *  may be NULL: numbers. Section title "Confusion matrix". @since 0.1 */
 NNOPT_API nnopt_status nnopt_report_add_confusion(nnopt_report *report, const char *title, const nnopt_metrics *metrics,
                                                   const char *const *class_names);
 /** Accuracy with its interval, and precision, recall and F1 of each class with theirs. Section title "Classes". @since 0.1 */
