@@ -4,7 +4,7 @@
 #include "base/size.h"
 
 enum { TILE = 4 }; /* of Winograd's results */
-enum { FEW_CHANNELS = 16 };
+enum { FEW_CHANNELS = 16, FEW_PIXELS = 4 };
 
 bool nno_winograd_pays(const nno_op *op, int64_t batch)
 {
@@ -49,6 +49,9 @@ const nno_op_class *nno_op_on_pairs(const nno_op *op, const nno_kernels *kernels
 		return NULL;
 	const nno_conv_attr *a = op->attr;
 	if (a->groups != 1 || a->dilation_h != 1 || a->dilation_w != 1)
+		return NULL;
+	/* A row of few pixels fills no tile. */
+	if (op->cls == &nno_op_conv_images && op->out.w < FEW_PIXELS)
 		return NULL;
 	/* Winograd's transforms cost too much where there are few channels. */
 	bool few = op->in[0].c * op->out.c <= FEW_CHANNELS * FEW_CHANNELS;
