@@ -27,21 +27,6 @@ static nnopt_dataset *make_rare(nnopt_context *ctx, int64_t count[SHAPES])
 	return part;
 }
 
-static nnopt_model *make_network(nnopt_context *ctx)
-{
-	nnopt_model *net = NULL;
-	CHECK(nnopt_model_create(&net, ctx));
-	for (int64_t width = 16; width <= 64; width *= 2) {
-		CHECK(nnopt_add_conv2d(net, width, 3, NULL));
-		CHECK(nnopt_add_batch_norm2d(net, NULL));
-		CHECK(nnopt_add_relu(net));
-		CHECK(width < 64 ? nnopt_add_max_pool2d(net, 2, NULL) : nnopt_add_global_max_pool2d(net));
-	}
-	CHECK(nnopt_add_flatten(net));
-	CHECK(nnopt_add_linear(net, SHAPES, NULL));
-	return net;
-}
-
 /* Mean recall of classes [from, to). */
 static double recall(const nnopt_metrics *metrics, int64_t from, int64_t to)
 {
@@ -59,7 +44,7 @@ static void try_out(nnopt_context *ctx, const char *name, nnopt_dataset *data, n
 {
 	nnopt_loader_options o;
 	nnopt_loader *train = NULL;
-	nnopt_model *net = make_network(ctx);
+	nnopt_model *net = make_shapes_network(ctx);
 	nnopt_optimizer *adam = NULL;
 	nnopt_metrics *metrics = NULL;
 	nnopt_fit_options fit;

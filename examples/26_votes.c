@@ -27,21 +27,6 @@ static float *collect_votes(nnopt_dataset *data)
 	return votes;
 }
 
-static nnopt_model *make_network(nnopt_context *ctx)
-{
-	nnopt_model *net = NULL;
-	CHECK(nnopt_model_create(&net, ctx));
-	for (int64_t width = 16; width <= 64; width *= 2) {
-		CHECK(nnopt_add_conv2d(net, width, 3, NULL));
-		CHECK(nnopt_add_batch_norm2d(net, NULL));
-		CHECK(nnopt_add_relu(net));
-		CHECK(width < 64 ? nnopt_add_max_pool2d(net, 2, NULL) : nnopt_add_global_max_pool2d(net));
-	}
-	CHECK(nnopt_add_flatten(net));
-	CHECK(nnopt_add_linear(net, SHAPES, NULL));
-	return net;
-}
-
 /* A loop of one's own: the loader tells which samples are in a batch, and so what targets the loss is given. */
 static void train(nnopt_model *net, nnopt_loader *loader, const float *votes, int shares, int64_t epochs)
 {
@@ -132,7 +117,7 @@ int main(int argc, char **argv)
 	float *votes = collect_votes(data);
 	printf("%-26s %10s %12s %12s %12s\n", "trained with", "accuracy", "the class", "taken for", "divergence");
 	for (int shares = 0; shares < 2; shares++) {
-		nnopt_model *net = make_network(ctx);
+		nnopt_model *net = make_shapes_network(ctx);
 		train(net, loader, votes, shares, epochs);
 		report(shares ? "the shares of the votes" : "what most people said", net, nnopt_loader_dataset(test),
 		       test);

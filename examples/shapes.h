@@ -76,4 +76,20 @@ static inline nnopt_loader *open_pictures(nnopt_context *ctx, const char *cifar1
 	return loader;
 }
 
+/* Three convolutions that tell the shapes apart. */
+static inline nnopt_model *make_shapes_network(nnopt_context *ctx)
+{
+	nnopt_model *net = NULL;
+	CHECK(nnopt_model_create(&net, ctx));
+	for (int64_t width = 16; width <= 64; width *= 2) {
+		CHECK(nnopt_add_conv2d(net, width, 3, NULL));
+		CHECK(nnopt_add_batch_norm2d(net, NULL));
+		CHECK(nnopt_add_relu(net));
+		CHECK(width < 64 ? nnopt_add_max_pool2d(net, 2, NULL) : nnopt_add_global_max_pool2d(net));
+	}
+	CHECK(nnopt_add_flatten(net));
+	CHECK(nnopt_add_linear(net, SHAPES, NULL));
+	return net;
+}
+
 #endif

@@ -89,11 +89,9 @@ static int64_t list_taps(const nno_op *op, int64_t band_w, int64_t *a_off, int64
 	return n;
 }
 
-/* Rows [from, from + rows) of what the convolution made. */
-static void pool_band(const forward_job *j, const elem *made, int64_t image, int64_t from, int64_t rows)
+void NNO_OF(nno_conv_pool_band)(const nno_op *op, const nno_run *run, const elem *made, int64_t image, int64_t from,
+				int64_t rows)
 {
-	const nno_op *op = j->op;
-	const nno_run *run = j->run;
 	int relu = ((const nno_conv_attr *)op->attr)->activation == NNO_ACT_RELU ? NNO_GEMM_RELU : 0;
 	int64_t row = op->out.w * op->out.c;
 	for (int64_t y = 0; y < rows; y += 2) {
@@ -152,7 +150,7 @@ static void forward_band(void *user, int64_t index, int slot)
 			a_off[t] += group_in;
 	}
 	if (a->pooled)
-		pool_band(j, dst, image, from, rows);
+		NNO_OF(nno_conv_pool_band)(op, run, dst, image, from, rows);
 }
 
 static void forward(const nno_op *op, nno_run *run)

@@ -36,6 +36,10 @@ bool nno_conv_layout(const nno_op *op, nno_conv_plan *p);
 void NNO_OF(nno_conv_copy_band)(const nno_run *run, float *dst, int64_t h, int64_t w, const elem *image, int64_t rows,
 				int64_t columns, int64_t channels, int64_t from, int64_t left);
 
+/* Pools rows [from, from + rows) of what the convolution made of a picture. */
+void NNO_OF(nno_conv_pool_band)(const nno_op *op, const nno_run *run, const elem *made, int64_t image, int64_t from,
+				int64_t rows);
+
 void NNO_OF(nno_conv_backward_data)(const nno_op *op, nno_run *run);
 void NNO_OF(nno_conv_backward_weights)(const nno_op *op, nno_run *run);
 #endif

@@ -110,19 +110,6 @@ static void pair_weights(pairs_job *j)
 	nno_parallel_for(j->run->pool, a->kernel_h * a->kernel_w, pair_tap, j);
 }
 
-static void pool_band(const pairs_job *j, const elem *made, int64_t image, int64_t from, int64_t rows)
-{
-	const nno_op *op = j->op;
-	int relu = ((const nno_conv_attr *)op->attr)->activation == NNO_ACT_RELU ? NNO_GEMM_RELU : 0;
-	int64_t row = op->out.w * op->out.c;
-	for (int64_t y = 0; y < rows; y += 2) {
-		int64_t at = (image * op->out.h + (from + y) / 2) * row;
-		uint8_t *place = j->run->saved != NULL ? (uint8_t *)j->run->saved + at : NULL;
-		kernels_of(j->run)->max_pool2(dst_of(j->run) + at, place, made + 2 * y * row, made + 2 * (y + 1) * row,
-					      op->out.w, op->out.c, relu);
-	}
-}
-
 static void forward_task(void *user, int64_t index, int slot)
 {
 	const pairs_job *j = user;
@@ -147,7 +134,7 @@ static void forward_task(void *user, int64_t index, int slot)
 						  a->bias ? j->run->param[1] + column : NULL,
 						  a->activation == NNO_ACT_RELU && !a->pooled ? NNO_GEMM_RELU : 0);
 	if (a->pooled)
-		pool_band(j, r.made, image, from, rows);
+		NNO_OF(nno_conv_pool_band)(j->op, j->run, r.made, image, from, rows);
 }
 
 static void forward(const nno_op *op, nno_run *run)

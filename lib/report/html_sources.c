@@ -173,37 +173,23 @@ nnopt_status nnopt_report_add_audit(nnopt_report *report, const char *title, con
 
 /* --- search --- */
 
-static nnopt_status add_coordinates(const nno_alloc *a, nno_text *t, const nnopt_search *search)
+/* What a function of the text rule gives, between two pieces of HTML, as `add` adds it. */
+static nnopt_status add_given(const nno_alloc *a, nno_text *t, const nnopt_search *search,
+			      nnopt_status (*give)(const nnopt_search *, char *, size_t, size_t *), const char *before,
+			      void (*add)(nno_text *, const char *), const char *after)
 {
 	size_t needed = 0;
-	NNO_TRY(nnopt_search_svg(search, NULL, 0, &needed));
-	char *svg = nno_new_raw(a, needed);
-	if (svg == NULL)
+	NNO_TRY(give(search, NULL, 0, &needed));
+	char *text = nno_new_raw(a, needed);
+	if (text == NULL)
 		return nno_fail_memory("report_add_search", needed);
-	nnopt_status status = nnopt_search_svg(search, svg, needed, NULL);
+	nnopt_status status = give(search, text, needed, NULL);
 	if (status == NNOPT_OK) {
-		nno_text_add(t, "<div class=\"wide\">");
-		nno_text_add(t, svg);
-		nno_text_add(t, "</div>\n");
+		nno_text_add(t, before);
+		add(t, text);
+		nno_text_add(t, after);
 	}
-	nno_delete(a, svg);
-	return status;
-}
-
-static nnopt_status add_trials(const nno_alloc *a, nno_text *t, const nnopt_search *search)
-{
-	size_t needed = 0;
-	NNO_TRY(nnopt_search_table(search, NULL, 0, &needed));
-	char *table = nno_new_raw(a, needed);
-	if (table == NULL)
-		return nno_fail_memory("report_add_search", needed);
-	nnopt_status status = nnopt_search_table(search, table, needed, NULL);
-	if (status == NNOPT_OK) {
-		nno_text_add(t, "<div class=\"wide\" tabindex=\"0\" role=\"region\" aria-label=\"Trials\"><pre>");
-		nno_text_add_xml(t, table);
-		nno_text_add(t, "</pre></div>\n");
-	}
-	nno_delete(a, table);
+	nno_delete(a, text);
 	return status;
 }
 
@@ -215,9 +201,11 @@ nnopt_status nnopt_report_add_search(nnopt_report *report, const char *title, co
 	nno_text_start(&t, a);
 	nnopt_status status = NNOPT_OK;
 	if (nnopt_search_best(search) >= 0)
-		status = add_coordinates(a, &t, search);
+		status = add_given(a, &t, search, nnopt_search_svg, "<div class=\"wide\">", nno_text_add, "</div>\n");
 	if (status == NNOPT_OK)
-		status = add_trials(a, &t, search);
+		status = add_given(a, &t, search, nnopt_search_table,
+				   "<div class=\"wide\" tabindex=\"0\" role=\"region\" aria-label=\"Trials\"><pre>",
+				   nno_text_add_xml, "</pre></div>\n");
 	if (status == NNOPT_OK)
 		return nno_report_put(report, title != NULL ? title : "Search", &t, "report_add_search");
 	nno_text_free(&t);

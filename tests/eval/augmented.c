@@ -1,6 +1,5 @@
 /* augmented.c - views of pictures as torch makes them, samples that cannot be read, memory, and what is refused. */
-#include "budget.h"
-#include "check.h"
+#include "budget_context.h"
 #include "golden.h"
 
 #include <math.h>
@@ -8,28 +7,6 @@
 #include "golden/augmented.inc"
 
 enum { UNREADABLE = 5, ALL = -1 };
-
-static budget memory;
-static nnopt_context *ctx;
-
-static int setup(void **state)
-{
-	(void)state;
-	nnopt_context_options o;
-	if (nnopt_context_options_init(&o, sizeof o) != NNOPT_OK)
-		return 1;
-	o.alloc = budget_alloc;
-	o.free = budget_free;
-	o.alloc_user = &memory;
-	return nnopt_context_create(&ctx, &o) != NNOPT_OK;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	nnopt_context_destroy(ctx);
-	return atomic_load(&memory.blocks) != 0;
-}
 
 /* The pictures come again and again where there are more samples than N. */
 static nnopt_status get(int64_t index, nnopt_sample *sample, void *user)
@@ -474,5 +451,5 @@ int main(void)
 		cmocka_unit_test(behind_transforms), cmocka_unit_test(refuses),
 		cmocka_unit_test(out_of_memory),
 	};
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return cmocka_run_group_tests(tests, make_context, free_context);
 }

@@ -2,35 +2,10 @@
 #ifndef TESTS_EVAL_SCORES_H
 #define TESTS_EVAL_SCORES_H
 
-#include "check.h"
-
-#include "budget.h"
+#include "budget_context.h"
 #include "golden.h"
 
 #include <math.h>
-
-/* A context whose allocations can be made to fail, in `memory`. */
-static nnopt_context *ctx;
-static budget memory;
-
-static inline int make_context(void **state)
-{
-	nnopt_context_options o;
-	(void)state;
-	assert_ok(nnopt_context_options_init(&o, sizeof o));
-	o.alloc = budget_alloc;
-	o.free = budget_free;
-	o.alloc_user = &memory;
-	return nnopt_context_create(&ctx, &o) != NNOPT_OK;
-}
-
-static inline int free_context(void **state)
-{
-	(void)state;
-	nnopt_context_destroy(ctx);
-	assert_int_equal(atomic_load(&memory.blocks), 0);
-	return 0;
-}
 
 static inline void assert_near(double got, double wanted, double within)
 {

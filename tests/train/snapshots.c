@@ -1,7 +1,6 @@
 /* snapshots.c - copies at the ends of cycles are the weights of those updates, interrupted or not; greedy soups against
  * arithmetic of the test's own. */
-#include "budget.h"
-#include "check.h"
+#include "budget_context.h"
 #include "golden.h"
 
 #include <stdio.h>
@@ -9,28 +8,6 @@
 
 enum { COUNT = 40, CLASSES = 3, SIDE = 4, BATCH = 8, BATCHES = 5, EPOCHS = 7, MOST = 3 };
 #define PATH TEST_TMP "/snapshots.ckpt"
-
-static budget memory;
-static nnopt_context *ctx;
-
-static int setup(void **state)
-{
-	(void)state;
-	nnopt_context_options o;
-	if (nnopt_context_options_init(&o, sizeof o) != NNOPT_OK)
-		return 1;
-	o.alloc = budget_alloc;
-	o.free = budget_free;
-	o.alloc_user = &memory;
-	return nnopt_context_create(&ctx, &o) != NNOPT_OK;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	nnopt_context_destroy(ctx);
-	return atomic_load(&memory.blocks) != 0;
-}
 
 static uint8_t pixel(int i, int j) { return (uint8_t)((number(5, (uint32_t)(i * SIDE * SIDE + j)) + 2.0f) * 60.0f); }
 
@@ -444,5 +421,5 @@ int main(void)
 		cmocka_unit_test(of_a_run),    cmocka_unit_test(ends_of_cycles), cmocka_unit_test(refuses),
 		cmocka_unit_test(greedy_soup), cmocka_unit_test(refreshed_soup),
 	};
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return cmocka_run_group_tests(tests, make_context, free_context);
 }
