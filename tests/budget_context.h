@@ -25,7 +25,7 @@ static inline int free_context(void **state)
 {
 	(void)state;
 	nnopt_context_destroy(ctx);
-	assert_int_equal(atomic_load(&memory.blocks), 0);
+	budget_came_back(&memory);
 	return 0;
 }
 

@@ -134,8 +134,7 @@ static int teardown(void **state)
 {
 	(void)state;
 	nnopt_context_destroy(ctx);
-	assert_int_equal(atomic_load(&memory.blocks), 0);
-	assert_int_equal(atomic_load(&memory.live), 0);
+	budget_came_back(&memory);
 	return 0;
 }
 

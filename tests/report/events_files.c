@@ -94,7 +94,7 @@ static int teardown(void **state)
 {
 	(void)state;
 	nnopt_context_destroy(ctx);
-	assert_int_equal(atomic_load(&memory.blocks), 0);
+	budget_came_back(&memory);
 	(void)rmdir(ROOT);
 	return 0;
 }
