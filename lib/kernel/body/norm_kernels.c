@@ -1,42 +1,47 @@
-/* norm_kernels.c - batch normalisation over rows of n channels. Each kernel sweeps the rows once for every few vectors
- * of channels, whose factors and sums stay in registers: it runs at the memory's speed, also for few channels. */
+/* norm_kernels.c - batch normalisation over rows of n channels. What sums over rows sweeps them once for every few
+ * vectors of channels, whose factors and sums stay in registers; so does the rest where a row is that short. Longer
+ * rows it takes in order, and their factors from the first-level cache: memory is read in order, and asked for in time.
+ */
 #include "kernel/body.h"
 
-/* Vectors of channels at a time: as many as the registers hold factors and sums of. */
+/* Vectors of channels at a time: as many as the registers hold factors and sums of, and where they need not. */
 #if VL == 8
 #define NV 2
 #else
 #define NV 4
 #endif
-#define FEW 4 /* rows swept at a time where no sum goes over all */
-#define NR 4  /* rows at a time where one vector is a row: that many sums go on at once */
+#define MOST 4
+#define NR 4                            /* rows at a time where one vector is a row: that many sums go on at once */
+#define LINE ((int)(64 / sizeof(elem))) /* values of a cache line */
+#define AHEAD (128 * LINE) /* the hardware does not see across pages, and runs of rows are too short for it to learn \
+			    */
 
 /* Vectors v < nv of a row: VL channels each, the last of them `last`. nv is a constant at every use. */
-NNO_INLINE void load_row(vf to[NV], const int nv, int64_t last, const float *p)
+NNO_INLINE void load_row(vf to[MOST], const int nv, int64_t last, const float *p)
 {
 	for (int v = 0; v < nv; v++)
 		to[v] = v == nv - 1 ? load_some(p + v * VL, last) : v_load(p + v * VL);
 }
 
-NNO_INLINE void store_row(float *p, const vf from[NV], const int nv, int64_t last)
+NNO_INLINE void store_row(float *p, const vf from[MOST], const int nv, int64_t last)
 {
 	for (int v = 0; v < nv; v++)
 		store_some(p + v * VL, from[v], v == nv - 1 ? last : VL);
 }
 
-NNO_INLINE void get_row(vf to[NV], const int nv, int64_t last, const elem *p)
+NNO_INLINE void get_row(vf to[MOST], const int nv, int64_t last, const elem *p)
 {
 	for (int v = 0; v < nv; v++)
 		to[v] = v == nv - 1 ? get_some(p + v * VL, last) : get(p + v * VL);
 }
 
-NNO_INLINE void put_row(elem *p, const vf from[NV], const int nv, int64_t last)
+NNO_INLINE void put_row(elem *p, const vf from[MOST], const int nv, int64_t last)
 {
 	for (int v = 0; v < nv; v++)
 		put_some(p + v * VL, from[v], v == nv - 1 ? last : VL);
 }
 
-NNO_INLINE void stream_row(elem *p, const vf from[NV], const int nv)
+NNO_INLINE void stream_row(elem *p, const vf from[MOST], const int nv)
 {
 	for (int v = 0; v < nv; v++)
 		put_past(p + v * VL, from[v]);
@@ -69,12 +74,30 @@ NNO_INLINE void sweep(int64_t n, const void *job, sweep_fn f)
 	}
 }
 
-/* Of `rows` that are left: of rows longer than a sweep is wide a few at a time, so that memory is read nearly in order.
- */
-NNO_INLINE int64_t few_rows(int64_t n, int64_t rows)
+/* Vectors v < nv from value `at` on, which are channels [column, ...). */
+typedef void (*step_fn)(const void *job, int64_t at, int64_t column, const int nv, int64_t last);
+
+NNO_INLINE void in_order(int64_t rows, int64_t n, const void *job, step_fn f)
 {
-	int64_t few = n <= NV * VL ? rows : FEW;
-	return few < rows ? few : rows;
+	int64_t whole = n - n % (MOST * VL), left = n - whole, last = (left - 1) % VL + 1;
+	for (int64_t at = 0; at < rows * n; at += n) {
+		for (int64_t column = 0; column < whole; column += MOST * VL)
+			f(job, at + column, column, MOST, VL);
+		if (left > 3 * VL)
+			f(job, at + whole, whole, 4, last);
+		else if (left > 2 * VL)
+			f(job, at + whole, whole, 3, last);
+		else if (left > VL)
+			f(job, at + whole, whole, 2, last);
+		else if (left > 0)
+			f(job, at + whole, whole, 1, last);
+	}
+}
+
+NNO_INLINE void fetch_row(const elem *p, const int nv)
+{
+	for (int at = 0; at < nv * VL; at += LINE)
+		__builtin_prefetch(p + AHEAD + at);
 }
 
 NNO_INLINE int rows_at_once(const int nv) { return nv == 1 ? NR : nv == 2 ? NR / 2 : 1; }
@@ -92,7 +115,7 @@ NNO_INLINE void moments_sweep(const void *job, int64_t column, const int nv, int
 	const moments_job *j = job;
 	const elem *x = j->x + column;
 	const int nr = rows_at_once(nv);
-	vf shift[NV], sum[NR][NV], square[NR][NV], row[NV];
+	vf shift[MOST], sum[NR][MOST], square[NR][MOST], row[MOST];
 	int64_t first = j->rows < 4 ? j->rows : 4, r = 0;
 	get_row(shift, nv, last, x);
 	for (int64_t i = 1; i < first; i++) {
@@ -139,7 +162,7 @@ void NNO_OF(norm_moments)(float *shift, float *sum, float *square, const elem *x
 }
 
 typedef struct factors {
-	vf mean[NV], scale[NV], shift[NV];
+	vf mean[MOST], scale[MOST], shift[MOST];
 } factors;
 
 NNO_INLINE void load_factors(factors *f, const int nv, int64_t last, const nno_norm *p, int64_t column)
@@ -161,55 +184,65 @@ typedef struct value_job {
 	int stream;
 } value_job;
 
+NNO_INLINE void give_value(const value_job *j, int64_t at, const factors *f, const int nv, int64_t last)
+{
+	vf x[MOST], skip[MOST], low = v_set1(j->p->low), high = v_set1(j->p->high);
+	fetch_row(j->x + at, nv);
+	get_row(x, nv, last, j->x + at);
+	for (int v = 0; v < nv; v++)
+		x[v] = value_of(x[v], f, v);
+	if (j->skip != NULL) {
+		get_row(skip, nv, last, j->skip + at);
+		for (int v = 0; v < nv; v++)
+			x[v] = v_add(x[v], skip[v]);
+	}
+	/* In this order a NaN stays one. */
+	for (int v = 0; v < nv; v++)
+		x[v] = v_min(high, v_max(low, x[v]));
+	if (j->stream)
+		stream_row(j->dst + at, x, nv);
+	else
+		put_row(j->dst + at, x, nv, last);
+}
+
 NNO_INLINE void value_sweep(const void *job, int64_t column, const int nv, int64_t last)
 {
 	const value_job *j = job;
 	factors f;
-	vf x[NV], skip[NV], low = v_set1(j->p->low), high = v_set1(j->p->high);
 	load_factors(&f, nv, last, j->p, column);
-	for (int64_t r = 0, at = column; r < j->rows; r++, at += j->n) {
-		get_row(x, nv, last, j->x + at);
-		for (int v = 0; v < nv; v++)
-			x[v] = value_of(x[v], &f, v);
-		if (j->skip != NULL) {
-			get_row(skip, nv, last, j->skip + at);
-			for (int v = 0; v < nv; v++)
-				x[v] = v_add(x[v], skip[v]);
-		}
-		/* In this order a NaN stays one. */
-		for (int v = 0; v < nv; v++)
-			x[v] = v_min(high, v_max(low, x[v]));
-		if (j->stream)
-			stream_row(j->dst + at, x, nv);
-		else
-			put_row(j->dst + at, x, nv, last);
-	}
+	for (int64_t r = 0, at = column; r < j->rows; r++, at += j->n)
+		give_value(j, at, &f, nv, last);
+}
+
+NNO_INLINE void value_step(const void *job, int64_t at, int64_t column, const int nv, int64_t last)
+{
+	const value_job *j = job;
+	factors f;
+	load_factors(&f, nv, last, j->p, column);
+	give_value(j, at, &f, nv, last);
 }
 
 void NNO_OF(norm)(elem *dst, const elem *x, const elem *skip, const nno_norm *p, int64_t rows, int64_t n, int flags)
 {
-	value_job job = { dst, x, skip, p, 0, n, flags & NNO_NORM_STREAM && fills_lines(dst, n, n) };
-	for (int64_t r = 0, at = 0; r < rows; r += job.rows, at += job.rows * n) {
-		job.rows = few_rows(n, rows - r);
-		job.dst = dst + at;
-		job.x = x + at;
-		job.skip = skip != NULL ? skip + at : NULL;
+	const value_job job = { dst, x, skip, p, rows, n, flags & NNO_NORM_STREAM && fills_lines(dst, n, n) };
+	if (n <= NV * VL)
 		sweep(n, &job, value_sweep);
-	}
+	else
+		in_order(rows, n, &job, value_step);
 	v_stream_end();
 }
 
 /* dy where the clamp let the values pass. */
-NNO_INLINE void mask_row(vf dy[NV], const vf values[NV], const int nv, const nno_norm *p)
+NNO_INLINE void mask_row(vf dy[MOST], const vf values[MOST], const int nv, const nno_norm *p)
 {
 	vf low = v_set1(p->low), high = v_set1(p->high);
 	for (int v = 0; v < nv; v++)
 		dy[v] = v_select_le(values[v], low, v_zero(), v_select_le(high, values[v], v_zero(), dy[v]));
 }
 
-NNO_INLINE void mask_by_source(vf dy[NV], const vf x[NV], const int nv, const nno_norm *p, const factors *f)
+NNO_INLINE void mask_by_source(vf dy[MOST], const vf x[MOST], const int nv, const nno_norm *p, const factors *f)
 {
-	vf values[NV];
+	vf values[MOST];
 	for (int v = 0; v < nv; v++)
 		values[v] = value_of(x[v], f, v);
 	mask_row(dy, values, nv, p);
@@ -223,10 +256,10 @@ typedef struct sums_job {
 	int64_t rows, n;
 } sums_job;
 
-NNO_INLINE void add_products(vf sum[NV], vf product[NV], const sums_job *j, int64_t at, const int nv, int64_t last,
+NNO_INLINE void add_products(vf sum[MOST], vf product[MOST], const sums_job *j, int64_t at, const int nv, int64_t last,
 			     const factors *f)
 {
-	vf x[NV], dy[NV], y[NV];
+	vf x[MOST], dy[MOST], y[MOST];
 	get_row(x, nv, last, j->x + at);
 	get_row(dy, nv, last, j->dy + at);
 	if (j->y != NULL) {
@@ -247,7 +280,7 @@ NNO_INLINE void sums_sweep(const void *job, int64_t column, const int nv, int64_
 	const sums_job *j = job;
 	const int nr = rows_at_once(nv);
 	factors f;
-	vf sum[NR][NV], product[NR][NV];
+	vf sum[NR][MOST], product[NR][MOST];
 	load_factors(&f, nv, last, j->p, column);
 	for (int i = 0; i < nr; i++)
 		for (int v = 0; v < nv; v++)
@@ -283,9 +316,9 @@ typedef struct gradient_job {
 	int flags, stream;
 } gradient_job;
 
-NNO_INLINE void give_row(elem *dst, vf from[NV], const int nv, int64_t last, int add)
+NNO_INLINE void give_row(elem *dst, vf from[MOST], const int nv, int64_t last, int add)
 {
-	vf old[NV];
+	vf old[MOST];
 	if (add) {
 		get_row(old, nv, last, dst);
 		for (int v = 0; v < nv; v++)
@@ -294,45 +327,68 @@ NNO_INLINE void give_row(elem *dst, vf from[NV], const int nv, int64_t last, int
 	put_row(dst, from, nv, last);
 }
 
+typedef struct slopes {
+	vf a[MOST], b[MOST], d[MOST];
+} slopes;
+
+NNO_INLINE void load_slopes(slopes *s, const int nv, int64_t last, const nno_norm_slope *p, int64_t column)
+{
+	load_row(s->a, nv, last, p->a + column);
+	load_row(s->b, nv, last, p->b + column);
+	load_row(s->d, nv, last, p->d + column);
+}
+
+NNO_INLINE void give_gradient(const gradient_job *j, int64_t at, const factors *f, const slopes *s, const int nv,
+			      int64_t last)
+{
+	vf x[MOST], dy[MOST], dx[MOST];
+	fetch_row(j->x + at, nv);
+	fetch_row(j->dy + at, nv);
+	get_row(x, nv, last, j->x + at);
+	get_row(dy, nv, last, j->dy + at);
+	if (j->p->clamped)
+		mask_by_source(dy, x, nv, j->p, f);
+	if (j->dx != NULL) {
+		for (int v = 0; v < nv; v++)
+			dx[v] = v_fma(s->a[v], dy[v], v_fma(s->b[v], v_sub(x[v], f->mean[v]), s->d[v]));
+		if (j->stream)
+			stream_row(j->dx + at, dx, nv);
+		else
+			give_row(j->dx + at, dx, nv, last, j->flags & NNO_NORM_ADD_DX);
+	}
+	if (j->dskip != NULL)
+		give_row(j->dskip + at, dy, nv, last, j->flags & NNO_NORM_ADD_DSKIP);
+}
+
 NNO_INLINE void gradient_sweep(const void *job, int64_t column, const int nv, int64_t last)
 {
 	const gradient_job *j = job;
 	factors f;
-	vf a[NV], b[NV], d[NV], x[NV], dy[NV], dx[NV];
+	slopes s;
 	load_factors(&f, nv, last, j->p, column);
-	load_row(a, nv, last, j->s->a + column);
-	load_row(b, nv, last, j->s->b + column);
-	load_row(d, nv, last, j->s->d + column);
-	for (int64_t r = 0, at = column; r < j->rows; r++, at += j->n) {
-		get_row(x, nv, last, j->x + at);
-		get_row(dy, nv, last, j->dy + at);
-		if (j->p->clamped)
-			mask_by_source(dy, x, nv, j->p, &f);
-		if (j->dx != NULL) {
-			for (int v = 0; v < nv; v++)
-				dx[v] = v_fma(a[v], dy[v], v_fma(b[v], v_sub(x[v], f.mean[v]), d[v]));
-			if (j->stream)
-				stream_row(j->dx + at, dx, nv);
-			else
-				give_row(j->dx + at, dx, nv, last, j->flags & NNO_NORM_ADD_DX);
-		}
-		if (j->dskip != NULL)
-			give_row(j->dskip + at, dy, nv, last, j->flags & NNO_NORM_ADD_DSKIP);
-	}
+	load_slopes(&s, nv, last, j->s, column);
+	for (int64_t r = 0, at = column; r < j->rows; r++, at += j->n)
+		give_gradient(j, at, &f, &s, nv, last);
+}
+
+NNO_INLINE void gradient_step(const void *job, int64_t at, int64_t column, const int nv, int64_t last)
+{
+	const gradient_job *j = job;
+	factors f;
+	slopes s;
+	load_factors(&f, nv, last, j->p, column);
+	load_slopes(&s, nv, last, j->s, column);
+	give_gradient(j, at, &f, &s, nv, last);
 }
 
 void NNO_OF(norm_gradient)(elem *dx, elem *dskip, const elem *dy, const elem *x, const nno_norm *p,
 			   const nno_norm_slope *s, int64_t rows, int64_t n, int flags)
 {
 	int stream = flags & NNO_NORM_STREAM && !(flags & NNO_NORM_ADD_DX) && fills_lines(dx, n, n);
-	gradient_job job = { dx, dskip, dy, x, p, s, 0, n, flags, stream };
-	for (int64_t r = 0, at = 0; r < rows; r += job.rows, at += job.rows * n) {
-		job.rows = few_rows(n, rows - r);
-		job.dx = dx != NULL ? dx + at : NULL;
-		job.dskip = dskip != NULL ? dskip + at : NULL;
-		job.dy = dy + at;
-		job.x = x + at;
+	const gradient_job job = { dx, dskip, dy, x, p, s, rows, n, flags, stream };
+	if (n <= NV * VL)
 		sweep(n, &job, gradient_sweep);
-	}
+	else
+		in_order(rows, n, &job, gradient_step);
 	v_stream_end();
 }

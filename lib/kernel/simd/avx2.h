@@ -59,8 +59,11 @@ NNO_INLINE vf v_sqrt(vf a) { return _mm256_sqrt_ps(a); }
 NNO_INLINE vf v_abs(vf a) { return _mm256_andnot_ps(_mm256_set1_ps(-0.0f), a); }
 NNO_INLINE vf v_neg(vf a) { return _mm256_xor_ps(a, _mm256_set1_ps(-0.0f)); }
 NNO_INLINE vf v_round(vf a) { return _mm256_round_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
-NNO_INLINE vf v_select_gt(vf a, vf b, vf x, vf y) { return _mm256_blendv_ps(y, x, _mm256_cmp_ps(a, b, _CMP_GT_OQ)); }
-NNO_INLINE vf v_select_le(vf a, vf b, vf x, vf y) { return _mm256_blendv_ps(y, x, _mm256_cmp_ps(a, b, _CMP_LE_OQ)); }
+/* x where the mask is set. Not blendv: GCC 12 compares its mask with zero once more; and half of this goes where x or y
+ * is zero. */
+NNO_INLINE vf v_choose(vf mask, vf x, vf y) { return _mm256_or_ps(_mm256_and_ps(mask, x), _mm256_andnot_ps(mask, y)); }
+NNO_INLINE vf v_select_gt(vf a, vf b, vf x, vf y) { return v_choose(_mm256_cmp_ps(a, b, _CMP_GT_OQ), x, y); }
+NNO_INLINE vf v_select_le(vf a, vf b, vf x, vf y) { return v_choose(_mm256_cmp_ps(a, b, _CMP_LE_OQ), x, y); }
 NNO_INLINE float v_sum(vf a)
 {
 	__m128 x = _mm_add_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
