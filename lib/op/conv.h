@@ -13,9 +13,9 @@ typedef struct nno_conv_plan {
 	int64_t padded_h; /* of a whole picture's padded copy, which is band_w wide */
 	/* gradient of the data: bands of input rows, and the padded copy of the output gradient they need */
 	int64_t data_rows, data_bands, grad_h, grad_w, grad_left;
-	/* gradient of the weights */
-	int64_t chunks, weight_count, bias_count;
-	/* scratch of one slot; the last is room for an image of the gradient, or a band of what is to be pooled */
+	/* gradient of the weights; images that are summed over in one product */
+	int64_t chunks, group, weight_count, bias_count;
+	/* scratch of one slot; the last is room for a group's gradient, or a band of what is to be pooled */
 	size_t band_bytes, pointer_bytes, tap_bytes, gradient_bytes, slot_bytes;
 	size_t shared_bytes; /* transposed weights, or partial gradients */
 } nno_conv_plan;

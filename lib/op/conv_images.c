@@ -10,10 +10,11 @@
 
 #include <string.h>
 
-enum { PANEL = 64, ROWS = 64 };
+enum { PANEL = 64, ROWS = 64, SPAN = 1024 /* rows summed over in one product: both copies fit a cache */ };
 
 typedef struct images_plan {
 	int64_t taps, in_pixels, out_pixels;
+	int64_t group; /* pixels of all images that are summed over in one product */
 	size_t pointer_bytes, offset_bytes, panel_bytes, copy_bytes, slot_bytes;
 } images_plan;
 
@@ -23,8 +24,9 @@ static bool make_plan(const nno_op *op, images_plan *p)
 	*p = (images_plan){ .taps = a->kernel_h * a->kernel_w,
 			    .in_pixels = op->in[0].h * op->in[0].w,
 			    .out_pixels = op->out.h * op->out.w };
+	p->group = nno_i64_max(1, SPAN / op->batch);
 	int64_t most = nno_i64_max(op->in[0].c, op->out.c), panel, copy;
-	if (!nno_i64_mul(p->taps * PANEL, most, &panel) || !nno_i64_mul(op->batch, p->out_pixels * ROWS, &copy) ||
+	if (!nno_i64_mul(p->taps * PANEL, most, &panel) || !nno_i64_mul(op->batch, p->group * ROWS, &copy) ||
 	    panel > INT64_MAX / 64 || copy > INT64_MAX / 64)
 		return false;
 	p->pointer_bytes = nno_size_round_up((size_t)op->batch * sizeof(void *), NNO_ALIGNMENT);
@@ -37,6 +39,9 @@ static bool make_plan(const nno_op *op, images_plan *p)
 	return true;
 }
 
+/* The result's gradient for the weights': PANEL columns after the other, of each pixel, of each image. */
+static size_t count_strips(const nno_op *op) { return (size_t)nno_i64_ceil_div(op->out.c, PANEL); }
+
 static bool book(nno_op *op, int slots)
 {
 	images_plan p;
@@ -45,8 +50,10 @@ static bool book(nno_op *op, int slots)
 	    !nno_i64_mul(op->in[0].c * op->out.c, p.taps, &weights))
 		return false;
 	size_t source = nno_room((size_t)(op->batch * nno_shape_count(op->in[0]))) * sizeof(float),
-	       gradient = nno_room((size_t)(op->batch * nno_shape_count(op->out))) * sizeof(float);
-	if (!nno_size_add(op->forward_workspace, gradient, &op->backward_workspace) ||
+	       gradient = nno_room((size_t)(op->batch * nno_shape_count(op->out))) * sizeof(float), strips;
+	if (!nno_size_mul((size_t)(op->batch * p.out_pixels), count_strips(op) * PANEL * sizeof(float), &strips) ||
+	    !nno_size_add(strips, gradient, &gradient) ||
+	    !nno_size_add(op->forward_workspace, gradient, &op->backward_workspace) ||
 	    !nno_size_add(op->forward_workspace, source, &op->forward_workspace))
 		return false;
 	return nno_i64_mul(weights, p.out_pixels, &op->macs);
@@ -57,6 +64,7 @@ typedef struct images_job {
 	nno_run *run;
 	images_plan p;
 	const float *from; /* what is read image by image: the source forward, the result's gradient backward */
+	float *strips;
 } images_job;
 
 /* What a slot's scratch holds. */
@@ -147,7 +155,23 @@ static void data_panel(void *user, int64_t index, int slot)
 	}
 }
 
-/* Some rows of one tap: input channels are copied together, images apart they may all fall into one cache set. */
+static float *strip_of(const images_job *j, int64_t strip, int64_t pixel)
+{
+	return j->strips + (strip * j->p.out_pixels + pixel) * j->run->n * PANEL;
+}
+
+static void copy_strip(void *user, int64_t index, int slot)
+{
+	(void)slot;
+	const images_job *j = user;
+	int64_t o = j->op->out.c, strip = index / j->p.out_pixels, pixel = index % j->p.out_pixels;
+	int64_t column = strip * PANEL, n = nno_i64_min(PANEL, o - column);
+	float *to = strip_of(j, strip, pixel);
+	for (int64_t i = 0; i < j->run->n; i++)
+		memcpy(to + i * PANEL, j->from + (i * j->p.out_pixels + pixel) * o + column, (size_t)n * sizeof(float));
+}
+
+/* Some rows of one tap, by the result pixels whose products they sum, a group at a time. */
 static void weight_rows(void *user, int64_t index, int slot)
 {
 	const images_job *j = user;
@@ -155,21 +179,28 @@ static void weight_rows(void *user, int64_t index, int slot)
 	const nno_run *run = j->run;
 	scratch s = slot_scratch(j, slot);
 	int64_t c = op->in[0].c, o = op->out.c, blocks = nno_i64_ceil_div(c, ROWS);
-	int64_t tap = index / blocks, row = index % blocks * ROWS, m = nno_i64_min(ROWS, c - row), segments = 0;
+	int64_t tap = index / blocks, row = index % blocks * ROWS, m = nno_i64_min(ROWS, c - row), pixel = 0;
 	float *dst = run->dparam[0] + (tap * c + row) * o;
-	for (int64_t pixel = 0; pixel < j->p.out_pixels; pixel++) {
-		int64_t q = input_pixel(op, pixel, tap);
-		if (q < 0)
-			continue;
-		float *copy = s.panel + segments * run->n * m;
-		for (int64_t i = 0; i < run->n; i++)
-			kernels_of(run)->widen(copy + i * m, src_of(run, 0) + (i * j->p.in_pixels + q) * c + row, m);
-		s.a_off[segments] = segments * run->n * m;
-		s.b_off[segments++] = pixel * o;
-	}
-	/* A tap that meets padding alone has the gradient zero. */
-	run->kernels->gemm_columns_f32(m, o, run->n, segments, s.panel, s.a_off, m, j->from, s.b_off,
-				       j->p.out_pixels * o, dst, o, run->dparam_add ? NNO_GEMM_ADD : 0);
+	int flags = run->dparam_add ? NNO_GEMM_ADD : 0;
+	do { /* once at least: a tap that meets padding alone has the gradient zero */
+		int64_t segments = 0;
+		for (; pixel < j->p.out_pixels && segments < j->p.group; pixel++) {
+			int64_t q = input_pixel(op, pixel, tap);
+			if (q < 0)
+				continue;
+			float *copy = s.panel + segments * run->n * m;
+			for (int64_t i = 0; i < run->n; i++)
+				kernels_of(run)->widen(copy + i * m,
+						       src_of(run, 0) + (i * j->p.in_pixels + q) * c + row, m);
+			s.a_off[segments] = segments * run->n * m;
+			s.b_off[segments++] = pixel * run->n * PANEL;
+		}
+		for (int64_t column = 0; column < o; column += PANEL)
+			run->kernels->gemm_columns_f32(m, nno_i64_min(PANEL, o - column), run->n, segments, s.panel,
+						       s.a_off, m, strip_of(j, column / PANEL, 0), s.b_off, PANEL,
+						       dst + column, o, flags);
+		flags = NNO_GEMM_ADD;
+	} while (pixel < j->p.out_pixels);
 }
 
 static void bias_gradient(const images_job *j)
@@ -201,9 +232,13 @@ static void backward(const nno_op *op, nno_run *run)
 	(void)make_plan(op, &j.p);
 	if (a->activation == NNO_ACT_RELU)
 		NNO_OF(nno_mask_relu)(op, run);
-	j.from = NNO_OF(nno_widen_all)(run, shared_room(&j), ddst_of(run), run->n * nno_shape_count(op->out));
-	if (run->dparam[0] != NULL)
+	int64_t count = run->n * nno_shape_count(op->out);
+	j.from = NNO_OF(nno_widen_all)(run, shared_room(&j), ddst_of(run), count);
+	j.strips = shared_room(&j) + nno_room((size_t)count);
+	if (run->dparam[0] != NULL) {
+		nno_parallel_for(run->pool, (int64_t)count_strips(op) * j.p.out_pixels, copy_strip, &j);
 		nno_parallel_for(run->pool, j.p.taps * nno_i64_ceil_div(op->in[0].c, ROWS), weight_rows, &j);
+	}
 	if (a->bias && run->dparam[1] != NULL)
 		bias_gradient(&j);
 	if (run->dsrc[0] != NULL)

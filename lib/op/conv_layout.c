@@ -7,6 +7,8 @@
 
 #define BAND_BYTES (128 * 1024)
 #define POOLED_BYTES (64 * 1024)
+#define GROUP_BYTES (512 * 1024) /* of the images that are summed over in one product: in the second-level cache */
+#define FEW_BYTES (128 * 1024)   /* weights as small as that stay in it, too, from image to image */
 
 static int64_t rows_for(int64_t row_bytes, int64_t rows, int64_t step, int64_t reach)
 {
@@ -58,12 +60,15 @@ bool nno_conv_layout(const nno_op *op, nno_conv_plan *p)
 	if (!volume(p->padded_h, p->band_w, in.c, &band) || !volume(p->grad_h, p->grad_w, out.c, &grad))
 		return false;
 	band = nno_i64_max(band, grad);
+	if (p->weight_count * 4 > FEW_BYTES && !a->pooled)
+		p->group = nno_i64_min(op->batch, GROUP_BYTES / 4 / (band + nno_shape_count(out)));
+	p->group = nno_i64_max(p->group, 1);
 	int64_t pixels = nno_i64_max(p->rows * out.w, p->data_rows * in.w);
-	int64_t taps = nno_i64_max(a->kernel_h * a->kernel_w, out.h);
-	p->band_bytes = nno_size_round_up((size_t)band * 4, NNO_ALIGNMENT);
+	int64_t taps = nno_i64_max(a->kernel_h * a->kernel_w, p->group * out.h);
+	p->band_bytes = nno_size_round_up((size_t)(p->group * band) * 4, NNO_ALIGNMENT);
 	p->pointer_bytes = nno_size_round_up((size_t)pixels * sizeof(void *), NNO_ALIGNMENT);
 	p->tap_bytes = nno_size_round_up((size_t)taps * sizeof(int64_t), NNO_ALIGNMENT);
-	int64_t room = op->type == NNO_F32 ? 0 : nno_shape_count(op->out);
+	int64_t room = op->type == NNO_F32 ? 0 : p->group * nno_shape_count(op->out);
 	room += a->pooled ? nno_shape_count(out) : 0;
 	p->gradient_bytes = nno_size_round_up((size_t)room * sizeof(float), NNO_ALIGNMENT);
 	p->slot_bytes = p->band_bytes + 2 * p->pointer_bytes + 3 * p->tap_bytes + p->gradient_bytes;

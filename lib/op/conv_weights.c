@@ -15,41 +15,42 @@ typedef struct weights_job {
 	int64_t chunks, images; /* in use, and images a chunk */
 } weights_job;
 
-static void add_image(const weights_job *j, const float *x, const float *dy, float *weights, int64_t *x_off,
-		      int64_t *y_off, bool first)
+/* Some images: x is their padded copies, dy their results' gradients. */
+static void add_images(const weights_job *j, int64_t images, const float *x, const float *dy, float *weights,
+		       int64_t *x_off, int64_t *y_off, bool first)
 {
 	const nno_op *op = j->op;
 	const nno_conv_attr *a = op->attr;
 	nno_shape out = nno_conv_result(op);
-	int64_t c = op->in[0].c, depth = c / a->groups, o = out.c, group_out = o / a->groups;
+	int64_t c = op->in[0].c, depth = c / a->groups, o = out.c, group_out = o / a->groups, rows = images * out.h;
 	bool merge = a->groups == 1 && a->dilation_w == 1;
 	int64_t across = merge ? 1 : a->kernel_w, m = merge ? a->kernel_w * c : depth;
-	for (int64_t r = 0; r < out.h; r++)
+	for (int64_t r = 0; r < rows; r++)
 		y_off[r] = r * out.w * o;
 	for (int64_t ky = 0; ky < a->kernel_h; ky++)
 		for (int64_t kx = 0; kx < across; kx++)
 			for (int64_t g = 0; g < a->groups; g++) {
-				for (int64_t r = 0; r < out.h; r++)
-					x_off[r] = ((r * a->stride_h + ky * a->dilation_h) * j->p.band_w +
-						    kx * a->dilation_w) *
-						       c +
-						   g * depth;
+				for (int64_t r = 0; r < rows; r++) {
+					int64_t row =
+					    r / out.h * j->p.padded_h + r % out.h * a->stride_h + ky * a->dilation_h;
+					x_off[r] = (row * j->p.band_w + kx * a->dilation_w) * c + g * depth;
+				}
 				float *dst = weights + (ky * a->kernel_w + kx) * depth * o + g * group_out;
-				j->run->kernels->gemm_columns_f32(m, group_out, out.w, out.h, x, x_off, a->stride_w * c,
+				j->run->kernels->gemm_columns_f32(m, group_out, out.w, rows, x, x_off, a->stride_w * c,
 								  dy + g * group_out, y_off, o, dst, o,
 								  first ? 0 : NNO_GEMM_ADD);
 			}
 }
 
-/* The gradient of what the convolution made of an image, as floats. */
-static const float *image_gradient(const weights_job *j, int64_t image, float *room)
+/* The gradient of what the convolution made of some images, one where it is pooled, as floats. */
+static const float *image_gradient(const weights_job *j, int64_t image, int64_t images, float *room)
 {
 	const nno_op *op = j->op;
 	const nno_run *run = j->run;
 	int64_t count = nno_shape_count(op->out), row = op->out.w * op->out.c;
 	const elem *ddst = ddst_of(run) + image * count;
 	if (!((const nno_conv_attr *)op->attr)->pooled)
-		return nno_as_floats(run, room, ddst, count);
+		return nno_as_floats(run, room, ddst, images * count);
 	const float *dy = nno_as_floats(run, room + 4 * count, ddst, count);
 	const uint8_t *place = (const uint8_t *)run->saved + image * count;
 	for (int64_t y = 0; y < op->out.h; y++)
@@ -73,14 +74,16 @@ static void sum_chunk(void *user, int64_t index, int slot)
 	float *bias = weights + j->p.weight_count;
 	memset(bias, 0, (size_t)j->p.bias_count * sizeof(float));
 	int64_t from = index * j->images, to = nno_i64_min(from + j->images, j->run->n);
-	for (int64_t i = from; i < to; i++) {
-		const elem *image = src_of(j->run, 0) + i * nno_shape_count(in);
-		const float *dy = image_gradient(j, i, gradient);
-		NNO_OF(nno_conv_copy_band)
-		(j->run, padded, j->p.padded_h, j->p.band_w, image, in.h, in.w, in.c, -a->pad_h, -a->pad_w);
-		add_image(j, padded, dy, weights, x_off, y_off, i == from);
+	for (int64_t i = from; i < to; i += j->p.group) {
+		int64_t images = nno_i64_min(j->p.group, to - i);
+		const float *dy = image_gradient(j, i, images, gradient);
+		for (int64_t k = 0; k < images; k++)
+			NNO_OF(nno_conv_copy_band)
+		(j->run, padded + k * j->p.padded_h * j->p.band_w * in.c, j->p.padded_h, j->p.band_w,
+		 src_of(j->run, 0) + (i + k) * nno_shape_count(in), in.h, in.w, in.c, -a->pad_h, -a->pad_w);
+		add_images(j, images, padded, dy, weights, x_off, y_off, i == from);
 		if (a->bias)
-			j->run->kernels->f32->column_sums(bias, dy, out.h * out.w, out.c);
+			j->run->kernels->f32->column_sums(bias, dy, images * out.h * out.w, out.c);
 	}
 }
 

@@ -11,10 +11,10 @@
 #define NV 4
 #endif
 #define MOST 4
-#define NR 4                            /* rows at a time where one vector is a row: that many sums go on at once */
-#define LINE ((int)(64 / sizeof(elem))) /* values of a cache line */
-#define AHEAD (128 * LINE) /* the hardware does not see across pages, and runs of rows are too short for it to learn \
-			    */
+#define NR 4 /* rows at a time where one vector is a row: that many sums go on at once */
+/* Values of a cache line, and how far ahead they are asked for: no hardware sees across pages, and runs are short. */
+#define LINE ((int)(64 / sizeof(elem)))
+#define AHEAD (128 * LINE)
 
 /* Vectors v < nv of a row: VL channels each, the last of them `last`. nv is a constant at every use. */
 NNO_INLINE void load_row(vf to[MOST], const int nv, int64_t last, const float *p)
