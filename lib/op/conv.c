@@ -8,7 +8,14 @@
 
 #include <string.h>
 
-#define PANEL 64 /* columns of packed weights, or of a task when bands are few */
+#define ENOUGH_PIXELS 1024 /* to pay for packing */
+
+/* Whether weights that change are packed for each batch: rows of many lie a power of two apart, in a few sets of the
+ * caches. */
+static bool packs_anew(const nno_op *op, const nno_conv_plan *p)
+{
+	return op->packed_bytes == 0 && p->strips && op->batch * op->out.h * op->out.w >= ENOUGH_PIXELS;
+}
 
 static bool book(nno_op *op, int slots)
 {
@@ -16,12 +23,14 @@ static bool book(nno_op *op, int slots)
 	if (!nno_conv_layout(op, &p))
 		return false;
 	const nno_conv_attr *a = op->attr;
-	op->packed_bytes = op->constant && a->groups == 1 ? (size_t)p.weight_count * sizeof(float) : 0;
+	size_t packed = (size_t)p.weight_count * sizeof(float);
+	op->packed_bytes = op->constant && a->groups == 1 ? packed : 0;
 	/* Where each maximum came from, a byte a result. */
 	op->saved_bytes = a->pooled && op->training ? (size_t)(op->batch * nno_shape_count(op->out)) : 0;
 	return nno_i64_mul(nno_shape_count(nno_conv_result(op)), p.weight_count / op->out.c, &op->macs) &&
 	       nno_size_mul(p.slot_bytes, (size_t)slots, &op->forward_workspace) &&
-	       nno_size_add(op->forward_workspace, p.shared_bytes, &op->backward_workspace);
+	       nno_size_add(op->forward_workspace, p.shared_bytes, &op->backward_workspace) &&
+	       nno_size_add(op->forward_workspace, packs_anew(op, &p) ? packed : 0, &op->forward_workspace);
 }
 
 void NNO_OF(nno_conv_copy_band)(const nno_run *run, float *dst, int64_t h, int64_t w, const elem *image, int64_t rows,
@@ -47,20 +56,22 @@ typedef struct forward_job {
 	nno_run *run;
 	nno_conv_plan p;
 	int64_t columns, blocks; /* results of a task, and tasks of a band */
+	const float *packed;     /* or NULL */
 } forward_job;
 
-/* Panels of PANEL columns, one after the other: read in a line. */
-static void pack(const nno_op *op, nno_run *run)
+/* Panels of NNO_CONV_PANEL columns, one after the other: read in a line. */
+static void pack_to(float *to, const nno_op *op, const nno_run *run)
 {
 	const nno_conv_attr *a = op->attr;
 	int64_t rows = a->kernel_h * a->kernel_w * op->in[0].c, out = op->out.c;
-	float *to = run->packed;
-	for (int64_t column = 0; column < out; column += PANEL) {
-		int64_t n = nno_i64_min(PANEL, out - column);
+	for (int64_t column = 0; column < out; column += NNO_CONV_PANEL) {
+		int64_t n = nno_i64_min(NNO_CONV_PANEL, out - column);
 		for (int64_t r = 0; r < rows; r++, to += n)
 			memcpy(to, run->param[0] + r * out + column, (size_t)n * sizeof(float));
 	}
 }
+
+static void pack(const nno_op *op, nno_run *run) { pack_to(run->packed, op, run); }
 
 /* Few bands are not enough tasks for many threads: then each band's channels are shared out as well. */
 static void share_columns(forward_job *j)
@@ -68,7 +79,7 @@ static void share_columns(forward_job *j)
 	const nno_conv_attr *a = j->op->attr;
 	int64_t out = j->op->out.c;
 	bool share = a->groups == 1 && !a->pooled && j->run->n * j->p.bands < 16;
-	j->columns = share ? nno_i64_min(out, PANEL) : out;
+	j->columns = share ? nno_i64_min(out, NNO_CONV_PANEL) : out;
 	j->blocks = nno_i64_ceil_div(out, j->columns);
 }
 
@@ -131,20 +142,21 @@ static void forward_band(void *user, int64_t index, int slot)
 			result[y * out.w + x] = dst + (y * out.w + x) * out.c;
 		}
 	int64_t k, taps = list_taps(op, j->p.band_w, a_off, b_off, &k);
+	int flags =
+	    nno_stream_flag(run->n * nno_shape_count(out)) | (a->activation == NNO_ACT_RELU ? NNO_GEMM_RELU : 0);
 	int64_t end = nno_i64_min(column + j->columns, out.c), group_in = in.c / a->groups;
-	int64_t most = op->packed_bytes > 0 ? PANEL : out.c / a->groups, ldb = out.c;
+	int64_t most = j->packed != NULL ? NNO_CONV_PANEL : out.c / a->groups, ldb = out.c;
 	while (column < end) {
 		int64_t n = nno_i64_min(most, end - column);
 		const float *weights = run->param[0] + column;
-		if (op->packed_bytes > 0) {
+		if (j->packed != NULL) {
 			ldb = n;
-			weights = (const float *)run->packed + column * k * taps;
+			weights = j->packed + column * k * taps;
 		}
 		for (int64_t t = 0; t < taps; t++)
 			b_at[t] = b_off[t] * ldb;
 		kernels_of(run)->gemm_rows(rows * out.w, n, k, taps, pixel, a_off, weights, b_at, ldb, result, column,
-					   a->bias ? run->param[1] + column : NULL,
-					   a->activation == NNO_ACT_RELU && !a->pooled ? NNO_GEMM_RELU : 0);
+					   a->bias ? run->param[1] + column : NULL, a->pooled ? 0 : flags);
 		column += n;
 		for (int64_t t = 0; a->groups > 1 && t < taps; t++)
 			a_off[t] += group_in;
@@ -158,6 +170,13 @@ static void forward(const nno_op *op, nno_run *run)
 	forward_job j = { .op = op, .run = run };
 	(void)nno_conv_layout(op, &j.p);
 	share_columns(&j);
+	j.packed = run->packed;
+	if (packs_anew(op, &j.p)) {
+		size_t slots = (size_t)nno_pool_slots(run->pool) * j.p.slot_bytes;
+		float *room = (float *)(void *)((char *)run->workspace + slots);
+		pack_to(room, op, run);
+		j.packed = room;
+	}
 	nno_parallel_for(run->pool, run->n * j.p.bands * j.blocks, forward_band, &j);
 }
 

@@ -5,6 +5,7 @@
 #include "op/parallel.h"
 
 #define NNO_CONV_CHUNKS 16 /* of images, for partial weight gradients */
+#define NNO_CONV_PANEL 64  /* columns of packed weights, of a strip of a gradient, or of a task when bands are few */
 
 /* What is booked, recomputed from the op alone at each use. */
 typedef struct nno_conv_plan {
@@ -15,8 +16,9 @@ typedef struct nno_conv_plan {
 	int64_t data_rows, data_bands, grad_h, grad_w, grad_left;
 	/* gradient of the weights; images that are summed over in one product */
 	int64_t chunks, group, weight_count, bias_count;
+	bool strips; /* its columns are copied apart */
 	/* scratch of one slot; the last is room for a group's gradient, or a band of what is to be pooled */
-	size_t band_bytes, pointer_bytes, tap_bytes, gradient_bytes, slot_bytes;
+	size_t band_bytes, pointer_bytes, tap_bytes, gradient_bytes, strip_bytes, slot_bytes;
 	size_t shared_bytes; /* transposed weights, or partial gradients */
 } nno_conv_plan;
 

@@ -70,7 +70,11 @@ bool nno_conv_layout(const nno_op *op, nno_conv_plan *p)
 	p->tap_bytes = nno_size_round_up((size_t)taps * sizeof(int64_t), NNO_ALIGNMENT);
 	int64_t room = op->type == NNO_F32 ? 0 : p->group * nno_shape_count(op->out);
 	room += a->pooled ? nno_shape_count(out) : 0;
-	p->gradient_bytes = nno_size_round_up((size_t)room * sizeof(float), NNO_ALIGNMENT);
+	/* Pixels of many channels lie a power of two apart: they would share a few sets of the caches. */
+	p->strips = a->groups == 1 && out.c > 2 * NNO_CONV_PANEL;
+	int64_t strip = p->strips ? p->group * out.h * out.w * NNO_CONV_PANEL : 0;
+	p->strip_bytes = nno_size_round_up((size_t)strip * sizeof(float), NNO_ALIGNMENT);
+	p->gradient_bytes = nno_size_round_up((size_t)room * sizeof(float), NNO_ALIGNMENT) + p->strip_bytes;
 	p->slot_bytes = p->band_bytes + 2 * p->pointer_bytes + 3 * p->tap_bytes + p->gradient_bytes;
 	p->chunks = nno_i64_min(NNO_CONV_CHUNKS, nno_i64_max(1, ((int64_t)8 << 20) / p->weight_count));
 	int64_t partial;

@@ -16,41 +16,65 @@ typedef struct weights_job {
 } weights_job;
 
 /* Some images: x is their padded copies, dy their results' gradients. */
-static void add_images(const weights_job *j, int64_t images, const float *x, const float *dy, float *weights,
-		       int64_t *x_off, int64_t *y_off, bool first)
+typedef struct images {
+	int64_t count;
+	const float *x, *dy;
+	float *strips; /* room for dy, a panel of columns after the other */
+	int64_t *x_off, *y_off;
+} images;
+
+/* The weights' gradient of columns [column, column + n) of the group's; y is theirs, `step` values a pixel. */
+static void add_columns(const weights_job *j, const images *im, int64_t group, int64_t column, int64_t n,
+			const float *y, int64_t step, float *weights, int flags)
 {
 	const nno_op *op = j->op;
 	const nno_conv_attr *a = op->attr;
 	nno_shape out = nno_conv_result(op);
-	int64_t c = op->in[0].c, depth = c / a->groups, o = out.c, group_out = o / a->groups, rows = images * out.h;
+	int64_t c = op->in[0].c, depth = c / a->groups, o = out.c, rows = im->count * out.h;
+	/* Taps side by side are as deep a pixel. */
 	bool merge = a->groups == 1 && a->dilation_w == 1;
 	int64_t across = merge ? 1 : a->kernel_w, m = merge ? a->kernel_w * c : depth;
 	for (int64_t r = 0; r < rows; r++)
-		y_off[r] = r * out.w * o;
+		im->y_off[r] = r * out.w * step;
 	for (int64_t ky = 0; ky < a->kernel_h; ky++)
-		for (int64_t kx = 0; kx < across; kx++)
-			for (int64_t g = 0; g < a->groups; g++) {
-				for (int64_t r = 0; r < rows; r++) {
-					int64_t row =
-					    r / out.h * j->p.padded_h + r % out.h * a->stride_h + ky * a->dilation_h;
-					x_off[r] = (row * j->p.band_w + kx * a->dilation_w) * c + g * depth;
-				}
-				float *dst = weights + (ky * a->kernel_w + kx) * depth * o + g * group_out;
-				j->run->kernels->gemm_columns_f32(m, group_out, out.w, rows, x, x_off, a->stride_w * c,
-								  dy + g * group_out, y_off, o, dst, o,
-								  first ? 0 : NNO_GEMM_ADD);
+		for (int64_t kx = 0; kx < across; kx++) {
+			for (int64_t r = 0; r < rows; r++) {
+				int64_t row = r / out.h * j->p.padded_h + r % out.h * a->stride_h + ky * a->dilation_h;
+				im->x_off[r] = (row * j->p.band_w + kx * a->dilation_w) * c + group * depth;
 			}
+			float *dst = weights + (ky * a->kernel_w + kx) * depth * o + group * (o / a->groups) + column;
+			j->run->kernels->gemm_columns_f32(m, n, out.w, rows, im->x, im->x_off, a->stride_w * c, y,
+							  im->y_off, step, dst, o, flags);
+		}
+}
+
+static void add_images(const weights_job *j, const images *im, float *weights, int flags)
+{
+	const nno_conv_attr *a = j->op->attr;
+	nno_shape out = nno_conv_result(j->op);
+	int64_t o = out.c, n = o / a->groups, pixels = im->count * out.h * out.w;
+	if (!j->p.strips) {
+		for (int64_t g = 0; g < a->groups; g++)
+			add_columns(j, im, g, 0, n, im->dy + g * n, o, weights, flags);
+		return;
+	}
+	for (int64_t column = 0; column < o; column += NNO_CONV_PANEL) {
+		n = nno_i64_min(NNO_CONV_PANEL, o - column);
+		for (int64_t i = 0; i < pixels; i++)
+			memcpy(im->strips + i * n, im->dy + i * o + column, (size_t)n * sizeof(float));
+		add_columns(j, im, 0, column, n, im->strips, n, weights, flags);
+	}
 }
 
 /* The gradient of what the convolution made of some images, one where it is pooled, as floats. */
-static const float *image_gradient(const weights_job *j, int64_t image, int64_t images, float *room)
+static const float *image_gradient(const weights_job *j, int64_t image, int64_t some, float *room)
 {
 	const nno_op *op = j->op;
 	const nno_run *run = j->run;
 	int64_t count = nno_shape_count(op->out), row = op->out.w * op->out.c;
 	const elem *ddst = ddst_of(run) + image * count;
 	if (!((const nno_conv_attr *)op->attr)->pooled)
-		return nno_as_floats(run, room, ddst, images * count);
+		return nno_as_floats(run, room, ddst, some * count);
 	const float *dy = nno_as_floats(run, room + 4 * count, ddst, count);
 	const uint8_t *place = (const uint8_t *)run->saved + image * count;
 	for (int64_t y = 0; y < op->out.h; y++)
@@ -67,23 +91,24 @@ static void sum_chunk(void *user, int64_t index, int slot)
 	nno_shape in = op->in[0], out = nno_conv_result(op);
 	char *scratch = (char *)j->run->workspace + (size_t)slot * j->p.slot_bytes;
 	float *padded = (float *)(void *)scratch;
-	int64_t *x_off = (int64_t *)(void *)(scratch + j->p.band_bytes + 2 * j->p.pointer_bytes);
-	int64_t *y_off = (int64_t *)(void *)((char *)x_off + j->p.tap_bytes);
-	float *gradient = (float *)(void *)((char *)x_off + 3 * j->p.tap_bytes);
+	images im = { .x = padded, .x_off = (int64_t *)(void *)(scratch + j->p.band_bytes + 2 * j->p.pointer_bytes) };
+	im.y_off = (int64_t *)(void *)((char *)im.x_off + j->p.tap_bytes);
+	float *gradient = (float *)(void *)((char *)im.x_off + 3 * j->p.tap_bytes);
+	im.strips = (float *)(void *)((char *)gradient + j->p.gradient_bytes - j->p.strip_bytes);
 	float *weights = j->partial + index * (j->p.weight_count + j->p.bias_count);
 	float *bias = weights + j->p.weight_count;
 	memset(bias, 0, (size_t)j->p.bias_count * sizeof(float));
 	int64_t from = index * j->images, to = nno_i64_min(from + j->images, j->run->n);
 	for (int64_t i = from; i < to; i += j->p.group) {
-		int64_t images = nno_i64_min(j->p.group, to - i);
-		const float *dy = image_gradient(j, i, images, gradient);
-		for (int64_t k = 0; k < images; k++)
+		im.count = nno_i64_min(j->p.group, to - i);
+		im.dy = image_gradient(j, i, im.count, gradient);
+		for (int64_t k = 0; k < im.count; k++)
 			NNO_OF(nno_conv_copy_band)
 		(j->run, padded + k * j->p.padded_h * j->p.band_w * in.c, j->p.padded_h, j->p.band_w,
 		 src_of(j->run, 0) + (i + k) * nno_shape_count(in), in.h, in.w, in.c, -a->pad_h, -a->pad_w);
-		add_images(j, images, padded, dy, weights, x_off, y_off, i == from);
+		add_images(j, &im, weights, i == from ? 0 : NNO_GEMM_ADD);
 		if (a->bias)
-			j->run->kernels->f32->column_sums(bias, dy, images * out.h * out.w, out.c);
+			j->run->kernels->f32->column_sums(bias, im.dy, im.count * out.h * out.w, out.c);
 	}
 }
 

@@ -11,10 +11,12 @@ static void check_gemm_rows(frame *f)
 {
 	enum { ROWS = 40, TAPS = 4 };
 	int64_t rows = size_of(f, 1, ROWS), k = size_of(f, 2, 37), n = size_of(f, 3, 150), taps = size_of(f, 4, TAPS);
-	for (int flags = 0; flags < 4; flags++) {
+	for (int flags = 0; flags < 8; flags++) {
+		int stream = flags & NNO_STREAM;
+		n = stream ? WIDEST * size_of(f, 3, 9) : n;
 		const float *a[ROWS];
 		elem *c[ROWS];
-		int64_t a_off[TAPS], b_off[TAPS], ldb = n + flags, off = flags;
+		int64_t a_off[TAPS], b_off[TAPS], ldb = n + flags, off = stream ? flags / 2 % 2 * WIDEST : flags;
 		float *from = in(f, (rows + taps) * k, 1), *b = in(f, taps * k * ldb - (ldb - n), 1),
 		      *bias = in(f, n, 1);
 		elem *to = results(f, rows * (n + off));

@@ -115,6 +115,24 @@ static config depthwise_config(dice *d, bool large)
 	return c;
 }
 
+/* Many results and images, so that weights are packed, gradients copied in strips, and several images share a product.
+ */
+static config wide_config(dice *d, bool large)
+{
+	config c = random_config(d, false);
+	c.cls = roll(d) % 2 ? &nno_op_conv_images : &nno_op_conv;
+	c.a.kernel_h = c.a.kernel_w = 3;
+	c.a.groups = 1;
+	c.in.c = between(d, 30, 40);
+	c.out.c = between(d, 129, 200);
+	c.in.h = choose_extent(d, c.a.pad_h, c.a.dilation_h, 3, 5);
+	c.in.w = choose_extent(d, c.a.pad_w, c.a.dilation_w, 3, 5);
+	c.out = shape_out(&c, c.out.c);
+	c.n = large ? between(d, 250, 300) : between(d, 33, 50);
+	c.batch = c.n + between(d, 0, 20);
+	return c;
+}
+
 enum { SRC, WEIGHT, BIAS, DST, DDST, DSRC, DWEIGHT, DBIAS, BUFFERS };
 
 typedef struct data {
@@ -291,6 +309,13 @@ static void large_pictures_are_exact(void **state)
 		check_exact(i, random_config, true);
 }
 
+static void many_channels_are_exact(void **state)
+{
+	(void)state;
+	for (int i = 2000; i < 2020; i++)
+		check_exact(i, wide_config, i % 10 == 0);
+}
+
 static void depthwise_is_exact(void **state)
 {
 	(void)state;
@@ -329,6 +354,7 @@ static void threads_give_equal_bits(void **state)
 	(void)state;
 	same_bits(random_config);
 	same_bits(depthwise_config);
+	same_bits(wide_config);
 }
 
 /* Nothing but the padding is large: sizes that overflow are refused, not computed. */
@@ -361,9 +387,9 @@ static void absurd_padding_is_refused(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(small_integers_are_exact),  cmocka_unit_test(large_pictures_are_exact),
-		cmocka_unit_test(depthwise_is_exact),        cmocka_unit_test(threads_give_equal_bits),
-		cmocka_unit_test(absurd_padding_is_refused),
+		cmocka_unit_test(small_integers_are_exact), cmocka_unit_test(large_pictures_are_exact),
+		cmocka_unit_test(many_channels_are_exact),  cmocka_unit_test(depthwise_is_exact),
+		cmocka_unit_test(threads_give_equal_bits),  cmocka_unit_test(absurd_padding_is_refused),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -50,7 +50,11 @@ NNO_INLINE void rows_tile(const int mr, const int nv, int64_t last, const int ah
 	for (int m = 0; m < mr; m++)
 		for (int v = 0; v < nv; v++) {
 			vf x = job->flags & NNO_GEMM_RELU ? v_max(v_zero(), acc[m][v]) : acc[m][v];
-			put_some(c[m] + job->c_off + column + v * VL, x, v == nv - 1 ? last : VL);
+			elem *to = c[m] + job->c_off + column + v * VL;
+			if (job->flags & NNO_STREAM)
+				put_past(to, x);
+			else
+				put_some(to, x, v == nv - 1 ? last : VL);
 		}
 }
 
@@ -110,6 +114,11 @@ void NNO_OF(gemm_rows)(int64_t rows, int64_t n, int64_t k, int64_t taps, const f
 		       const float *b, const int64_t *b_off, int64_t ldb, elem *const *c, int64_t c_off,
 		       const float *bias, int flags)
 {
+	uintptr_t low = (uintptr_t)(c_off * (int64_t)sizeof(elem)), line = VL * sizeof(elem);
+	for (int64_t m = 0; m < rows && flags & NNO_STREAM; m++)
+		low |= (uintptr_t)c[m];
+	if (low % line != 0 || n % VL != 0 || flags & NNO_GEMM_ADD)
+		flags &= ~NNO_STREAM;
 	rows_job job = { .rows = rows,
 			 .k = k,
 			 .taps = taps,
@@ -131,6 +140,8 @@ void NNO_OF(gemm_rows)(int64_t rows, int64_t n, int64_t k, int64_t taps, const f
 		rows_narrow(&job, a, b, c, column);
 	else if (left > 0)
 		rows_part(left, &job, a, b, c, column);
+	if (flags & NNO_STREAM)
+		v_stream_end();
 }
 
 /* Rows of a `lda` apart. */
