@@ -98,5 +98,7 @@ const char nno_report_style[] =
     ".pictures{grid-template-columns:repeat(auto-fill,minmax(120px,1fr))}.pairs{grid-template-columns:1fr}"
     ".n{padding-left:8px}.n small{display:block}.track{min-width:72px}}\n"
     "@media print{body{max-width:none;padding:0;background:#fff}nav,details{display:none}"
-    "section{break-inside:avoid;border:0;padding:0 0 12px}.wide{overflow:visible}"
+    "section{border:0;padding:0 0 12px}h2,h3{break-after:avoid}tr,figure,.charts>*{break-inside:avoid}"
+    ".wide{overflow:visible}.wide>svg{max-width:100%;height:auto}table{font-size:.76rem}.n{padding-left:4px}"
+    "th,td{padding-right:6px}.n small{display:block}.track{min-width:52px}"
     "*{-webkit-print-color-adjust:exact;print-color-adjust:exact}}\n";
