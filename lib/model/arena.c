@@ -64,6 +64,11 @@ static bool value_bytes(const nno_graph *g, const nno_graph_value *v, int64_t ba
 static void share_value(nno_graph *g, const nno_graph_op *node)
 {
 	const nno_graph_value *src = &g->values[node->inputs[0]];
+	if (nno_op_is_conv(&node->op) &&
+	    node->op.n_in == 2) { /* the rewrite has seen to it that nobody wants the skip */
+		g->values[node->output].storage = g->values[node->inputs[1]].storage;
+		return;
+	}
 	if (nno_lends(node->op.lazy, NNO_LAZY_VALUE)) {
 		g->values[node->output].storage = src->storage;
 		return;

@@ -285,6 +285,51 @@ static bool pool_in_convolution(nno_graph *g, nno_graph_op *node)
 	return true;
 }
 
-static const rewrite lending[] = { pool_in_convolution, normalise_on_load, moments_on_store, gradient_on_load };
+/* Whether this op is the last to read a value that no one outside the plan sees. */
+static bool reads_last(const nno_graph *g, const nno_graph_op *node, int value)
+{
+	if (value == 0 || value == g->output || nno_graph_goes_back(g))
+		return false;
+	for (const nno_graph_op *later = node + 1; later < g->ops + g->n_ops; later++)
+		for (int k = 0; !later->removed && k < later->op.n_in; k++)
+			if (later->inputs[k] == value)
+				return false;
+	return true;
+}
+
+/* In a constant plan a normalisation with a skip goes into the convolution before it, which adds to the skip where that
+ * lies. The convolution stands where the normalisation stood, as in fuse_sum(). */
+static bool sum_in_convolution(nno_graph *g, nno_graph_op *node)
+{
+	bool wanted = g->constant && node->op.cls == &nno_op_batch_norm && node->op.n_in == 2;
+	nno_graph_op *conv = wanted ? only_source(g, node, 0) : NULL;
+	if (conv == NULL || !nno_op_adds_to_result(&conv->op) || conv->folded_param >= 0 ||
+	    conv->inputs[0] == node->inputs[1] || !reads_last(g, node, node->inputs[1]))
+		return false;
+	const nno_norm_attr *norm = node->op.attr;
+	nno_conv_attr *attr = conv->op.attr;
+	if (attr->activation != NNO_ACT_NONE || norm->activation == NNO_ACT_RELU6)
+		return false;
+	nno_graph_op fused = *conv;
+	attr->bias = true;
+	attr->activation = norm->activation;
+	fused.folded = *norm;
+	fused.folded_param = node->first_param;
+	fused.op.n_in = 2;
+	fused.op.in[1] = node->op.in[1];
+	fused.inputs[1] = node->inputs[1];
+	fused.output = node->output;
+	note_fused(&fused, "batch_norm+add");
+	if (norm->activation == NNO_ACT_RELU)
+		note_fused(&fused, nno_op_relu.name);
+	conv->op = node->op;
+	conv->removed = true;
+	g->values[conv->output].consumers = 0;
+	*node = fused;
+	return true;
+}
+
+static const rewrite lending[] = { sum_in_convolution, pool_in_convolution, normalise_on_load, moments_on_store,
+				   gradient_on_load };
 
 void nno_graph_lend(nno_graph *g) { rewrite_all(g, lending, NNO_COUNT(lending)); }

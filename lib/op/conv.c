@@ -142,8 +142,7 @@ static void forward_band(void *user, int64_t index, int slot)
 			result[y * out.w + x] = dst + (y * out.w + x) * out.c;
 		}
 	int64_t k, taps = list_taps(op, j->p.band_w, a_off, b_off, &k);
-	int flags =
-	    nno_stream_flag(run->n * nno_shape_count(out)) | (a->activation == NNO_ACT_RELU ? NNO_GEMM_RELU : 0);
+	int flags = nno_stream_flag(run->n * nno_shape_count(out)) | nno_conv_flags(op);
 	int64_t end = nno_i64_min(column + j->columns, out.c), group_in = in.c / a->groups;
 	int64_t most = j->packed != NULL ? NNO_CONV_PANEL : out.c / a->groups, ldb = out.c;
 	while (column < end) {

@@ -126,7 +126,7 @@ static void forward_panel(void *user, int64_t index, int slot)
 		}
 		kernels_of(run)->gemm_rows(run->n, n, c, taps, s.from, s.a_off, s.panel, s.b_off, n, s.to,
 					   pixel * o + column, a->bias ? run->param[1] + column : NULL,
-					   a->activation == NNO_ACT_RELU ? NNO_GEMM_RELU : 0);
+					   nno_conv_flags(op));
 	}
 }
 

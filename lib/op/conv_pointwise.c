@@ -130,7 +130,7 @@ static void forward_run(void *user, int64_t index, int slot)
 	int flags = store_flag(j, j->o, j->op->dst_lazy, NNO_LAZY_MOMENTS);
 	kernels_of(j->run)->gemm(r.m, j->o, j->c, run_source(j, &r), j->c, j->run->param[0], j->o,
 				 dst_of(j->run) + r.from * j->o, j->o, a->bias ? j->run->param[1] : NULL,
-				 (a->activation == NNO_ACT_RELU ? NNO_GEMM_RELU : 0) | flags);
+				 nno_conv_flags(j->op) | flags);
 	nno_lend_moments(j->op, j->run, index, r.from, r.m);
 }
 

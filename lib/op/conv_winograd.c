@@ -184,8 +184,7 @@ static pass_job forward_job(const nno_op *op, nno_run *run)
 		       .dst = run->dst,
 		       .weights = run->param[0],
 		       .bias = a->bias ? run->param[1] : NULL,
-		       .flags = (a->activation == NNO_ACT_RELU ? NNO_GEMM_RELU : 0) |
-				nno_stream_flag(run->n * nno_shape_count(op->out)) };
+		       .flags = nno_conv_flags(op) | nno_stream_flag(run->n * nno_shape_count(op->out)) };
 	(void)nno_winograd_forward_pass(op, &j.p);
 	return j;
 }

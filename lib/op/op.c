@@ -34,6 +34,13 @@ static nno_activation masked_activation(const nno_op *op)
 	return NNO_ACT_NONE;
 }
 
+bool nno_op_adds_to_result(const nno_op *op)
+{
+	bool adds = op->cls == &nno_op_conv || op->cls == &nno_op_conv_winograd || op->cls == &nno_op_conv_images ||
+		    op->cls == &nno_op_conv_pointwise;
+	return adds && !((const nno_conv_attr *)op->attr)->pooled;
+}
+
 bool nno_op_needs_src(const nno_op *op, int input)
 {
 	bool lent = nno_lends(op->lazy, NNO_LAZY_SUMS) && nno_lends(op->lazy, NNO_LAZY_SLOPE);

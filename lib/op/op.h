@@ -107,7 +107,7 @@ typedef struct nno_conv_attr {
 	/* pad: zeros before the first pixel; how many are behind the last, the output's size tells. */
 	int64_t kernel_h, kernel_w, stride_h, stride_w, pad_h, pad_w, dilation_h, dilation_w, groups;
 	bool bias;
-	nno_activation activation; /* fused, ReLU only: dst = act(conv + bias); then needs_dst */
+	nno_activation activation; /* fused, ReLU only: dst = act(conv + bias + skip); then needs_dst */
 	/* nno_op_conv alone, where nobody wants the source's gradient: dst is the maximum over 2 x 2 pixels of that. */
 	bool pooled;
 } nno_conv_attr; /* param: weight (kh, kw, C/groups, O), bias (O) */
@@ -225,6 +225,9 @@ bool nno_op_borrows(const nno_op *op);
 bool nno_op_is_dropout(const nno_op *op);
 /* Convolution by any of its classes. */
 bool nno_op_is_conv(const nno_op *op);
+/* Convolution of a class whose result may be added to what dst holds, the skip: then it has a second input, which the
+ * plan puts there. Inference alone. */
+bool nno_op_adds_to_result(const nno_op *op);
 
 /* Whether this node's backward reads src[input] / dst: the class's flags, narrowed by attributes. */
 bool nno_op_needs_src(const nno_op *op, int input);

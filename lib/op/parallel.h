@@ -16,6 +16,13 @@ static inline int nno_stream_flag(int64_t count)
 	return count > (int64_t)(16 << 20) / (int64_t)sizeof(elem) ? NNO_STREAM : 0;
 }
 
+/* How a convolution finishes its result. */
+static inline int nno_conv_flags(const nno_op *op)
+{
+	int relu = ((const nno_conv_attr *)op->attr)->activation == NNO_ACT_RELU ? NNO_GEMM_RELU : 0;
+	return relu | (op->n_in == 2 ? NNO_GEMM_ADD : 0);
+}
+
 /* ddst = dst <= 0 ? 0 : ddst over the whole batch: the backward of a ReLU fused into an op. */
 void NNO_OF(nno_mask_relu)(const nno_op *op, nno_run *run);
 

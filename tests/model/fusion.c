@@ -6,14 +6,20 @@
 
 #include <math.h>
 
-static void compare(const char *name, const char *what, const float *a, const float *b, int64_t n)
+static void compare_within(double tolerance, const char *name, const char *what, const float *a, const float *b,
+			   int64_t n)
 {
 	double largest = 0.0;
 	for (int64_t i = 0; i < n && a != NULL; i++)
 		largest = fmax(largest, fabs((double)b[i]));
 	for (int64_t i = 0; i < n && a != NULL; i++)
-		if (!(fabs((double)a[i] - (double)b[i]) <= 2e-5 * (1.0 + largest)))
+		if (!(fabs((double)a[i] - (double)b[i]) <= tolerance * (1.0 + largest)))
 			fail_msg("%s: %s %d is %g fused, %g otherwise", name, what, (int)i, (double)a[i], (double)b[i]);
+}
+
+static void compare(const char *name, const char *what, const float *a, const float *b, int64_t n)
+{
+	compare_within(2e-5, name, what, a, b, n);
 }
 
 static void compare_plans(const char *name, nnopt_model *m, bool training, int32_t input_gradient)
@@ -142,6 +148,76 @@ static void constant_plans_keep_the_parameters(void **state)
 	assert_true(folded >= 10);
 }
 
+/* Residual blocks of `channels`, the convolutions of size `kernel`, on pictures of 5 x 5 or, strided, 2 x 2. */
+static nnopt_model *residual_blocks(int64_t channels, int64_t kernel, int64_t stride)
+{
+	nnopt_model *m = NULL;
+	assert_ok(nnopt_model_create(&m, ctx));
+	int32_t a = plain(m, nnopt_relu_create, norm(m, shaped_conv(m, NNOPT_INPUT_NODE, channels, 3, stride, 1)));
+	int32_t b = plain(m, nnopt_relu_create, norm(m, shaped_conv(m, a, channels, kernel, 1, 1)));
+	int32_t c = plain(m, nnopt_relu_create, sum(m, norm(m, shaped_conv(m, b, channels, kernel, 1, 1)), a));
+	/* The skip is a convolution's result, and nothing follows the sum. */
+	int32_t skip = norm(m, shaped_conv(m, c, channels, 1, 1, 1));
+	int32_t d = sum(m, skip, norm(m, shaped_conv(m, c, channels, kernel, 1, 1)));
+	/* Neither the convolution's own source may be written over, nor what is read later. */
+	int32_t e = sum(m, norm(m, shaped_conv(m, d, channels, kernel, 1, 1)), d);
+	int32_t f = plain(m, nnopt_tanh_create, e);
+	int32_t g = sum(m, norm(m, shaped_conv(m, f, channels, kernel, 1, 1)), e);
+	int32_t h = plain(m, nnopt_tanh_create, e);
+	sum(m, norm(m, shaped_conv(m, g, channels, kernel, 1, 1)), h);
+	assert_ok(nnopt_model_build(m, 3, (int64_t[]){ CHANNELS, SIDE, SIDE }));
+	return m;
+}
+
+/* By each algorithm that can, and by all types of values. */
+static void constant_plans_add_in_convolutions(void **state)
+{
+	(void)state;
+	static const struct {
+		int64_t channels, kernel, stride;
+		const nno_op_class *cls;
+	} trials[] = { { 7, 3, 1, &nno_op_conv },
+		       { 16, 3, 1, &nno_op_conv_winograd },
+		       { 20, 1, 1, &nno_op_conv_pointwise },
+		       { 128, 3, 4, &nno_op_conv_images } };
+	samples = 16;
+	for (size_t i = 0; i < NNO_COUNT(trials); i++)
+		for (precision = NNOPT_PRECISION_F32; precision <= NNOPT_PRECISION_F16; precision++) {
+			nnopt_model *m = residual_blocks(trials[i].channels, trials[i].kernel, trials[i].stride);
+			nnopt_plan_options o;
+			nnopt_plan *plan = NULL, *other = NULL;
+			gain =
+			    1.0f / (float)(trials[i].kernel * sqrt((double)trials[i].channels)); /* f16 ends at 65504 */
+			set_parameters(m);
+			assert_ok(nnopt_plan_options_init(&o, sizeof o));
+			o.batch = samples;
+			o.constant = 1;
+			o.precision = (int32_t)precision;
+			assert_ok(nnopt_plan_create(&plan, m, &o));
+			int added = 0;
+			for (int k = 0; k < plan->graph.n_ops; k++) {
+				const nno_graph_op *node = &plan->graph.ops[k];
+				added += !node->removed && node->op.n_in == 2 && node->op.cls == trials[i].cls;
+			}
+			if (precision == NNOPT_PRECISION_F32)
+				assert_int_equal(added, 3);
+			precision = NNOPT_PRECISION_F32;
+			other = make_plan(m, NNOPT_INFERENCE, 0, 0);
+			result a = run(m, plan, false), b = run(m, other, false);
+			compare_within(o.precision == NNOPT_PRECISION_F32 ? 2e-5 : 3e-2, "residual blocks", "output",
+				       a.output, b.output, a.outputs);
+			precision = (nnopt_precision)o.precision;
+			free_result(&a);
+			free_result(&b);
+			nnopt_plan_destroy(other);
+			nnopt_plan_destroy(plan);
+			nnopt_model_destroy(m);
+		}
+	samples = BATCH;
+	gain = 1.0f;
+	precision = NNOPT_PRECISION_F32;
+}
+
 static int occurrences(const char *text, const char *what)
 {
 	int n = 0;
@@ -189,9 +265,13 @@ static void gradients_share_memory(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(fused_and_unfused_agree),        cmocka_unit_test(every_isa_and_smaller_batches),
-		cmocka_unit_test(the_same_bits_from_any_threads), cmocka_unit_test(constant_plans_keep_the_parameters),
-		cmocka_unit_test(summaries_name_what_is_fused),   cmocka_unit_test(gradients_share_memory),
+		cmocka_unit_test(fused_and_unfused_agree),
+		cmocka_unit_test(every_isa_and_smaller_batches),
+		cmocka_unit_test(the_same_bits_from_any_threads),
+		cmocka_unit_test(constant_plans_keep_the_parameters),
+		cmocka_unit_test(constant_plans_add_in_convolutions),
+		cmocka_unit_test(summaries_name_what_is_fused),
+		cmocka_unit_test(gradients_share_memory),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -16,7 +16,8 @@ static nnopt_context *ctx;
 /* Of the plans made and run next. */
 static int64_t samples = BATCH;
 static nnopt_precision precision = NNOPT_PRECISION_F32;
-static uint32_t draw; /* of the numbers in parameters, inputs and gradients */
+static float gain = 1.0f; /* of weights */
+static uint32_t draw;     /* of the numbers in parameters, inputs and gradients */
 
 typedef nnopt_status (*plain_create)(nnopt_layer **out, nnopt_context *context);
 
@@ -278,9 +279,9 @@ static void set_parameters(nnopt_model *m)
 		const nno_param *p = &m->params[k];
 		float *x = nno_param_data(m, p);
 		fill(x, p->count, 20 + (uint32_t)k);
+		bool positive = p->spec.role == NNOPT_ROLE_STATE || p->spec.role == NNOPT_ROLE_SCALE;
 		for (int64_t i = 0; i < p->count; i++)
-			x[i] =
-			    p->spec.role == NNOPT_ROLE_STATE || p->spec.role == NNOPT_ROLE_SCALE ? 2.0f + x[i] : x[i];
+			x[i] = positive ? 2.0f + x[i] : p->spec.role == NNOPT_ROLE_WEIGHT ? gain * x[i] : x[i];
 	}
 }
 

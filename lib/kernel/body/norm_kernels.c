@@ -278,7 +278,7 @@ NNO_INLINE void add_products(vf sum[MOST], vf product[MOST], const sums_job *j, 
 NNO_INLINE void sums_sweep(const void *job, int64_t column, const int nv, int64_t last)
 {
 	const sums_job *j = job;
-	const int nr = rows_at_once(nv);
+	const int nr = VL == 8 && nv > 1 ? 1 : rows_at_once(nv); /* more would not stay in 16 registers */
 	factors f;
 	vf sum[NR][MOST], product[NR][MOST];
 	load_factors(&f, nv, last, j->p, column);
