@@ -89,6 +89,17 @@ void NNO_OF(product_sums)(float *sums, const elem *a, const elem *b, int64_t row
 	}
 }
 
+NNO_INLINE void transpose_square(elem *dst, int64_t to, const elem *src, int64_t from)
+{
+#ifdef NNO_TYPE_F32
+	v_transpose_square(dst, to, src, from);
+#else
+	for (int i = 0; i < V_SQUARE; i++)
+		for (int j = 0; j < V_SQUARE; j++)
+			dst[j * to + i] = src[i * from + j];
+#endif
+}
+
 NNO_INLINE void transpose4(elem *dst, int64_t to, const elem *src, int64_t from)
 {
 #ifdef NNO_TYPE_F32
@@ -100,26 +111,36 @@ NNO_INLINE void transpose4(elem *dst, int64_t to, const elem *src, int64_t from)
 #endif
 }
 
-/* Squares of 16 x 16, so that what they touch stays in the first-level cache on both sides; of them squares of 4 x 4.
- */
+/* Rows [r, rows) and columns [c, columns), less than a square of one of them: squares of 4 x 4, and what is left. */
+static void transpose_rest(elem *dst, int64_t to, const elem *src, int64_t from, int64_t r, int64_t rows, int64_t c,
+			   int64_t columns)
+{
+	for (; r + 4 <= rows; r += 4) {
+		int64_t j = c;
+		for (; j + 4 <= columns; j += 4)
+			transpose4(dst + j * to + r, to, src + r * from + j, from);
+		for (; j < columns; j++)
+			for (int64_t k = r; k < r + 4; k++)
+				dst[j * to + k] = src[k * from + j];
+	}
+	for (; r < rows; r++)
+		for (int64_t j = c; j < columns; j++)
+			dst[j * to + r] = src[r * from + j];
+}
+
+/* By squares of 16 x 16, which stay in the first-level cache on both sides. Rows of the result are finished one square
+ * after the other: where they lie a power of two apart, few of them fit a set. */
 void NNO_OF(transpose)(elem *dst, int64_t ld_dst, const elem *src, int64_t ld_src, int64_t rows, int64_t columns)
 {
 	enum { SIDE = 16 };
-	for (int64_t r = 0; r < rows; r += SIDE)
-		for (int64_t c = 0; c < columns; c += SIDE) {
-			int64_t end_r = rows - r < SIDE ? rows : r + SIDE,
-				end_c = columns - c < SIDE ? columns : c + SIDE;
-			int64_t i = r;
-			for (; i + 4 <= end_r; i += 4) {
-				int64_t j = c;
-				for (; j + 4 <= end_c; j += 4)
-					transpose4(dst + j * ld_dst + i, ld_dst, src + i * ld_src + j, ld_src);
-				for (; j < end_c; j++)
-					for (int64_t k = i; k < i + 4; k++)
-						dst[j * ld_dst + k] = src[k * ld_src + j];
-			}
-			for (; i < end_r; i++)
-				for (int64_t j = c; j < end_c; j++)
-					dst[j * ld_dst + i] = src[i * ld_src + j];
-		}
+	int64_t r = 0;
+	for (; r + SIDE <= rows; r += SIDE) {
+		int64_t c = 0;
+		for (; c + SIDE <= columns; c += SIDE)
+			for (int64_t j = c; j < c + SIDE; j += V_SQUARE)
+				for (int64_t i = r; i < r + SIDE; i += V_SQUARE)
+					transpose_square(dst + j * ld_dst + i, ld_dst, src + i * ld_src + j, ld_src);
+		transpose_rest(dst, ld_dst, src, ld_src, r, r + SIDE, c, columns);
+	}
+	transpose_rest(dst, ld_dst, src, ld_src, r, rows, 0, columns);
 }

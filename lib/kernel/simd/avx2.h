@@ -86,6 +86,28 @@ NNO_INLINE void v_transpose4(float *dst, int64_t to, const float *src, int64_t f
 	_mm_storeu_ps(dst + 2 * to, c);
 	_mm_storeu_ps(dst + 3 * to, d);
 }
+enum { V_SQUARE = 8 };
+NNO_INLINE void v_transpose_square(float *dst, int64_t to, const float *src, int64_t from)
+{
+	__m256 u[8]; /* u[4 i + k]: in half l, column 4 l + k of rows 4 i to 4 i + 3 */
+#pragma GCC unroll 2
+	for (int i = 0; i < 2; i++) {
+		const float *row = src + 4 * i * from;
+		__m256 a = _mm256_loadu_ps(row), b = _mm256_loadu_ps(row + from), c = _mm256_loadu_ps(row + 2 * from),
+		       d = _mm256_loadu_ps(row + 3 * from);
+		__m256 low = _mm256_unpacklo_ps(a, b), high = _mm256_unpackhi_ps(a, b), low2 = _mm256_unpacklo_ps(c, d),
+		       high2 = _mm256_unpackhi_ps(c, d);
+		u[4 * i] = _mm256_shuffle_ps(low, low2, 0x44);
+		u[4 * i + 1] = _mm256_shuffle_ps(low, low2, 0xee);
+		u[4 * i + 2] = _mm256_shuffle_ps(high, high2, 0x44);
+		u[4 * i + 3] = _mm256_shuffle_ps(high, high2, 0xee);
+	}
+#pragma GCC unroll 4
+	for (int k = 0; k < 4; k++) {
+		_mm256_storeu_ps(dst + k * to, _mm256_permute2f128_ps(u[k], u[4 + k], 0x20));
+		_mm256_storeu_ps(dst + (4 + k) * to, _mm256_permute2f128_ps(u[k], u[4 + k], 0x31));
+	}
+}
 NNO_INLINE vf v_exponent2(vf i)
 {
 	__m256i e = _mm256_add_epi32(_mm256_cvtps_epi32(i), _mm256_set1_epi32(127));

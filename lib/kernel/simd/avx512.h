@@ -68,6 +68,43 @@ NNO_INLINE void v_transpose4(float *dst, int64_t to, const float *src, int64_t f
 	_mm_storeu_ps(dst + 2 * to, c);
 	_mm_storeu_ps(dst + 3 * to, d);
 }
+enum { V_SQUARE = 16 };
+NNO_INLINE __m512 v_pairs_low(__m512 a, __m512 b)
+{
+	return _mm512_castpd_ps(_mm512_unpacklo_pd(_mm512_castps_pd(a), _mm512_castps_pd(b)));
+}
+NNO_INLINE __m512 v_pairs_high(__m512 a, __m512 b)
+{
+	return _mm512_castpd_ps(_mm512_unpackhi_pd(_mm512_castps_pd(a), _mm512_castps_pd(b)));
+}
+NNO_INLINE void v_transpose_square(float *dst, int64_t to, const float *src, int64_t from)
+{
+	__m512 u[16]; /* u[4 i + k]: in quarter l, column 4 l + k of rows 4 i to 4 i + 3 */
+#pragma GCC unroll 4
+	for (int i = 0; i < 4; i++) {
+		const float *row = src + 4 * i * from;
+		__m512 a = _mm512_loadu_ps(row), b = _mm512_loadu_ps(row + from), c = _mm512_loadu_ps(row + 2 * from),
+		       d = _mm512_loadu_ps(row + 3 * from);
+		__m512 low = _mm512_unpacklo_ps(a, b), high = _mm512_unpackhi_ps(a, b), low2 = _mm512_unpacklo_ps(c, d),
+		       high2 = _mm512_unpackhi_ps(c, d);
+		u[4 * i] = v_pairs_low(low, low2);
+		u[4 * i + 1] = v_pairs_high(low, low2);
+		u[4 * i + 2] = v_pairs_low(high, high2);
+		u[4 * i + 3] = v_pairs_high(high, high2);
+	}
+#pragma GCC unroll 4
+	for (int k = 0; k < 4; k++) {
+		float *row = dst + k * to;
+		__m512 even = _mm512_shuffle_f32x4(u[k], u[4 + k], 0x88),
+		       even2 = _mm512_shuffle_f32x4(u[8 + k], u[12 + k], 0x88),
+		       odd = _mm512_shuffle_f32x4(u[k], u[4 + k], 0xdd),
+		       odd2 = _mm512_shuffle_f32x4(u[8 + k], u[12 + k], 0xdd);
+		_mm512_storeu_ps(row, _mm512_shuffle_f32x4(even, even2, 0x88));
+		_mm512_storeu_ps(row + 4 * to, _mm512_shuffle_f32x4(odd, odd2, 0x88));
+		_mm512_storeu_ps(row + 8 * to, _mm512_shuffle_f32x4(even, even2, 0xdd));
+		_mm512_storeu_ps(row + 12 * to, _mm512_shuffle_f32x4(odd, odd2, 0xdd));
+	}
+}
 NNO_INLINE vf v_exponent2(vf i)
 {
 	__m512i e = _mm512_add_epi32(_mm512_cvtps_epi32(i), _mm512_set1_epi32(127));

@@ -83,6 +83,11 @@ NNO_INLINE void v_transpose4(float *dst, int64_t to, const float *src, int64_t f
 	vst1q_f32(dst + 2 * to, vcombine_f32(vget_high_f32(even.val[0]), vget_high_f32(odd.val[0])));
 	vst1q_f32(dst + 3 * to, vcombine_f32(vget_high_f32(even.val[1]), vget_high_f32(odd.val[1])));
 }
+enum { V_SQUARE = 4 };
+NNO_INLINE void v_transpose_square(float *dst, int64_t to, const float *src, int64_t from)
+{
+	v_transpose4(dst, to, src, from);
+}
 NNO_INLINE vf v_exponent2(vf i)
 {
 	return vreinterpretq_f32_s32(vshlq_n_s32(vaddq_s32(vcvtnq_s32_f32(i), vdupq_n_s32(127)), 23));

@@ -7,7 +7,8 @@
  * for integral i in [-126, 127]. v_exponent_of(x): the integral i of 2^i <= x < 2^(i + 1), x > 0 and normal.
  * v_load_bytes, v_store_bytes and their _n: VL integers in [0, 255], a byte each in memory. v_load_bf16, v_store_bf16,
  * v_stream_bf16 and their _n, and those of f16: VL values of 16 bits, rounded to the nearest, ties to even, when they
- * are stored. v_transpose4(dst, to, src, from): dst[j * to + i] = src[i * from + j], i and j < 4. */
+ * are stored. v_transpose4(dst, to, src, from): dst[j * to + i] = src[i * from + j], i and j < 4; v_transpose_square
+ * the same for V_SQUARE, a multiple of 4. */
 #ifndef NNO_SIMD_H
 #define NNO_SIMD_H
 
@@ -66,6 +67,11 @@ NNO_INLINE void v_transpose4(float *dst, int64_t to, const float *src, int64_t f
 	for (int i = 0; i < 4; i++)
 		for (int j = 0; j < 4; j++)
 			dst[j * to + i] = src[i * from + j];
+}
+enum { V_SQUARE = 4 };
+NNO_INLINE void v_transpose_square(float *dst, int64_t to, const float *src, int64_t from)
+{
+	v_transpose4(dst, to, src, from);
 }
 NNO_INLINE vf v_exponent2(vf i)
 {
