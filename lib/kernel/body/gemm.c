@@ -76,7 +76,7 @@ NNO_INLINE void rows_all(const int mr, const int nv, int64_t last, const rows_jo
 	int64_t done = 0;
 	tile_rows r = share_rows(mr, job->rows);
 	rows_strip(mr, nv, last, job, a, b, c, column, r.high, &done);
-	if (VL == 8 && mr == EVEN_ROWS)
+	if (mr > 5)
 		rows_strip(5, nv, last, job, a, b, c, column, r.five, &done);
 	rows_strip(4, nv, last, job, a, b, c, column, job->rows, &done);
 	rows_strip(2, nv, last, job, a, b, c, column, job->rows, &done);
@@ -226,7 +226,7 @@ NNO_INLINE void dense_all(const int mr, const int nv, int64_t last, const dense_
 	int64_t done = 0;
 	tile_rows r = share_rows(mr, job->m);
 	dense_strip(mr, nv, last, job, a, b + column, c + column, column, r.high, &done);
-	if (VL == 8 && mr == EVEN_ROWS)
+	if (mr > 5)
 		dense_strip(5, nv, last, job, a, b + column, c + column, column, r.five, &done);
 	dense_strip(4, nv, last, job, a, b + column, c + column, column, job->m, &done);
 	dense_strip(2, nv, last, job, a, b + column, c + column, column, job->m, &done);

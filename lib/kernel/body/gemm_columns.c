@@ -51,7 +51,7 @@ NNO_INLINE void columns_all(const int mr, const int nv, int64_t last, const colu
 	int64_t done = 0;
 	tile_rows r = share_rows(mr, job->m);
 	columns_strip(mr, nv, last, job, x, y, c, r.high, &done);
-	if (VL == 8 && mr == EVEN_ROWS)
+	if (mr > 5)
 		columns_strip(5, nv, last, job, x, y, c, r.five, &done);
 	columns_strip(4, nv, last, job, x, y, c, job->m, &done);
 	columns_strip(2, nv, last, job, x, y, c, job->m, &done);

@@ -1,12 +1,12 @@
 /* tiles.h - sizes of a register tile of a matrix product: rows x vectors, the vectors 4 (or what 16 registers allow), 2
- * or 1. The accumulators, one row of vectors and a broadcast element fill the registers. Rows that are left over go 4,
- * 2 and 1 at a time. But fewer than eight sums wait for their own last additions, so where a vector has 8 lanes some
- * tiles of 6 rows give way to 5 and 4, if that leaves nothing lower. */
+ * or 1. The accumulators, one row of vectors and a broadcast element fit the registers. What is left of the rows goes 5
+ * and 4 at a time, if need be together with a whole tile, because fewer than eight sums wait for their own last
+ * additions; where that does not come out even, 4, 2 and 1. */
 #ifndef NNO_KERNEL_TILES_H
 #define NNO_KERNEL_TILES_H
 
 #if VL == 16
-enum { WIDE = 4, HALF = 2, WIDE_ROWS = 7, HALF_ROWS = 14, NARROW_ROWS = 16 };
+enum { WIDE = 4, HALF = 2, WIDE_ROWS = 6, HALF_ROWS = 14, NARROW_ROWS = 16 };
 #elif VL == 8
 enum { WIDE = 2, HALF = 2, WIDE_ROWS = 6, HALF_ROWS = 6, NARROW_ROWS = 12 };
 #elif VL == 4
@@ -14,7 +14,7 @@ enum { WIDE = 4, HALF = 2, WIDE_ROWS = 6, HALF_ROWS = 12, NARROW_ROWS = 16 };
 #else
 enum { WIDE = 4, HALF = 2, WIDE_ROWS = 4, HALF_ROWS = 4, NARROW_ROWS = 4 };
 #endif
-enum { MOST_ROWS = 16, EVEN_ROWS = 6 };
+enum { MOST_ROWS = 16, SIX = 6 };
 
 /* How far tiles of `height` rows may go, of m; and how far those of 5. */
 typedef struct tile_rows {
@@ -24,12 +24,23 @@ typedef struct tile_rows {
 NNO_INLINE tile_rows share_rows(int height, int64_t m)
 {
 	tile_rows r = { m, m };
-	int64_t tiles = (m + EVEN_ROWS - 1) / EVEN_ROWS, missing = tiles * EVEN_ROWS - m;
-	if (VL != 8 || height != EVEN_ROWS || m < 8)
+	int64_t rest = m % height;
+	if (height < SIX)
 		return r;
-	int64_t fours = missing > tiles ? missing - tiles : 0, fives = missing - 2 * fours;
-	r.five = m - 4 * fours;
-	r.high = r.five - 5 * fives;
+	if (height == SIX && m >= 8) { /* of as many tiles as there must be some give a row or two */
+		int64_t tiles = (m + SIX - 1) / SIX, missing = tiles * SIX - m;
+		int64_t fours = missing > tiles ? missing - tiles : 0, fives = missing - 2 * fours;
+		r.five = m - 4 * fours;
+		r.high = r.five - 5 * fives;
+		return r;
+	}
+	/* rest = 4 a + 5 b, b as small as it can be */
+	if (rest < 5 * (rest % 4) && m >= height)
+		rest += height;
+	if (rest >= 5 * (rest % 4)) {
+		r.high = m - rest;
+		r.five = r.high + 5 * (rest % 4);
+	}
 	return r;
 }
 
