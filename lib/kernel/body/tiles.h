@@ -14,7 +14,7 @@ enum { WIDE = 4, HALF = 2, WIDE_ROWS = 6, HALF_ROWS = 12, NARROW_ROWS = 16 };
 #else
 enum { WIDE = 4, HALF = 2, WIDE_ROWS = 4, HALF_ROWS = 4, NARROW_ROWS = 4 };
 #endif
-enum { MOST_ROWS = 16, SIX = 6 };
+enum { MOST_ROWS = 16, EVEN_ROWS = 6 };
 
 /* How far tiles of `height` rows may go, of m; and how far those of 5. */
 typedef struct tile_rows {
@@ -25,10 +25,10 @@ NNO_INLINE tile_rows share_rows(int height, int64_t m)
 {
 	tile_rows r = { m, m };
 	int64_t rest = m % height;
-	if (height < SIX)
+	if (height < EVEN_ROWS)
 		return r;
-	if (height == SIX && m >= 8) { /* of as many tiles as there must be some give a row or two */
-		int64_t tiles = (m + SIX - 1) / SIX, missing = tiles * SIX - m;
+	if (height == EVEN_ROWS && m >= 8) { /* of as many tiles as there must be some give a row or two */
+		int64_t tiles = (m + EVEN_ROWS - 1) / EVEN_ROWS, missing = tiles * EVEN_ROWS - m;
 		int64_t fours = missing > tiles ? missing - tiles : 0, fives = missing - 2 * fours;
 		r.five = m - 4 * fours;
 		r.high = r.five - 5 * fives;
