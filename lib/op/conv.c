@@ -10,11 +10,11 @@
 
 #define ENOUGH_PIXELS 1024 /* to pay for packing */
 
-/* Whether weights that change are packed for each batch: rows of many lie a power of two apart, in a few sets of the
+/* Whether weights that change are packed for a batch of n: rows of many lie a power of two apart, in a few sets of the
  * caches. */
-static bool packs_anew(const nno_op *op, const nno_conv_plan *p)
+static bool packs_anew(const nno_op *op, const nno_conv_plan *p, int64_t n)
 {
-	return op->packed_bytes == 0 && p->strips && op->batch * op->out.h * op->out.w >= ENOUGH_PIXELS;
+	return op->packed_bytes == 0 && p->strips && n * op->out.h * op->out.w >= ENOUGH_PIXELS;
 }
 
 static bool book(nno_op *op, int slots)
@@ -30,7 +30,7 @@ static bool book(nno_op *op, int slots)
 	return nno_i64_mul(nno_shape_count(nno_conv_result(op)), p.weight_count / op->out.c, &op->macs) &&
 	       nno_size_mul(p.slot_bytes, (size_t)slots, &op->forward_workspace) &&
 	       nno_size_add(op->forward_workspace, p.shared_bytes, &op->backward_workspace) &&
-	       nno_size_add(op->forward_workspace, packs_anew(op, &p) ? packed : 0, &op->forward_workspace);
+	       nno_size_add(op->forward_workspace, packs_anew(op, &p, op->batch) ? packed : 0, &op->forward_workspace);
 }
 
 void NNO_OF(nno_conv_copy_band)(const nno_run *run, float *dst, int64_t h, int64_t w, const elem *image, int64_t rows,
@@ -170,7 +170,7 @@ static void forward(const nno_op *op, nno_run *run)
 	(void)nno_conv_layout(op, &j.p);
 	share_columns(&j);
 	j.packed = run->packed;
-	if (packs_anew(op, &j.p)) {
+	if (packs_anew(op, &j.p, run->n)) {
 		size_t slots = (size_t)nno_pool_slots(run->pool) * j.p.slot_bytes;
 		float *room = (float *)(void *)((char *)run->workspace + slots);
 		pack_to(room, op, run);
