@@ -6,7 +6,7 @@
  * to see how many of them are found, by each filter. Labels are judged as well as the network judges pictures: of 32x32
  * in colour the folds train the CIFAR speed net by its recipe, of others a small one; and for few epochs, because right
  * labels are learnt first and wrong ones by heart later (Arpit et al. 2017). `--seeds` averages the predictions of that
- * many networks.
+ * many networks, of seeds from `--first-seed` on, by which the wrong labels are drawn, too.
  *
  * usage: 15_audit [TRAIN_DIR TEST_DIR] [--noise SHARE] [--samples N] [--epochs N] [--folds K] [--seeds N]
  *                 [--first-seed N] [--filter rate|class|both|confident|self] [--network small|speed]

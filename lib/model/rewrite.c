@@ -62,9 +62,25 @@ static nno_graph_op *plain_norm(const nno_graph *g, const nno_graph_op *node, in
 	return source != NULL && source->op.cls == &nno_op_batch_norm && source->op.n_in == 1 ? source : NULL;
 }
 
-/* A sum of two of which one is a normalisation's result becomes that normalisation with a second input, the skip. It
- * stands where the sum stood: the skip may be computed after the normalisation's own input. Of two normalisations the
- * later one takes part, which finds its input fresh. */
+/* `source`, whose result is one input of `node` and which gets the other, `skip`, as its second, stands where `node`
+ * stood: the skip may be computed after the source's own input. The op of `node` is freed in the source's place. */
+static void take_place(nno_graph *g, nno_graph_op *source, nno_graph_op *node, int skip)
+{
+	nno_graph_op joined = *source;
+	joined.op.n_in = 2;
+	joined.op.in[1] = node->op.in[skip];
+	joined.op.wants_dsrc[1] = node->op.wants_dsrc[skip];
+	joined.inputs[1] = node->inputs[skip];
+	joined.output = node->output;
+	joined.in_backward = source->in_backward || node->in_backward;
+	source->op = node->op;
+	source->removed = true;
+	g->values[source->output].consumers = 0;
+	*node = joined;
+}
+
+/* A sum of two of which one is a normalisation's result becomes that normalisation with a second input, the skip. Of
+ * two normalisations the later one takes part, which finds its input fresh. */
 static bool fuse_sum(nno_graph *g, nno_graph_op *node)
 {
 	if (node->op.cls != &nno_op_add || node->op.n_in != 2)
@@ -73,20 +89,8 @@ static bool fuse_sum(nno_graph *g, nno_graph_op *node)
 	if (first == NULL && second == NULL)
 		return false;
 	int skip = first == NULL || (second != NULL && second > first) ? 0 : 1;
-	nno_graph_op *norm = skip == 0 ? second : first;
-	nno_graph_op fused = *norm;
-	fused.op.n_in = 2;
-	fused.op.in[1] = node->op.in[skip];
-	fused.op.wants_dsrc[1] = node->op.wants_dsrc[skip];
-	fused.inputs[1] = node->inputs[skip];
-	fused.output = node->output;
-	fused.in_backward = norm->in_backward || node->in_backward;
-	note_fused(&fused, "add");
-	/* The sum's op is freed in the place of the normalisation's. */
-	norm->op = node->op;
-	norm->removed = true;
-	g->values[norm->output].consumers = 0;
-	*node = fused;
+	take_place(g, skip == 0 ? second : first, node, skip);
+	note_fused(node, "add");
 	return true;
 }
 
@@ -298,7 +302,7 @@ static bool reads_last(const nno_graph *g, const nno_graph_op *node, int value)
 }
 
 /* In a constant plan a normalisation with a skip goes into the convolution before it, which adds to the skip where that
- * lies. The convolution stands where the normalisation stood, as in fuse_sum(). */
+ * lies. */
 static bool sum_in_convolution(nno_graph *g, nno_graph_op *node)
 {
 	bool wanted = g->constant && node->op.cls == &nno_op_batch_norm && node->op.n_in == 2;
@@ -310,22 +314,14 @@ static bool sum_in_convolution(nno_graph *g, nno_graph_op *node)
 	nno_conv_attr *attr = conv->op.attr;
 	if (attr->activation != NNO_ACT_NONE || norm->activation == NNO_ACT_RELU6)
 		return false;
-	nno_graph_op fused = *conv;
 	attr->bias = true;
 	attr->activation = norm->activation;
-	fused.folded = *norm;
-	fused.folded_param = node->first_param;
-	fused.op.n_in = 2;
-	fused.op.in[1] = node->op.in[1];
-	fused.inputs[1] = node->inputs[1];
-	fused.output = node->output;
-	note_fused(&fused, "batch_norm+add");
+	conv->folded = *norm;
+	conv->folded_param = node->first_param;
+	take_place(g, conv, node, 1);
+	note_fused(node, "batch_norm+add");
 	if (norm->activation == NNO_ACT_RELU)
-		note_fused(&fused, nno_op_relu.name);
-	conv->op = node->op;
-	conv->removed = true;
-	g->values[conv->output].consumers = 0;
-	*node = fused;
+		note_fused(node, nno_op_relu.name);
 	return true;
 }
 

@@ -102,10 +102,12 @@ static void sum_chunk(void *user, int64_t index, int slot)
 	for (int64_t i = from; i < to; i += j->p.group) {
 		im.count = nno_i64_min(j->p.group, to - i);
 		im.dy = image_gradient(j, i, im.count, gradient);
-		for (int64_t k = 0; k < im.count; k++)
+		for (int64_t k = 0; k < im.count; k++) {
+			const elem *image = src_of(j->run, 0) + (i + k) * nno_shape_count(in);
+			float *copy = padded + k * j->p.padded_h * j->p.band_w * in.c;
 			NNO_OF(nno_conv_copy_band)
-		(j->run, padded + k * j->p.padded_h * j->p.band_w * in.c, j->p.padded_h, j->p.band_w,
-		 src_of(j->run, 0) + (i + k) * nno_shape_count(in), in.h, in.w, in.c, -a->pad_h, -a->pad_w);
+			(j->run, copy, j->p.padded_h, j->p.band_w, image, in.h, in.w, in.c, -a->pad_h, -a->pad_w);
+		}
 		add_images(j, &im, weights, i == from ? 0 : NNO_GEMM_ADD);
 		if (a->bias)
 			j->run->kernels->f32->column_sums(bias, im.dy, im.count * out.h * out.w, out.c);
