@@ -1,5 +1,7 @@
-/* pool.c - a pool of pthreads around one loop at a time. Tasks are handed out by an atomic counter; who finds nothing
- * to do spins for some microseconds, because training issues many short loops, and then sleeps. */
+/* pool.c - a pool of pthreads around one loop at a time. Each thread begins with a share of the tasks that is its own:
+ * loops over the same images, or the same weights, find them in the caches of the core that had them before. Who is
+ * done helps the others; who finds nothing to do spins for some microseconds, because training issues many short loops,
+ * and then sleeps. */
 #include "par/par.h"
 
 #include "base/error.h"
@@ -11,6 +13,12 @@
 
 #define MAX_THREADS 256
 #define SPINS 2000
+
+/* The tasks of a thread's share that are not taken, alone in its cache line. */
+typedef struct share {
+	_Alignas(NNO_ALIGNMENT) atomic_llong next;
+	int64_t end;
+} share;
 
 /* What a worker is born with. */
 typedef struct birth {
@@ -25,7 +33,7 @@ struct nno_pool {
 	nnopt_parallel_fn parallel;
 	void *parallel_user;
 	pthread_mutex_t entrance; /* one loop at a time */
-	pthread_mutex_t lock;     /* of what follows, down to `next` */
+	pthread_mutex_t lock;     /* of what follows, down to `shares` */
 	pthread_cond_t wake, done;
 	pthread_t workers[MAX_THREADS];
 	birth births[MAX_THREADS];
@@ -35,9 +43,9 @@ struct nno_pool {
 	nno_task task;
 	void *user;
 	int64_t count;
-	atomic_uint ticket; /* number of loops so far */
-	atomic_int active;  /* workers inside the loop */
-	atomic_llong next;
+	atomic_uint ticket;                  /* number of loops so far */
+	atomic_int active;                   /* workers inside the loop */
+	share *shares;                       /* one a thread */
 	atomic_bool slot_taken[MAX_THREADS]; /* for the caller's hook */
 };
 
@@ -70,13 +78,23 @@ static void run_task(nno_pool *pool, int64_t index, int slot)
 	current_slot = outer_slot;
 }
 
+/* Its own share first, then what is left of the others'. */
 static void run_tasks(nno_pool *pool, int slot)
 {
-	for (;;) {
-		int64_t i = atomic_fetch_add(&pool->next, 1);
-		if (i >= pool->count)
-			return;
-		run_task(pool, i, slot);
+	for (int k = 0; k < pool->threads; k++) {
+		share *s = &pool->shares[(slot + k) % pool->threads];
+		for (int64_t i; (i = atomic_fetch_add(&s->next, 1)) < s->end;)
+			run_task(pool, i, slot);
+	}
+}
+
+static void share_out(nno_pool *pool, int64_t count)
+{
+	int64_t at = 0, each = count / pool->threads, more = count % pool->threads;
+	for (int i = 0; i < pool->threads; i++) {
+		atomic_store_explicit(&pool->shares[i].next, at, memory_order_relaxed);
+		at += each + (i < more);
+		pool->shares[i].end = at;
 	}
 }
 
@@ -150,7 +168,7 @@ static void loop_with_workers(nno_pool *pool, int64_t count, nno_task task, void
 	pool->task = task;
 	pool->user = user;
 	pool->count = count;
-	atomic_store(&pool->next, 0);
+	share_out(pool, count);
 	pool->open = true;
 	atomic_fetch_add(&pool->ticket, 1);
 	pthread_cond_broadcast(&pool->wake);
@@ -194,6 +212,11 @@ nnopt_status nno_pool_create(nno_pool **out, const nno_alloc *alloc, int threads
 	pthread_once(&fork_once, watch_forks);
 	pool->alloc = *alloc;
 	pool->threads = threads < 1 ? 1 : threads > MAX_THREADS ? MAX_THREADS : threads;
+	pool->shares = nno_new_array(alloc, (size_t)pool->threads, sizeof *pool->shares);
+	if (pool->shares == NULL) {
+		nno_delete(alloc, pool);
+		return nno_fail_memory("thread pool", (size_t)pool->threads * sizeof *pool->shares);
+	}
 	pool->parallel = parallel;
 	pool->parallel_user = parallel_user;
 	pool->generation = atomic_load(&forks);
@@ -220,6 +243,7 @@ void nno_pool_destroy(nno_pool *pool)
 	pthread_mutex_destroy(&pool->lock);
 	pthread_mutex_destroy(&pool->entrance);
 	nno_alloc alloc = pool->alloc;
+	nno_delete(&alloc, pool->shares);
 	nno_delete(&alloc, pool);
 }
 
