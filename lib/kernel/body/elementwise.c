@@ -38,15 +38,28 @@ void NNO_OF(mask_positive)(elem *gradient, const elem *y, int64_t n)
 	}
 }
 
+/* nv vectors of columns, side by side so that no sum waits for itself; `last` is the width of the last one. */
+NNO_INLINE void add_rows(float *sums, const elem *x, int64_t rows, int64_t n, int64_t last, const int nv)
+{
+	vf acc[4];
+	for (int v = 0; v < nv; v++)
+		acc[v] = load_some(sums + v * VL, v == nv - 1 ? last : VL);
+	for (int64_t i = 0; i < rows; i++, x += n)
+		for (int v = 0; v < nv; v++)
+			acc[v] = v_add(acc[v], get_some(x + v * VL, v == nv - 1 ? last : VL));
+	for (int v = 0; v < nv; v++)
+		store_some(sums + v * VL, acc[v], v == nv - 1 ? last : VL);
+}
+
 void NNO_OF(column_sums)(float *sums, const elem *x, int64_t rows, int64_t n)
 {
-	for (int64_t j = 0; j < n; j += VL) {
-		int64_t width = n - j;
-		vf acc = load_some(sums + j, width);
-		for (int64_t i = 0; i < rows; i++)
-			acc = v_add(acc, get_some(x + i * n + j, width));
-		store_some(sums + j, acc, width);
-	}
+	int64_t j = 0;
+	for (; j + 4 * VL <= n; j += 4 * VL)
+		add_rows(sums + j, x + j, rows, n, VL, 4);
+	for (; j + 2 * VL <= n; j += 2 * VL)
+		add_rows(sums + j, x + j, rows, n, VL, 2);
+	for (; j < n; j += VL)
+		add_rows(sums + j, x + j, rows, n, n - j, 1);
 }
 
 void NNO_OF(scale_values)(elem *dst, const elem *src, float factor, int64_t n, int add)

@@ -21,13 +21,17 @@ NNO_INLINE void rows_tile(const int mr, const int nv, int64_t last, const int ah
 			  const float *const *a, const float *b, elem *const *c, int64_t column)
 {
 	vf acc[MOST_ROWS][WIDE];
-	for (int m = 0; m < mr; m++)
-		for (int v = 0; v < nv; v++) {
-			int64_t width = v == nv - 1 ? last : VL;
-			acc[m][v] = job->bias != NULL ? load_some(job->bias + column + v * VL, width) : v_zero();
-			if (job->flags & NNO_GEMM_ADD)
-				acc[m][v] = v_add(acc[m][v], get_some(c[m] + job->c_off + column + v * VL, width));
-		}
+	for (int v = 0; v < nv; v++) {
+		vf start =
+		    job->bias != NULL ? load_some(job->bias + column + v * VL, v == nv - 1 ? last : VL) : v_zero();
+		for (int m = 0; m < mr; m++)
+			acc[m][v] = start;
+	}
+	if (job->flags & NNO_GEMM_ADD)
+		for (int m = 0; m < mr; m++)
+			for (int v = 0; v < nv; v++)
+				acc[m][v] = v_add(
+				    acc[m][v], get_some(c[m] + job->c_off + column + v * VL, v == nv - 1 ? last : VL));
 	for (int64_t t = 0; t < job->taps; t++) {
 		const float *row[MOST_ROWS];
 		for (int m = 0; m < mr; m++)
@@ -47,15 +51,19 @@ NNO_INLINE void rows_tile(const int mr, const int nv, int64_t last, const int ah
 			}
 		}
 	}
+	if (job->flags & NNO_GEMM_RELU)
+		for (int m = 0; m < mr; m++)
+			for (int v = 0; v < nv; v++)
+				acc[m][v] = v_max(v_zero(), acc[m][v]);
+	if (job->flags & NNO_STREAM) {
+		for (int m = 0; m < mr; m++)
+			for (int v = 0; v < nv; v++)
+				put_past(c[m] + job->c_off + column + v * VL, acc[m][v]);
+		return;
+	}
 	for (int m = 0; m < mr; m++)
-		for (int v = 0; v < nv; v++) {
-			vf x = job->flags & NNO_GEMM_RELU ? v_max(v_zero(), acc[m][v]) : acc[m][v];
-			elem *to = c[m] + job->c_off + column + v * VL;
-			if (job->flags & NNO_STREAM)
-				put_past(to, x);
-			else
-				put_some(to, x, v == nv - 1 ? last : VL);
-		}
+		for (int v = 0; v < nv; v++)
+			put_some(c[m] + job->c_off + column + v * VL, acc[m][v], v == nv - 1 ? last : VL);
 }
 
 /* As many rows, mr at a time, as are left from *done on. */

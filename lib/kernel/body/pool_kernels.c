@@ -16,35 +16,41 @@ typedef struct maximum {
 	vf best, place;
 } maximum;
 
-/* The first of equals stays, and so does the first NaN. */
-NNO_INLINE maximum larger(maximum m, vf x, float at)
+/* The first of equals stays, and so does the first NaN; there is none where `numbers` is not 0. */
+NNO_INLINE maximum larger(maximum m, vf x, float at, const int numbers)
 {
+	if (numbers)
+		return (maximum){ v_max(x, m.best), v_select_gt(x, m.best, v_set1(at), m.place) };
 	vf best = v_select_le(x, m.best, m.best, x), place = v_select_le(x, m.best, m.place, v_set1(at));
 	return (maximum){ v_select_le(m.best, m.best, best, m.best), v_select_le(m.best, m.best, place, m.place) };
 }
 
-NNO_INLINE vf where_place_is(vf place, float at, vf x)
-{
-	vf upto = v_select_le(place, v_set1(at), x, v_zero());
-	return v_select_gt(place, v_set1(at - 1.0f), upto, v_zero());
-}
+NNO_INLINE vf where_place_is(vf place, float at, vf x) { return v_select_eq(place, v_set1(at), x, v_zero()); }
 
 /* A window's first pixel. With NNO_GEMM_RELU it has to be above zero, whose place no pixel has. */
-NNO_INLINE maximum first_of(vf x, int flags)
+NNO_INLINE maximum first_of(vf x, int flags, const int numbers)
 {
 	maximum zero = { v_zero(), v_set1(255.0f) };
-	return flags & NNO_GEMM_RELU ? larger(zero, x, 0.0f) : (maximum){ x, v_zero() };
+	return flags & NNO_GEMM_RELU ? larger(zero, x, 0.0f, numbers) : (maximum){ x, v_zero() };
 }
 
 /* --- windows of 2 x 2, a row of them --- */
 
+NNO_INLINE maximum largest_of_four(const vf x[4], int flags, const int numbers)
+{
+	maximum m = first_of(x[0], flags, numbers);
+	m = larger(m, x[1], 1.0f, numbers);
+	m = larger(m, x[2], 2.0f, numbers);
+	return larger(m, x[3], 3.0f, numbers);
+}
+
 NNO_INLINE void pool2_vector(elem *dst, uint8_t *place, const elem *top, const elem *bottom, int64_t n, int flags,
 			     int64_t width)
 {
-	maximum m = first_of(get_some(top, width), flags);
-	m = larger(m, get_some(top + n, width), 1.0f);
-	m = larger(m, get_some(bottom, width), 2.0f);
-	m = larger(m, get_some(bottom + n, width), 3.0f);
+	const vf x[4] = { get_some(top, width), get_some(top + n, width), get_some(bottom, width),
+			  get_some(bottom + n, width) };
+	int odd = v_any_nan(v_add(v_add(x[0], x[1]), v_add(x[2], x[3])));
+	maximum m = odd ? largest_of_four(x, flags, 0) : largest_of_four(x, flags, 1);
 	put_some(dst, m.best, width);
 	if (place != NULL)
 		store_places(place, m.place, width);
@@ -99,15 +105,27 @@ void NNO_OF(max_pool2_gradient)(elem *top, elem *bottom, const elem *dy, const u
 
 /* --- one window of any size --- */
 
+NNO_INLINE maximum largest_of_window(const elem *src, const nno_window *w, int64_t n, int64_t width, int flags,
+				     const int numbers, vf *sum)
+{
+	maximum m = first_of(get_some(src, width), flags, numbers);
+	for (int64_t y = 0; y < w->rows; y++)
+		for (int64_t x = 0; x < w->columns; x++) {
+			vf value = get_some(src + y * w->row_step + x * n, width);
+			*sum = v_add(*sum, value);
+			m = larger(m, value, (float)(y * w->columns + x), numbers);
+		}
+	return m;
+}
+
 void NNO_OF(max_window)(elem *dst, uint8_t *place, const elem *src, const nno_window *w, int64_t n, int flags)
 {
 	for (int64_t ch = 0; ch < n; ch += VL) {
 		int64_t width = n - ch;
-		maximum m = first_of(get_some(src + ch, width), flags);
-		for (int64_t y = 0; y < w->rows; y++)
-			for (int64_t x = 0; x < w->columns; x++)
-				m = larger(m, get_some(src + y * w->row_step + x * n + ch, width),
-					   (float)(y * w->columns + x));
+		vf sum = v_zero();
+		maximum m = largest_of_window(src + ch, w, n, width, flags, 1, &sum);
+		if (v_any_nan(sum))
+			m = largest_of_window(src + ch, w, n, width, flags, 0, &sum);
 		put_some(dst + ch, m.best, width);
 		if (place != NULL)
 			store_places(place + ch, m.place, width);

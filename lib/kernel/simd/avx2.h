@@ -64,6 +64,8 @@ NNO_INLINE vf v_round(vf a) { return _mm256_round_ps(a, _MM_FROUND_TO_NEAREST_IN
 NNO_INLINE vf v_choose(vf mask, vf x, vf y) { return _mm256_or_ps(_mm256_and_ps(mask, x), _mm256_andnot_ps(mask, y)); }
 NNO_INLINE vf v_select_gt(vf a, vf b, vf x, vf y) { return v_choose(_mm256_cmp_ps(a, b, _CMP_GT_OQ), x, y); }
 NNO_INLINE vf v_select_le(vf a, vf b, vf x, vf y) { return v_choose(_mm256_cmp_ps(a, b, _CMP_LE_OQ), x, y); }
+NNO_INLINE vf v_select_eq(vf a, vf b, vf x, vf y) { return v_choose(_mm256_cmp_ps(a, b, _CMP_EQ_OQ), x, y); }
+NNO_INLINE int v_any_nan(vf a) { return _mm256_movemask_ps(_mm256_cmp_ps(a, a, _CMP_UNORD_Q)); }
 NNO_INLINE float v_sum(vf a)
 {
 	__m128 x = _mm_add_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));

@@ -56,6 +56,11 @@ NNO_INLINE vf v_select_le(vf a, vf b, vf x, vf y)
 {
 	return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(a, b, _CMP_LE_OQ), y, x);
 }
+NNO_INLINE vf v_select_eq(vf a, vf b, vf x, vf y)
+{
+	return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(a, b, _CMP_EQ_OQ), y, x);
+}
+NNO_INLINE int v_any_nan(vf a) { return _mm512_cmp_ps_mask(a, a, _CMP_UNORD_Q); }
 NNO_INLINE float v_sum(vf a) { return _mm512_reduce_add_ps(a); }
 NNO_INLINE float v_reduce_max(vf a) { return _mm512_reduce_max_ps(a); }
 NNO_INLINE void v_transpose4(float *dst, int64_t to, const float *src, int64_t from)

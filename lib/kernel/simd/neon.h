@@ -62,6 +62,8 @@ NNO_INLINE vf v_div(vf a, vf b) { return vdivq_f32(a, b); }
 NNO_INLINE vf v_fma(vf a, vf b, vf c) { return vfmaq_f32(c, a, b); }
 NNO_INLINE vf v_select_gt(vf a, vf b, vf x, vf y) { return vbslq_f32(vcgtq_f32(a, b), x, y); }
 NNO_INLINE vf v_select_le(vf a, vf b, vf x, vf y) { return vbslq_f32(vcleq_f32(a, b), x, y); }
+NNO_INLINE vf v_select_eq(vf a, vf b, vf x, vf y) { return vbslq_f32(vceqq_f32(a, b), x, y); }
+NNO_INLINE int v_any_nan(vf a) { return vminvq_u32(vceqq_f32(a, a)) == 0; }
 NNO_INLINE vf v_max(vf a, vf b) { return v_select_gt(a, b, a, b); }
 NNO_INLINE vf v_min(vf a, vf b) { return v_select_gt(b, a, a, b); }
 NNO_INLINE vf v_sqrt(vf a) { return vsqrtq_f32(a); }

@@ -3,12 +3,12 @@
  * vf: VL floats. v_load/v_store: VL floats, unaligned. v_load_n/v_store_n: the first n (1 <= n <= VL), the rest zero
  * and untouched. v_stream: v_store past the caches to an address aligned for VL floats, which other threads see after
  * v_stream_end. v_fma(a, b, c) = a * b + c. v_max/v_min give b when either operand is NaN. v_select_gt(a, b, x, y) = a
- * > b ? x : y and v_select_le likewise for <=, lane by lane. v_sum: sum of lanes in a fixed tree. v_exponent2(i): 2^i
- * for integral i in [-126, 127]. v_exponent_of(x): the integral i of 2^i <= x < 2^(i + 1), x > 0 and normal.
- * v_load_bytes, v_store_bytes and their _n: VL integers in [0, 255], a byte each in memory. v_load_bf16, v_store_bf16,
- * v_stream_bf16 and their _n, and those of f16: VL values of 16 bits, rounded to the nearest, ties to even, when they
- * are stored. v_transpose4(dst, to, src, from): dst[j * to + i] = src[i * from + j], i and j < 4; v_transpose_square
- * the same for V_SQUARE, a multiple of 4. */
+ * > b ? x : y and v_select_le, v_select_eq likewise for <=, ==, lane by lane. v_any_nan: whether a lane is NaN. v_sum:
+ * sum of lanes in a fixed tree. v_exponent2(i): 2^i for integral i in [-126, 127]. v_exponent_of(x): the integral i of
+ * 2^i <= x < 2^(i + 1), x > 0 and normal. v_load_bytes, v_store_bytes and their _n: VL integers in [0, 255], a byte
+ * each in memory. v_load_bf16, v_store_bf16, v_stream_bf16 and their _n, and those of f16: VL values of 16 bits,
+ * rounded to the nearest, ties to even, when they are stored. v_transpose4(dst, to, src, from): dst[j * to + i] = src[i
+ * * from + j], i and j < 4; v_transpose_square the same for V_SQUARE, a multiple of 4. */
 #ifndef NNO_SIMD_H
 #define NNO_SIMD_H
 
@@ -60,6 +60,8 @@ NNO_INLINE vf v_neg(vf a) { return -a; }
 NNO_INLINE vf v_round(vf a) { return __builtin_rintf(a); }
 NNO_INLINE vf v_select_gt(vf a, vf b, vf x, vf y) { return a > b ? x : y; }
 NNO_INLINE vf v_select_le(vf a, vf b, vf x, vf y) { return a <= b ? x : y; }
+NNO_INLINE vf v_select_eq(vf a, vf b, vf x, vf y) { return a == b ? x : y; }
+NNO_INLINE int v_any_nan(vf a) { return a != a; }
 NNO_INLINE float v_sum(vf a) { return a; }
 NNO_INLINE float v_reduce_max(vf a) { return a; }
 NNO_INLINE void v_transpose4(float *dst, int64_t to, const float *src, int64_t from)
