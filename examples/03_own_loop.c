@@ -60,7 +60,8 @@ int main(int argc, char **argv)
 	CHECK(nnopt_loader_create(&loader, data, NULL, &o));
 	nnopt_model *net = make_network(ctx);
 
-	/* Plan: every shape, choice and byte for the loader's batches in training. All errors and allocations are here. */
+	/* Plan: every shape, choice and byte for the loader's batches in training. All errors and allocations are here.
+	 */
 	nnopt_plan_options p;
 	nnopt_plan *plan = NULL;
 	CHECK(nnopt_loader_plan_options(&p, sizeof p, loader));
@@ -90,11 +91,13 @@ int main(int argc, char **argv)
 			const nnopt_tensor *logits = NULL;
 			nnopt_loss_result r = { .struct_size = sizeof r };
 			CHECK(nnopt_plan_forward(plan, batch->images, &logits));
-			CHECK(nnopt_loss_compute(loss, logits, batch->targets, 1.0f, nnopt_plan_output_gradient(plan), &r));
-			CHECK(nnopt_plan_backward(plan, 0));
-			/* Between the two lies the gradient block: clip it, reduce it over machines, look at it. */
-			CHECK(nnopt_optimizer_set_lr(sgd, s.lr * nnopt_schedule_factor(cosine, nnopt_optimizer_steps(sgd))));
-			CHECK(nnopt_optimizer_step(sgd, net, 1.0f, NULL));
+			CHECK(nnopt_loss_compute(loss, logits, batch->targets, 1.0f, nnopt_plan_output_gradient(plan),
+						 &r));
+			CHECK(nnopt_optimizer_set_lr(sgd,
+						     s.lr * nnopt_schedule_factor(cosine, nnopt_optimizer_steps(sgd))));
+			/* nnopt_plan_backward() and nnopt_optimizer_step() do the same in two calls, between which lies
+			 * the gradient block: change it, reduce it over machines, look at it. */
+			CHECK(nnopt_optimizer_backward_step(sgd, plan, NULL));
 			sum += r.value * r.weight;
 			correct += r.correct;
 			count += r.count;

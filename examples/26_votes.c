@@ -66,10 +66,9 @@ static void train(nnopt_model *net, nnopt_loader *loader, const float *votes, in
 			}
 			CHECK(nnopt_plan_forward(plan, batch->images, &logits));
 			CHECK(nnopt_loss_compute(loss, logits, targets, 1.0f, nnopt_plan_output_gradient(plan), &r));
-			CHECK(nnopt_plan_backward(plan, 0));
 			CHECK(nnopt_optimizer_set_lr(
 			    adam, 2e-3 * nnopt_schedule_factor(cosine, nnopt_optimizer_steps(adam))));
-			CHECK(nnopt_optimizer_step(adam, net, 1.0f, NULL));
+			CHECK(nnopt_optimizer_backward_step(adam, plan, NULL));
 			nnopt_tensor_destroy(targets);
 		}
 	}

@@ -350,7 +350,7 @@ typedef struct nnopt_op_profile {
 	int64_t forwards;        /**< forward passes measured */
 	int64_t backwards;       /**< backward passes measured */
 	double forward_seconds;  /**< of all of them together */
-	double backward_seconds; /**< of all of them together */
+	double backward_seconds; /**< of all of them together, and of the updates that nnopt_optimizer_backward_step() made in them */
 } nnopt_op_profile;
 /** Begins (1) or ends (0) to measure each op of the plan. Beginning sets the sums to zero; after the end they can still be
  *  read. Off at first, and then free; on, it costs two looks at the clock an op and changes no result.

@@ -1,5 +1,6 @@
 /* arena.c - one block for all activations, gradients and saved data: buffers whose lifetimes do not meet share bytes.
- * Time: op i runs forward at i; the loss reads the output and writes its gradient at n; op i runs backward at 2n - i.
+ * Time: op i runs forward at i; the loss reads the output and writes its gradient at n; op i runs backward at 2n - i;
+ * what comes late is made at 2n + 1.
  * Buffers are placed largest first, each at the lowest offset that is free during its life. */
 #include "model/model.h"
 
@@ -155,6 +156,10 @@ static void find_spans(const nno_graph *g, span *value, span *gradient, bool inp
 		}
 		if (node->in_backward)
 			widen(&gradient[g->values[node->output].gradient_storage], 2 * n - i);
+		if (node->op.late) {
+			widen(&value[g->values[node->inputs[0]].storage], 2 * n + 1);
+			widen(&gradient[g->values[node->output].gradient_storage], 2 * n + 1);
+		}
 	}
 	widen(&value[g->values[g->output].storage], 2 * n + 1);
 	if (g->values[g->output].wants_gradient)

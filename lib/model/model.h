@@ -27,6 +27,7 @@ typedef struct nno_param {
 	int64_t count;
 	int64_t offset; /* in the parameter block, or the state block for NNOPT_ROLE_STATE */
 	bool frozen;
+	bool spent; /* its gradient went to a sink, and is not in the gradient block */
 } nno_param;
 
 struct nnopt_model {

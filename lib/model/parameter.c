@@ -195,6 +195,11 @@ nnopt_status nnopt_model_get_gradient(const nnopt_model *model, int32_t index, n
 				p->name);
 	if (model->gradients == NULL)
 		return nno_fail(NNOPT_ERROR_STATE, "get_gradient: no training plan was made");
+	if (p->spent)
+		return nno_fail(NNOPT_ERROR_STATE,
+				"get_gradient: that of '%s' was used up by nnopt_optimizer_backward_step(), which kept "
+				"none",
+				p->name);
 	NNO_TRY(check_shape("get_gradient", p, dst));
 	return copy_out(model, p, model->gradients + p->offset, dst);
 }
@@ -215,8 +220,10 @@ nnopt_status nnopt_model_set_trainable(nnopt_model *model, const char *prefix, i
 		p->frozen = trainable == 0;
 		any = true;
 		count += p->spec.role != NNOPT_ROLE_STATE;
-		if (p->frozen && p->spec.role != NNOPT_ROLE_STATE && model->gradients != NULL)
+		if (p->frozen && p->spec.role != NNOPT_ROLE_STATE && model->gradients != NULL) {
 			memset(model->gradients + p->offset, 0, (size_t)p->count * sizeof(float));
+			p->spent = false;
+		}
 	}
 	model->stamp += any;
 	if (changed != NULL)

@@ -2,6 +2,7 @@
 #include "model/model.h"
 
 #include "base/clock.h"
+#include "model/late.h"
 
 static void narrow_values(const nnopt_plan *plan, void *dst, const float *src, float factor, int64_t count)
 {
@@ -178,7 +179,7 @@ static void give_input_gradient(const nnopt_plan *plan, double scale)
 						  (float)(1.0 / scale), count);
 }
 
-nnopt_status nnopt_plan_backward(nnopt_plan *plan, int32_t accumulate)
+nnopt_status nno_plan_backward(nnopt_plan *plan, bool accumulate, bool leave_late)
 {
 	NNO_TRY(check_plan("plan_backward", plan));
 	if (!nno_graph_goes_back(&plan->graph))
@@ -186,15 +187,20 @@ nnopt_status nnopt_plan_backward(nnopt_plan *plan, int32_t accumulate)
 						   "mode NNOPT_TRAINING wanted");
 	if (!plan->forward_done)
 		return nno_fail(NNOPT_ERROR_STATE, "plan_backward: no forward since the last backward");
+	if (accumulate)
+		NNO_TRY(nno_model_check_gradients("plan_backward: accumulate", plan->model));
 	plan->forward_done = false;
 	double scale = plan->scaling.scale;
 	take_output_gradient(plan);
-	nno_loss_scale_begin(plan, accumulate != 0);
+	nno_loss_scale_begin(plan, accumulate);
 	for (int i = plan->graph.n_ops - 1; i >= 0; i--) {
 		nno_graph_op *node = &plan->graph.ops[i];
 		if (node->removed || !node->in_backward)
 			continue;
-		node->run.dparam_add = accumulate != 0;
+		node->run.dparam_add = accumulate;
+		node->run.leave_weight = leave_late && node->op.late;
+		if (node->op.n_param > 0 && !node->run.leave_weight)
+			plan->model->params[node->first_param].spent = false;
 		double begun = plan->profiling ? nno_clock_now() : 0.0;
 		nno_op_code_of(&node->op)->backward(&node->op, &node->run);
 		if (node->run.status != NNOPT_OK)
@@ -206,6 +212,11 @@ nnopt_status nnopt_plan_backward(nnopt_plan *plan, int32_t accumulate)
 			nno_profile_note(plan, i, NNO_BACKWARD, begun);
 	}
 	give_input_gradient(plan, scale);
-	nno_loss_scale_end(plan, accumulate != 0);
+	nno_loss_scale_end(plan, accumulate);
 	return NNOPT_OK;
+}
+
+nnopt_status nnopt_plan_backward(nnopt_plan *plan, int32_t accumulate)
+{
+	return nno_plan_backward(plan, accumulate != 0, false);
 }

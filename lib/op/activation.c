@@ -145,13 +145,13 @@ static void softmax_backward(const nno_op *op, nno_run *run)
 		nno_parallel_for(run->pool, (j.count / op->out.c + PIXELS - 1) / PIXELS, softmax_back_chunk, &j);
 }
 
-NNO_OP_CODE(relu) = { book, forward, backward, NULL };
-NNO_OP_CODE(leaky_relu) = { book, forward, backward, NULL };
-NNO_OP_CODE(relu6) = { book, forward, backward, NULL };
-NNO_OP_CODE(gelu) = { book, forward, backward, NULL };
-NNO_OP_CODE(silu) = { book, forward, backward, NULL };
-NNO_OP_CODE(sigmoid) = { book, forward, backward, NULL };
-NNO_OP_CODE(tanh) = { book, forward, backward, NULL };
-NNO_OP_CODE(hard_sigmoid) = { book, forward, backward, NULL };
-NNO_OP_CODE(hard_swish) = { book, forward, backward, NULL };
-NNO_OP_CODE(softmax) = { book_softmax, softmax_forward, softmax_backward, NULL };
+NNO_OP_CODE(relu) = { .book = book, .forward = forward, .backward = backward };
+NNO_OP_CODE(leaky_relu) = { .book = book, .forward = forward, .backward = backward };
+NNO_OP_CODE(relu6) = { .book = book, .forward = forward, .backward = backward };
+NNO_OP_CODE(gelu) = { .book = book, .forward = forward, .backward = backward };
+NNO_OP_CODE(silu) = { .book = book, .forward = forward, .backward = backward };
+NNO_OP_CODE(sigmoid) = { .book = book, .forward = forward, .backward = backward };
+NNO_OP_CODE(tanh) = { .book = book, .forward = forward, .backward = backward };
+NNO_OP_CODE(hard_sigmoid) = { .book = book, .forward = forward, .backward = backward };
+NNO_OP_CODE(hard_swish) = { .book = book, .forward = forward, .backward = backward };
+NNO_OP_CODE(softmax) = { .book = book_softmax, .forward = softmax_forward, .backward = softmax_backward };

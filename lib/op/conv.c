@@ -190,4 +190,4 @@ static void backward(const nno_op *op, nno_run *run)
 		NNO_OF(nno_conv_backward_data)(op, run);
 }
 
-NNO_OP_CODE(conv) = { book, forward, backward, pack };
+NNO_OP_CODE(conv) = { .book = book, .forward = forward, .backward = backward, .pack = pack };

@@ -370,4 +370,4 @@ static void backward(const nno_op *op, nno_run *run)
 		nno_sum_partials(run, run->dparam[1], j.partial + j.weight_count, j.chunks, j.partial_count, op->out.c);
 }
 
-NNO_OP_CODE(conv_depthwise) = { book, forward, backward, NULL };
+NNO_OP_CODE(conv_depthwise) = { .book = book, .forward = forward, .backward = backward };

@@ -245,4 +245,4 @@ static void backward(const nno_op *op, nno_run *run)
 		nno_parallel_for(run->pool, nno_i64_ceil_div(op->in[0].c, PANEL), data_panel, &j);
 }
 
-NNO_OP_CODE(conv_images) = { book, forward, backward, NULL };
+NNO_OP_CODE(conv_images) = { .book = book, .forward = forward, .backward = backward };

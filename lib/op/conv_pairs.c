@@ -256,4 +256,4 @@ static void backward(const nno_op *op, nno_run *run)
 	nno_parallel_for(run->pool, run->n * j.p.data_bands, data_task, &j);
 }
 
-NNO_OP_CODE(conv_pairs) = { book, forward, backward, pack };
+NNO_OP_CODE(conv_pairs) = { .book = book, .forward = forward, .backward = backward, .pack = pack };

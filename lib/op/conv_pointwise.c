@@ -219,4 +219,4 @@ static void backward(const nno_op *op, nno_run *run)
 		nno_parallel_for(run->pool, j.runs, data_run, &j);
 }
 
-NNO_OP_CODE(conv_pointwise) = { book, forward, backward, NULL };
+NNO_OP_CODE(conv_pointwise) = { .book = book, .forward = forward, .backward = backward };

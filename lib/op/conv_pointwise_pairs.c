@@ -164,4 +164,4 @@ static void backward(const nno_op *op, nno_run *run)
 	nno_parallel_for(run->pool, nno_i64_ceil_div(j.pixels, j.p.run), data_run, &j);
 }
 
-NNO_OP_CODE(conv_pointwise_pairs) = { book, forward, backward, NULL };
+NNO_OP_CODE(conv_pointwise_pairs) = { .book = book, .forward = forward, .backward = backward };

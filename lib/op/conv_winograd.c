@@ -222,4 +222,4 @@ static void backward(const nno_op *op, nno_run *run)
 	run_pass(&j, NULL);
 }
 
-NNO_OP_CODE(conv_winograd) = { book, forward, backward, pack };
+NNO_OP_CODE(conv_winograd) = { .book = book, .forward = forward, .backward = backward, .pack = pack };

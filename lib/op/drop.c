@@ -167,6 +167,6 @@ static void backward(const nno_op *op, nno_run *run)
 		memcpy(run->dsrc[0], run->ddst, (size_t)(run->n * nno_shape_count(op->out)) * sizeof(elem));
 }
 
-NNO_OP_CODE(dropout2d) = { book, forward, backward, NULL };
-NNO_OP_CODE(drop_block) = { book, forward, backward, NULL };
-NNO_OP_CODE(stochastic_depth) = { book, forward, backward, NULL };
+NNO_OP_CODE(dropout2d) = { .book = book, .forward = forward, .backward = backward };
+NNO_OP_CODE(drop_block) = { .book = book, .forward = forward, .backward = backward };
+NNO_OP_CODE(stochastic_depth) = { .book = book, .forward = forward, .backward = backward };

@@ -61,4 +61,4 @@ static void backward(const nno_op *op, nno_run *run)
 		memcpy(run->dsrc[0], run->ddst, (size_t)(run->n * nno_shape_count(op->out)) * sizeof(elem));
 }
 
-NNO_OP_CODE(dropout) = { book, forward, backward, NULL };
+NNO_OP_CODE(dropout) = { .book = book, .forward = forward, .backward = backward };

@@ -240,4 +240,4 @@ static void backward(const nno_op *op, nno_run *run)
 		nno_sum_partials(run, run->dparam[j.a->scale ? 1 : 0], j.partials + j.c, j.parts, 2 * j.c, j.c);
 }
 
-NNO_OP_CODE(group_norm) = { book, forward, backward, NULL };
+NNO_OP_CODE(group_norm) = { .book = book, .forward = forward, .backward = backward };

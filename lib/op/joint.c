@@ -133,6 +133,6 @@ static void concat_backward(const nno_op *op, nno_run *run)
 	nno_parallel_for(run->pool, run->n, concat_back_image, &j);
 }
 
-NNO_OP_CODE(flatten) = { book, flatten_forward, flatten_backward, NULL };
-NNO_OP_CODE(add) = { book, add_forward, add_backward, NULL };
-NNO_OP_CODE(concat) = { book, concat_forward, concat_backward, NULL };
+NNO_OP_CODE(flatten) = { .book = book, .forward = flatten_forward, .backward = flatten_backward };
+NNO_OP_CODE(add) = { .book = book, .forward = add_forward, .backward = add_backward };
+NNO_OP_CODE(concat) = { .book = book, .forward = concat_forward, .backward = concat_backward };

@@ -175,4 +175,4 @@ static void backward(const nno_op *op, nno_run *run)
 				 j.length);
 }
 
-NNO_OP_CODE(layer_norm) = { book, forward, backward, NULL };
+NNO_OP_CODE(layer_norm) = { .book = book, .forward = forward, .backward = backward };

@@ -2,6 +2,7 @@
  * so that each reads its part of W once and writes a part of the result that no other does. */
 #include "base/size.h"
 #include "blas/blas.h"
+#include "op/late_rows.h"
 #include "op/parallel.h"
 
 #include <string.h>
@@ -21,6 +22,7 @@ typedef struct linear_job {
 	float *dy;      /* backward: the result's gradient in strips of its columns, one behind the other */
 	float *scratch; /* two batch x BLOCK a slot; forward, where values are widened, one */
 	float *turned;  /* backward: the result's gradient, (out, batch), in strips of samples */
+	nno_late late;  /* backward: how the gradient of W is cut, and where it goes */
 } linear_job;
 
 /* Forward: sums of slices, or the source as floats and a block of results a slot. Backward: blocks, the gradient
@@ -36,7 +38,7 @@ static bool book(nno_op *op, int slots)
 	source = nno_size_round_up(source, NNO_ALIGNMENT);
 	return nno_size_add(source, nno_room(blocks) > slices ? blocks : slices, &op->forward_workspace) &&
 	       nno_size_mul(gradient, 2, &gradient) && nno_size_add(blocks, gradient, &op->backward_workspace) &&
-	       nno_i64_mul(op->in[0].c, op->out.c, &op->macs);
+	       (!op->late || nno_late_book(op, slots)) && nno_i64_mul(op->in[0].c, op->out.c, &op->macs);
 }
 
 /* In x the distance of two samples may be a power of two, and then one cache set theirs. */
@@ -191,16 +193,17 @@ static void weight_block(void *user, int64_t index, int slot)
 	const linear_job *j = user;
 	nno_run *run = j->run;
 	int64_t in = j->op->in[0].c, out = j->op->out.c, n = run->n, step = run->kernels->strip, zero = 0;
-	int64_t row = index * BLOCK, m = nno_i64_min(BLOCK, in - row);
+	int64_t row = index * j->late.rows, m = nno_i64_min(j->late.rows, in - row);
 	float *x = j->scratch + (int64_t)slot * 2 * BLOCK * j->op->batch;
+	float *gradient = nno_late_block(j->op, run, &j->late, index, slot);
 	for (int64_t i = 0; i < n; i++)
 		kernels_of(run)->widen(x + i * m, src_of(run, 0) + i * in + row, m);
 	for (int64_t column = 0; column < out; column += step) {
 		int64_t width = nno_i64_min(step, out - column);
 		run->kernels->gemm_columns_f32(m, width, n, 1, x, &zero, m, j->dy + column * n, &zero, width,
-					       run->dparam[0] + row * out + column, out,
-					       run->dparam_add ? NNO_GEMM_ADD : 0);
+					       gradient + column, out, run->dparam_add ? NNO_GEMM_ADD : 0);
 	}
+	nno_late_give(j->op, run, &j->late, index, slot);
 }
 
 static void bias_gradient(const linear_job *j)
@@ -215,37 +218,62 @@ static void bias_gradient(const linear_job *j)
 }
 
 /* Called where values are floats. */
-static void blas_backward(const nno_op *op, nno_run *run)
+static void blas_weight(const nno_op *op, nno_run *run)
 {
 	int64_t in = op->in[0].c, out = op->out.c;
-	if (run->dparam[0] != NULL)
-		nno_blas_sgemm(1, 0, in, out, run->n, run->src[0], in, run->ddst, out, run->dparam_add ? 1.0f : 0.0f,
-			       run->dparam[0], out);
-	if (run->dsrc[0] != NULL)
-		nno_blas_sgemm(0, 1, run->n, in, out, run->ddst, out, run->param[0], out,
-			       run->dsrc_add[0] ? 1.0f : 0.0f, run->dsrc[0], in);
+	nno_blas_sgemm(1, 0, in, out, run->n, run->src[0], in, run->ddst, out, run->dparam_add ? 1.0f : 0.0f,
+		       run->dparam[0], out);
+}
+
+static void blas_data(const nno_op *op, nno_run *run)
+{
+	int64_t in = op->in[0].c, out = op->out.c;
+	nno_blas_sgemm(0, 1, run->n, in, out, run->ddst, out, run->param[0], out, run->dsrc_add[0] ? 1.0f : 0.0f,
+		       run->dsrc[0], in);
+}
+
+/* The result's gradient in strips, and where the rest of the backward pass has its memory. */
+static linear_job start_backward(const nno_op *op, nno_run *run)
+{
+	int64_t out = op->out.c;
+	linear_job j = { .op = op, .run = run, .scratch = run->workspace, .late = { .rows = BLOCK } };
+	j.dy = j.scratch + (int64_t)nno_pool_slots(run->pool) * 2 * BLOCK * op->batch;
+	j.turned = j.dy + op->batch * out;
+	nno_parallel_for(run->pool, nno_i64_ceil_div(out, run->kernels->strip), strip_task, &j);
+	return j;
 }
 
 static void backward(const nno_op *op, nno_run *run)
 {
 	const nno_linear_attr *attr = op->attr;
-	int64_t in = op->in[0].c, out = op->out.c;
+	int64_t in = op->in[0].c;
 	if (attr->activation == NNO_ACT_RELU)
 		NNO_OF(nno_mask_relu)(op, run);
-	linear_job j = { .op = op, .run = run, .scratch = run->workspace };
-	j.dy = j.scratch + (int64_t)nno_pool_slots(run->pool) * 2 * BLOCK * op->batch;
-	j.turned = j.dy + op->batch * out;
-	nno_parallel_for(run->pool, nno_i64_ceil_div(out, run->kernels->strip), strip_task, &j);
+	linear_job j = start_backward(op, run);
+	bool wants_weight = run->dparam[0] != NULL && !run->leave_weight, blas = use_blas(op, run);
 	if (attr->bias && run->dparam[1] != NULL)
 		bias_gradient(&j);
-	if (use_blas(op, run)) {
-		blas_backward(op, run);
-		return;
-	}
-	if (run->dparam[0] != NULL)
+	if (wants_weight && blas)
+		blas_weight(op, run);
+	else if (wants_weight)
 		nno_parallel_for(run->pool, nno_i64_ceil_div(in, BLOCK), weight_block, &j);
-	if (run->dsrc[0] != NULL)
+	if (run->dsrc[0] != NULL && blas)
+		blas_data(op, run);
+	else if (run->dsrc[0] != NULL)
 		nno_parallel_for(run->pool, nno_i64_ceil_div(in, BLOCK), data_block, &j);
 }
 
-NNO_OP_CODE(linear) = { book, forward, backward, NULL };
+static void weight(const nno_op *op, nno_run *run)
+{
+	if (run->sink == NULL && use_blas(op, run)) {
+		blas_weight(op, run);
+		return;
+	}
+	linear_job j = start_backward(op, run);
+	if (run->sink != NULL)
+		j.late = nno_late_start(op, run);
+	nno_parallel_for(run->pool, nno_i64_ceil_div(op->in[0].c, j.late.rows), weight_block, &j);
+	nno_late_end(op, run, &j.late);
+}
+
+NNO_OP_CODE(linear) = { .book = book, .forward = forward, .backward = backward, .weight = weight };

@@ -2,6 +2,7 @@
  * of W rounded to bf16 in cache by the task that reads them. */
 #define NNO_TYPE bf16
 #define NNO_TYPE_BF16
+#include "op/late_rows.h"
 #include "op/parallel.h"
 
 #include "base/size.h"
@@ -16,6 +17,7 @@ typedef struct pairs_job {
 	int64_t in, out, n;
 	float *turned;           /* the result's gradient, (out, n) */
 	elem *gradient, *across; /* its pairs of samples, and of features */
+	nno_late late;
 } pairs_job;
 
 /* Of a slot: sums and the turned ones, (batch, BLOCK) both; then parts of W or of the source in bf16. */
@@ -37,7 +39,8 @@ static bool book(nno_op *op, int slots)
 	    !nno_size_mul(slot, (size_t)slots, &op->forward_workspace) ||
 	    !nno_size_mul(gradient_elements(op), sizeof(float) + 2 * sizeof(elem), &shared))
 		return false;
-	return nno_size_add(op->forward_workspace, shared, &op->backward_workspace);
+	return nno_size_add(op->forward_workspace, shared, &op->backward_workspace) &&
+	       (!op->late || nno_late_book(op, slots));
 }
 
 static pairs_job start_job(const nno_op *op, nno_run *run)
@@ -48,6 +51,7 @@ static pairs_job start_job(const nno_op *op, nno_run *run)
 	j.turned = (float *)(void *)((char *)run->workspace + (size_t)nno_pool_slots(run->pool) * slot);
 	j.gradient = (elem *)(void *)(j.turned + gradient_elements(op));
 	j.across = j.gradient + gradient_elements(op);
+	j.late.rows = BLOCK;
 	return j;
 }
 
@@ -95,10 +99,27 @@ static void weight_block(void *user, int64_t index, int slot)
 	const pairs_job *j = user;
 	const nno_kernels *k = j->run->kernels;
 	elem *part = part_of(j, sums_of(j, slot));
-	int64_t row = index * BLOCK, m = nno_i64_min(BLOCK, j->in - row);
+	int64_t row = index * j->late.rows, m = nno_i64_min(j->late.rows, j->in - row);
 	k->pairs->zip_values(part, src_of(j->run, 0) + row, j->in, j->n, m);
 	k->pairs->gemm(m, j->out, nno_i64_ceil_div(j->n, 2), part, 2, 2 * m, j->gradient, 2 * j->out,
-		       j->run->dparam[0] + row * j->out, j->out, j->run->dparam_add ? NNO_GEMM_ADD : 0);
+		       nno_late_block(j->op, j->run, &j->late, index, slot), j->out,
+		       j->run->dparam_add ? NNO_GEMM_ADD : 0);
+	nno_late_give(j->op, j->run, &j->late, index, slot);
+}
+
+static void weight_blocks(pairs_job *j)
+{
+	j->run->kernels->pairs->zip_values(j->gradient, j->run->ddst, j->out, j->n, j->out);
+	nno_parallel_for(j->run->pool, nno_i64_ceil_div(j->in, j->late.rows), weight_block, j);
+}
+
+static void weight(const nno_op *op, nno_run *run)
+{
+	pairs_job j = start_job(op, run);
+	if (run->sink != NULL)
+		j.late = nno_late_start(op, run);
+	weight_blocks(&j);
+	nno_late_end(op, run, &j.late);
 }
 
 static void data_block(void *user, int64_t index, int slot)
@@ -133,10 +154,8 @@ static void backward(const nno_op *op, nno_run *run)
 	pairs_job j = start_job(op, run);
 	if (a->activation == NNO_ACT_RELU)
 		NNO_OF(nno_mask_relu)(op, run);
-	if (run->dparam[0] != NULL) {
-		run->kernels->pairs->zip_values(j.gradient, run->ddst, j.out, j.n, j.out);
-		nno_parallel_for(run->pool, nno_i64_ceil_div(j.in, BLOCK), weight_block, &j);
-	}
+	if (run->dparam[0] != NULL && !run->leave_weight)
+		weight_blocks(&j);
 	if (a->bias && run->dparam[1] != NULL) {
 		if (!run->dparam_add)
 			memset(run->dparam[1], 0, (size_t)j.out * sizeof(float));
@@ -148,4 +167,4 @@ static void backward(const nno_op *op, nno_run *run)
 	nno_parallel_for(run->pool, nno_i64_ceil_div(j.in, BLOCK), data_block, &j);
 }
 
-NNO_OP_CODE(linear_pairs) = { book, forward, backward, NULL };
+NNO_OP_CODE(linear_pairs) = { .book = book, .forward = forward, .backward = backward, .weight = weight };

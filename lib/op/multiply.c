@@ -112,7 +112,7 @@ static void backward(const nno_op *op, nno_run *run)
 		nno_parallel_for(run->pool, nno_chunks(j.count), gradient_chunk, &j);
 }
 
-NNO_OP_CODE(multiply) = { book, forward, backward, NULL };
+NNO_OP_CODE(multiply) = { .book = book, .forward = forward, .backward = backward };
 
 /* --- by a constant --- */
 
@@ -156,4 +156,4 @@ static void scale_backward(const nno_op *op, nno_run *run)
 		nno_parallel_for(run->pool, nno_chunks(j.count), scale_back_chunk, &j);
 }
 
-NNO_OP_CODE(scale) = { book_nothing, scale_forward, scale_backward, NULL };
+NNO_OP_CODE(scale) = { .book = book_nothing, .forward = scale_forward, .backward = scale_backward };

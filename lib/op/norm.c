@@ -275,4 +275,4 @@ static void backward(const nno_op *op, nno_run *run)
 		nno_parallel_for(run->pool, j.chunks, gradient_chunk, &j);
 }
 
-NNO_OP_CODE(batch_norm) = { book, forward, backward, NULL };
+NNO_OP_CODE(batch_norm) = { .book = book, .forward = forward, .backward = backward };

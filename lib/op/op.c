@@ -1,6 +1,7 @@
 /* op.c - what all ops share. */
 #include "op/op.h"
 
+#include "base/size.h"
 #include "op/lazy.h"
 #include "op/parallel.h"
 
@@ -51,6 +52,16 @@ bool nno_op_needs_src(const nno_op *op, int input)
 bool nno_op_needs_dst(const nno_op *op)
 {
 	return op->cls->needs_dst || masked_activation(op) != NNO_ACT_NONE || nno_lends(op->dst_lazy, NNO_LAZY_SLOPE);
+}
+
+#define LATE_WEIGHTS (1 << 18) /* below, all that an update reads is still in cache */
+
+bool nno_op_suits_late(const nno_op *op)
+{
+	int64_t weights;
+	/* In f16 gradients are scaled, and nobody knows yet whether they are good. */
+	return op->training && op->wants_dparam && nno_op_code_of(op)->weight != NULL && op->type != NNO_F16 &&
+	       op->src_lazy == NULL && nno_i64_mul(op->in[0].c, op->out.c, &weights) && weights >= LATE_WEIGHTS;
 }
 
 int nno_norm_param(const nno_norm_attr *a, int which)

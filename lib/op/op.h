@@ -26,6 +26,13 @@ static inline int64_t nno_shape_count(nno_shape s) { return s.h * s.w * s.c; }
 typedef struct nno_op nno_op;
 typedef struct nno_lazy nno_lazy; /* op/lazy.h */
 
+/* Takes `count` elements of a weight's gradient, from element `at` of the weight on, out of memory that will be used
+ * again. Several threads call it at once. */
+typedef struct nno_sink {
+	void (*take)(void *user, const float *gradient, int64_t at, int64_t count);
+	void *user;
+} nno_sink;
+
 /* Everything one execution needs. Activations are dense: sample i of src[k] starts at src[k] + i * count(in[k]). */
 typedef struct nno_run {
 	const nno_kernels *kernels;
@@ -43,10 +50,13 @@ typedef struct nno_run {
 	float *param[NNO_OP_MAX_PARAMETERS];  /* trainable ones first, then state; storage order */
 	float *dparam[NNO_OP_MAX_PARAMETERS]; /* NULL where frozen or state */
 	bool dparam_add;                      /* false: overwrite dparam */
-	void *saved;                          /* op->saved_bytes, kept from forward to backward of the same step */
-	void *packed;                         /* op->packed_bytes, written once by the class's pack() */
-	void *workspace;     /* max of op->forward_workspace, op->backward_workspace; contents undefined; 64-aligned */
-	nnopt_status status; /* only ops that run the caller's functions set it */
+	bool leave_weight;                    /* backward() leaves dparam[0] out, for weight() to make; op->late only */
+	const nno_sink *sink; /* weight(): takes the gradient, and dparam[0] stays as it is; NULL: nobody does */
+	double squares;       /* of weight() with a sink: the sum of the gradient's squares */
+	void *saved;          /* op->saved_bytes, kept from forward to backward of the same step */
+	void *packed;         /* op->packed_bytes, written once by the class's pack() */
+	void *workspace;      /* max of op->forward_workspace, op->backward_workspace; contents undefined; 64-aligned */
+	nnopt_status status;  /* only ops that run the caller's functions set it */
 } nno_run;
 
 /* What an op does with values of one type. */
@@ -58,6 +68,9 @@ typedef struct nno_op_code {
 	void (*backward)(const nno_op *op, nno_run *run);
 	/* For op->constant: brings the parameters into run->packed, in the form forward() is fastest with. */
 	void (*pack)(const nno_op *op, nno_run *run);
+	/* For op->late: makes the gradient of param[0] after the backward pass, from src[0] and ddst. NULL: it cannot
+	 * come late. */
+	void (*weight)(const nno_op *op, nno_run *run);
 } nno_op_code;
 
 typedef struct nno_op_class {
@@ -88,6 +101,7 @@ struct nno_op {
 	bool training;
 	bool wants_dsrc[NNO_OP_MAX_INPUTS]; /* backward will be asked for it: what book() sizes for */
 	bool wants_dparam;
+	bool late;     /* src[0] and ddst stay until after the backward pass, where weight() wants them */
 	bool constant; /* inference alone, and the parameters will not change */
 	/* What is lent of a batch normalisation's work: of this op's own; of the one whose result src[0] would be; of
 	 * the one that reads dst. NULL: nothing. */
@@ -232,5 +246,7 @@ bool nno_op_adds_to_result(const nno_op *op);
 /* Whether this node's backward reads src[input] / dst: the class's flags, narrowed by attributes. */
 bool nno_op_needs_src(const nno_op *op, int input);
 bool nno_op_needs_dst(const nno_op *op);
+/* Whether its weight is large enough that the gradient had better come late, and can. */
+bool nno_op_suits_late(const nno_op *op);
 
 #endif

@@ -120,4 +120,4 @@ static void backward(const nno_op *op, nno_run *run)
 						0);
 }
 
-NNO_OP_CODE(own) = { book, forward, backward, NULL };
+NNO_OP_CODE(own) = { .book = book, .forward = forward, .backward = backward };

@@ -285,5 +285,5 @@ static void avg_backward(const nno_op *op, nno_run *run)
 		nno_parallel_for(run->pool, run->n, avg_back_image, &j);
 }
 
-NNO_OP_CODE(max_pool) = { book_max, max_forward, max_backward, NULL };
-NNO_OP_CODE(avg_pool) = { book_nothing, avg_forward, avg_backward, NULL };
+NNO_OP_CODE(max_pool) = { .book = book_max, .forward = max_forward, .backward = max_backward };
+NNO_OP_CODE(avg_pool) = { .book = book_nothing, .forward = avg_forward, .backward = avg_backward };

@@ -237,5 +237,5 @@ static void forward(const nno_op *op, nno_run *run)
 	nno_parallel_for(run->pool, blocks_of(&r), forward_block, &r);
 }
 
-NNO_OP_CODE(lstm) = { book, forward, NNO_OF(nno_recurrent_backward), pack };
-NNO_OP_CODE(gru) = { book, forward, NNO_OF(nno_recurrent_backward), pack };
+NNO_OP_CODE(lstm) = { .book = book, .forward = forward, .backward = NNO_OF(nno_recurrent_backward), .pack = pack };
+NNO_OP_CODE(gru) = { .book = book, .forward = forward, .backward = NNO_OF(nno_recurrent_backward), .pack = pack };

@@ -121,4 +121,4 @@ static void backward(const nno_op *op, nno_run *run)
 		weight_gradient(&j);
 }
 
-NNO_OP_CODE(weighted_sum) = { book, forward, backward, NULL };
+NNO_OP_CODE(weighted_sum) = { .book = book, .forward = forward, .backward = backward };

@@ -1,4 +1,5 @@
 /* attach.c - where an optimizer meets a model: its flat blocks, and the places of its parameters in them. */
+#include "model/late.h"
 #include "optim/optim.h"
 
 #include <math.h>
@@ -56,8 +57,16 @@ static nnopt_status collect(const nnopt_optimizer *o, nnopt_model *model, nno_sp
 	return NNOPT_OK;
 }
 
-/* Follows nnopt_model_set_trainable(); a handful of comparisons a tensor, nothing beside a step. */
-static nnopt_status follow_trainable(nnopt_optimizer *o, nnopt_model *model, const char *what)
+static bool comes_late(const nnopt_plan *plan, int64_t begin)
+{
+	int64_t at = -1;
+	for (int k = 0; plan != NULL && at != begin && (at = nno_plan_late_weight(plan, k)) >= 0; k++)
+		;
+	return at == begin;
+}
+
+/* Follows nnopt_model_set_trainable() and the plan; a handful of comparisons a tensor, nothing beside a step. */
+static nnopt_status follow(nnopt_optimizer *o, nnopt_model *model, const nnopt_plan *plan, const char *what)
 {
 	bool changed = false;
 	int32_t total = nnopt_model_parameter_count(model), hint = 0;
@@ -75,8 +84,10 @@ static nnopt_status follow_trainable(nnopt_optimizer *o, nnopt_model *model, con
 			return nno_fail(NNOPT_ERROR_STATE,
 					"%s: parameter %s was not there when the optimizer was attached", what,
 					info.name);
-		changed = changed || o->spans[hint].trainable != info.trainable;
+		bool apart = info.count > 0 && comes_late(plan, info.block_offset);
+		changed = changed || o->spans[hint].trainable != info.trainable || o->spans[hint].apart != apart;
 		o->spans[hint].trainable = info.trainable;
+		o->spans[hint].apart = apart;
 	}
 	if (changed)
 		nno_optimizer_cut(o);
@@ -111,8 +122,8 @@ out:
 	return status;
 }
 
-nnopt_status nno_optimizer_ready(nnopt_optimizer *optimizer, nnopt_model *model, const char *what,
-				 nnopt_model_blocks *blocks)
+nnopt_status nno_optimizer_ready(nnopt_optimizer *optimizer, nnopt_model *model, const nnopt_plan *plan,
+				 const char *what, nnopt_model_blocks *blocks)
 {
 	NNO_TRY(nnopt_optimizer_attach(optimizer, model));
 	NNO_TRY(get_blocks(model, blocks));
@@ -123,7 +134,9 @@ nnopt_status nno_optimizer_ready(nnopt_optimizer *optimizer, nnopt_model *model,
 	if (blocks->gradients == NULL)
 		return nno_fail(NNOPT_ERROR_STATE,
 				"%s: the model has no gradients, make a training plan and run it first", what);
-	return follow_trainable(optimizer, model, what);
+	if (optimizer->ascended)
+		return nno_fail(NNOPT_ERROR_STATE, "%s: the weights are perturbed, call nnopt_sam_restore first", what);
+	return follow(optimizer, model, plan, what);
 }
 
 nnopt_status nnopt_optimizer_step(nnopt_optimizer *optimizer, nnopt_model *model, float gradient_scale,
@@ -138,10 +151,8 @@ nnopt_status nnopt_optimizer_step(nnopt_optimizer *optimizer, nnopt_model *model
 	if (result != NULL)
 		NNO_TRY(nnopt_result_check(result, "step_result"));
 	nnopt_model_blocks blocks;
-	NNO_TRY(nno_optimizer_ready(optimizer, model, "optimizer_step", &blocks));
-	if (optimizer->ascended)
-		return nno_fail(NNOPT_ERROR_STATE,
-				"optimizer_step: the weights are perturbed, call nnopt_sam_restore first");
+	NNO_TRY(nno_optimizer_ready(optimizer, model, NULL, "optimizer_step", &blocks));
+	NNO_TRY(nno_model_check_gradients("optimizer_step", model));
 	nnopt_step_result ours;
 	nno_optimizer_update(optimizer, blocks.parameters, blocks.gradients, gradient_scale, &ours);
 	if (result != NULL)

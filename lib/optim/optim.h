@@ -71,6 +71,7 @@ typedef struct nno_span {
 	int64_t rows, columns;
 	bool by_column; /* outputs are its columns */
 	bool hidden;    /* a weight, and not the last one of the network */
+	bool apart;     /* no piece holds it: joint_step.c updates it by itself */
 } nno_span;
 
 /* Part of a span, or of several of one group, inside one chunk. */
@@ -128,9 +129,10 @@ void nno_optimizer_update(nnopt_optimizer *optimizer, float *parameters, const f
 			  nnopt_step_result *result);
 
 /* attach.c: the blocks of the model that the optimizer is attached to, at need now, with gradients; its spans are as
- * trainable as the model's parameters are. `what` begins the texts of failures. */
-nnopt_status nno_optimizer_ready(nnopt_optimizer *optimizer, nnopt_model *model, const char *what,
-				 nnopt_model_blocks *blocks);
+ * trainable as the model's parameters are, and apart where `plan`, which may be NULL, makes gradients late. `what`
+ * begins the texts of failures. */
+nnopt_status nno_optimizer_ready(nnopt_optimizer *optimizer, nnopt_model *model, const nnopt_plan *plan,
+				 const char *what, nnopt_model_blocks *blocks);
 
 /* What the tasks of a pass over the arrays share. */
 typedef struct nno_update_pass {
@@ -140,7 +142,11 @@ typedef struct nno_update_pass {
 } nno_update_pass;
 /* Where the slots of the element `at` are. */
 void nno_optimizer_slots_at(const nnopt_optimizer *optimizer, int64_t at, float *slots[NNO_MAX_SLOTS]);
-/* The norm of the trainable gradients times `scale`. */
+/* The numbers of the step to come for every group; gradients are to be multiplied by `scale`. */
+void nno_optimizer_prepare(nnopt_optimizer *optimizer, double scale);
+/* Updates all pieces, as prepared. */
+void nno_optimizer_update_pieces(nnopt_optimizer *optimizer, float *parameters, const float *gradients);
+/* The norm of the gradients of all pieces times `scale`. */
 double nno_optimizer_norm(nnopt_optimizer *optimizer, const float *gradients, float scale);
 
 #define NNO_OPTIMIZER(name) extern const nno_optimizer_class nno_optimizer_##name;

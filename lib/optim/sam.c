@@ -1,6 +1,7 @@
 /* sam.c - sharpness-aware minimisation (Foret et al. 2021; Kwon et al. 2021): up the gradient to the worst weights
  * nearby, and back. It goes over the optimizer's own pieces, so frozen weights stay, and the norm has the same bits at
  * any thread count. */
+#include "model/late.h"
 #include "optim/optim.h"
 
 #include <math.h>
@@ -90,10 +91,8 @@ nnopt_status nnopt_sam_perturb(nnopt_optimizer *optimizer, nnopt_model *model, d
 	if (result != NULL)
 		NNO_TRY(nnopt_result_check(result, "step_result"));
 	nnopt_model_blocks blocks;
-	NNO_TRY(nno_optimizer_ready(optimizer, model, "sam_perturb", &blocks));
-	if (optimizer->ascended)
-		return nno_fail(NNOPT_ERROR_STATE,
-				"sam_perturb: the weights are perturbed already, call nnopt_sam_restore first");
+	NNO_TRY(nno_optimizer_ready(optimizer, model, NULL, "sam_perturb", &blocks));
+	NNO_TRY(nno_model_check_gradients("sam_perturb", model));
 	NNO_TRY(make_room(optimizer));
 	ascent a = { .pass = { optimizer, blocks.parameters, blocks.gradients }, .adaptive = adaptive != 0 };
 	nnopt_step_result ours = { .struct_size = sizeof ours };

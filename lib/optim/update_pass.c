@@ -96,7 +96,7 @@ void nno_optimizer_cut(nnopt_optimizer *optimizer)
 		const nno_span *s = &o->spans[i];
 		assert(s->begin >= 0 && s->begin <= s->end && s->end <= o->elements &&
 		       (i == 0 || s[-1].end <= s->begin));
-		for (int64_t begin = s->begin, end; s->trainable && begin < s->end; begin = end) {
+		for (int64_t begin = s->begin, end; s->trainable && !s->apart && begin < s->end; begin = end) {
 			int64_t home = begin / NNO_UPDATE_CHUNK;
 			while (chunk < home)
 				o->first[++chunk] = n;
@@ -147,8 +147,9 @@ static void update_chunk(void *user, int64_t chunk, int slot)
 	}
 }
 
-static void prepare_groups(nnopt_optimizer *o, double scale)
+void nno_optimizer_prepare(nnopt_optimizer *optimizer, double scale)
 {
+	nnopt_optimizer *o = optimizer;
 	for (int32_t i = 0; i < o->group_count; i++) {
 		const nno_group *g = &o->groups[i];
 		nno_step_input in = {
@@ -163,6 +164,12 @@ static void prepare_groups(nnopt_optimizer *o, double scale)
 		};
 		o->cls->prepare(o->attr, &in, &o->group_steps[i]);
 	}
+}
+
+void nno_optimizer_update_pieces(nnopt_optimizer *optimizer, float *parameters, const float *gradients)
+{
+	nno_update_pass p = { optimizer, parameters, gradients };
+	nno_parallel_for(optimizer->context->pool, optimizer->chunk_count, update_chunk, &p);
 }
 
 double nno_optimizer_norm(nnopt_optimizer *optimizer, const float *gradients, float scale)
@@ -180,16 +187,15 @@ void nno_optimizer_update(nnopt_optimizer *optimizer, float *parameters, const f
 			  nnopt_step_result *result)
 {
 	nnopt_optimizer *o = optimizer;
-	nno_update_pass p = { o, parameters, gradients };
 	double norm = nno_optimizer_norm(o, gradients, gradient_scale);
 	bool finite = isfinite(norm);
 	if (finite) {
 		double clip = o->max_norm > 0.0 ? fmin(1.0, o->max_norm / (norm + 1e-6)) : 1.0;
-		prepare_groups(o, (double)gradient_scale * clip);
+		nno_optimizer_prepare(o, (double)gradient_scale * clip);
 		if (o->cls->run != NULL)
 			o->cls->run(o, parameters, gradients);
 		else
-			nno_parallel_for(o->context->pool, o->chunk_count, update_chunk, &p);
+			nno_optimizer_update_pieces(o, parameters, gradients);
 		o->steps++;
 	}
 	*result = (nnopt_step_result){ .struct_size = sizeof *result, .gradient_norm = norm, .finite = finite };

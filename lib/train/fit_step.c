@@ -60,6 +60,12 @@ static nnopt_status leave_out(nno_fit_run *r)
 	return NNOPT_OK;
 }
 
+/* Whether nobody looks at the gradients between the backward pass and the update, which are one then. */
+static int updates_in_backward(const nno_fit_run *r)
+{
+	return r->o.accumulate == 1 && r->o.all_reduce == NULL && r->o.sam_rho == 0.0;
+}
+
 nnopt_status nno_fit_update(nno_fit_run *r)
 {
 	if (r->o.all_reduce != NULL) {
@@ -74,7 +80,9 @@ nnopt_status nno_fit_update(nno_fit_run *r)
 	    r->base_lr * nnopt_schedule_factor(r->o.schedule, r->state.step) * nnopt_plateau_factor(r->o.plateau);
 	nnopt_step_result result = { .struct_size = sizeof result };
 	nnopt_status status = nnopt_optimizer_set_lr(r->optimizer, lr);
-	if (status == NNOPT_OK)
+	if (status == NNOPT_OK && updates_in_backward(r))
+		status = nnopt_optimizer_backward_step(r->optimizer, r->plan, &result);
+	else if (status == NNOPT_OK)
 		status = nnopt_optimizer_step(r->optimizer, r->model, 1.0f / (float)r->since_update, &result);
 	(void)nnopt_optimizer_set_lr(r->optimizer, r->base_lr);
 	if (status != NNOPT_OK)
@@ -106,7 +114,7 @@ static nnopt_status ask_teacher(const nno_fit_run *r, const nnopt_tensor *images
 	return status == NNOPT_OK ? nnopt_loss_set_teacher(r->loss, logits) : status;
 }
 
-/* Forward, loss and backward. */
+/* Forward, loss and backward, unless that comes with the update. */
 static nnopt_status pass(nno_fit_run *r, const nnopt_batch *batch, nnopt_loss_result *loss)
 {
 	const nnopt_tensor *logits = NULL;
@@ -123,7 +131,7 @@ static nnopt_status pass(nno_fit_run *r, const nnopt_batch *batch, nnopt_loss_re
 		    NNOPT_ERROR_NONFINITE,
 		    "fit: the loss is %g in epoch %lld, batch %lld (lr %g); the weights are those before it",
 		    loss->value, (long long)r->at.epoch, (long long)batch->number, r->progress.lr);
-	return nnopt_plan_backward(r->plan, r->since_update > 0);
+	return updates_in_backward(r) ? NNOPT_OK : nnopt_plan_backward(r->plan, r->since_update > 0);
 }
 
 /* SAM: the gradients at the worst weights nearby take the place of those in the block. The second pass has the dropout

@@ -38,8 +38,7 @@ void trial_step(trial *t)
 	if (!t->training)
 		return;
 	TRY(nnopt_loss_compute(t->loss, y, t->labels, 1.0f, nnopt_plan_output_gradient(t->plan), &r));
-	TRY(nnopt_plan_backward(t->plan, 0));
-	TRY(nnopt_optimizer_step(t->adam, t->net, 1.0f, NULL));
+	TRY(nnopt_optimizer_backward_step(t->adam, t->plan, NULL));
 }
 
 void trial_end(trial *t)
