@@ -2,7 +2,8 @@
  * patches and Z = A dY A' the transformed gradients of the results, the gradient of the transformed weights is
  * V' Z, one of 36 products over all tiles.
  *
- * Few weights: the tiles are cut into chunks by their number alone, each with partial sums of its own, added in order.
+ * Few weights: the tiles are cut into chunks by their number alone, each with partial sums of its own. Groups of
+ * neighbours are added where they were made, and then the groups.
  * Many: tiles are transformed into shared blocks, and a task owns a block of the gradient's rows and sums over all of
  * them. The gradient of the bias is a by-product: the 8th of the 36 holds the sums over the tiles. */
 #include "op/conv_winograd.h"
@@ -14,6 +15,7 @@
 
 #define SUMS 7 /* which of the 36 is the plain sum of a tile */
 #define PRODUCTS NNO_WINOGRAD_PRODUCTS
+#define GROUPS 4
 
 typedef struct gradient_job {
 	const nno_op *op;
@@ -21,6 +23,7 @@ typedef struct gradient_job {
 	nno_winograd_gradient g;
 	nno_tiling src, dst;
 	int64_t total, chunk_tiles, chunks;
+	int64_t group;       /* chunks of a group */
 	int64_t from, until; /* stream: the tiles in the shared blocks */
 	char *slots, *partial, *shared;
 } gradient_job;
@@ -78,17 +81,29 @@ static void chunk_task(void *user, int64_t chunk, int slot)
 	}
 }
 
-/* Row `row` of all 36: the partial sums together, back to the taps. */
+/* One of the 36 of a group, into its first chunk's. */
+static void group_task(void *user, int64_t index, int slot)
+{
+	(void)slot;
+	const gradient_job *j = user;
+	int64_t first = index / PRODUCTS * j->group, end = nno_i64_min(first + j->group, j->chunks);
+	int64_t at = index % PRODUCTS * nno_winograd_step(j->src.c, j->dst.c);
+	float *sum = partial_at(j, first) + at;
+	for (int64_t k = first + 1; k < end; k++)
+		j->run->kernels->f32->add(sum, sum, partial_at(j, k) + at, j->src.c * j->dst.c);
+}
+
+/* Row `row` of all 36: the groups' sums together, back to the taps. */
 static void finish_row(void *user, int64_t row, int slot)
 {
 	const gradient_job *j = user;
 	int64_t o = j->dst.c, step = nno_winograd_step(j->src.c, o);
 	const float *u = partial_at(j, 0) + row * o;
-	if (j->chunks > 1) {
+	if (j->chunks > j->group) {
 		float *sum = (float *)(void *)(j->slots + (size_t)slot * j->g.slot_bytes);
 		for (int64_t i = 0; i < PRODUCTS; i++) {
 			memcpy(sum + i * o, u + i * step, (size_t)o * sizeof(float));
-			for (int64_t k = 1; k < j->chunks; k++)
+			for (int64_t k = j->group; k < j->chunks; k += j->group)
 				j->run->kernels->f32->add(sum + i * o, sum + i * o,
 							  partial_at(j, k) + i * step + row * o, o);
 		}
@@ -154,10 +169,14 @@ void NNO_OF(nno_winograd_backward_weights)(const nno_op *op, nno_run *run)
 	j.shared = j.partial + (size_t)j.g.chunks * j.g.partial_bytes;
 	j.chunk_tiles = nno_i64_ceil_div(j.total, j.g.chunks);
 	j.chunks = nno_i64_ceil_div(j.total, j.chunk_tiles);
+	j.group = nno_i64_ceil_div(j.chunks, GROUPS);
 	if (j.g.stream) {
 		stream(&j);
 	} else {
+		int64_t groups = nno_i64_ceil_div(j.chunks, j.group);
 		nno_parallel_for(run->pool, j.chunks, chunk_task, &j);
+		if (run->dparam[0] != NULL && j.group > 1)
+			nno_parallel_for(run->pool, groups * PRODUCTS, group_task, &j);
 		if (run->dparam[0] != NULL)
 			nno_parallel_for(run->pool, j.src.c, finish_row, &j);
 	}

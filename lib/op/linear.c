@@ -7,11 +7,14 @@
 
 #include <string.h>
 
-#define BLOCK 64     /* rows or columns of W of a task */
-#define PANEL 128    /* of the reduction forward: x and W in such parts stay in cache while the one meets the other */
-#define FEW 4        /* samples for which reading W is all the work */
-#define SLICES 16    /* W is then cut along its rows, */
-#define SLICE_ROWS 8 /* and read so many whole rows at a time, as it lies in memory */
+#define BLOCK 64    /* rows or columns of W of a task */
+#define PANEL 128   /* of the reduction forward: x and W in such parts stay in cache while the one meets the other */
+#define FEW 4       /* samples for which reading W is all the work */
+#define SLICES 16   /* W is then cut along its rows, and so is a large W, into STRETCHES, for up to MANY samples: */
+#define STRETCHES 8 /* a row is with the same thread then as when it is updated */
+#define MANY 128
+#define WIDE_BLOCK 256
+#define SLICE_ROWS 8 /* few samples: so many whole rows are read at a time, as W lies in memory */
 #define BLAS_MACS ((int64_t)1 << 22)
 
 typedef struct linear_job {
@@ -25,18 +28,22 @@ typedef struct linear_job {
 	nno_late late;  /* backward: how the gradient of W is cut, and where it goes */
 } linear_job;
 
+static bool goes_by_rows(const nno_op *op) { return op->late && op->batch <= MANY; }
+
 /* Forward: sums of slices, or the source as floats and a block of results a slot. Backward: blocks, the gradient
  * turned, and it itself as floats. */
 static bool book(nno_op *op, int slots)
 {
 	size_t batch = (size_t)op->batch, in = (size_t)op->in[0].c, out = (size_t)op->out.c;
-	size_t slices, blocks, source, gradient;
+	size_t slices, blocks, source, gradient, sums;
 	if (!nno_size_mul(out, SLICES * FEW * sizeof(float), &slices) ||
 	    !nno_size_mul(batch, BLOCK * sizeof(float) * 2, &blocks) || !nno_size_mul(blocks, (size_t)slots, &blocks) ||
-	    !nno_size_mul(batch, in * sizeof(float), &source) || !nno_size_mul(batch, out * sizeof(float), &gradient))
+	    !nno_size_mul(batch, in * sizeof(float), &source) || !nno_size_mul(batch, out * sizeof(float), &gradient) ||
+	    !nno_size_mul(gradient, goes_by_rows(op) ? STRETCHES : 0, &sums))
 		return false;
+	sums = sums > slices ? sums : slices;
 	source = nno_size_round_up(source, NNO_ALIGNMENT);
-	return nno_size_add(source, nno_room(blocks) > slices ? blocks : slices, &op->forward_workspace) &&
+	return nno_size_add(source, nno_room(blocks) > sums ? blocks : sums, &op->forward_workspace) &&
 	       nno_size_mul(gradient, 2, &gradient) && nno_size_add(blocks, gradient, &op->backward_workspace) &&
 	       (!op->late || nno_late_book(op, slots)) && nno_i64_mul(op->in[0].c, op->out.c, &op->macs);
 }
@@ -75,6 +82,59 @@ static void forward_block(void *user, int64_t index, int slot)
 	for (int64_t i = 0; NNO_WIDENS && i < run->n; i++)
 		kernels_of(run)->narrow(dst_of(run) + i * out + column, sum + i * n, 1.0f, n, 0);
 }
+
+/* --- a large W: sums over stretches of its rows --- */
+
+static int64_t stretch_rows(const nno_op *op)
+{
+	int64_t panels = nno_i64_ceil_div(op->in[0].c, PANEL);
+	return nno_i64_ceil_div(panels, STRETCHES) * PANEL;
+}
+
+static void stretch_task(void *user, int64_t index, int slot)
+{
+	(void)slot;
+	const linear_job *j = user;
+	const nno_run *run = j->run;
+	int64_t in = j->op->in[0].c, out = j->op->out.c, blocks = nno_i64_ceil_div(out, WIDE_BLOCK);
+	int64_t stretch = index / blocks, column = index % blocks * WIDE_BLOCK;
+	int64_t from = stretch * stretch_rows(j->op), end = nno_i64_min(from + stretch_rows(j->op), in);
+	float *sum = j->scratch + stretch * run->n * out + column;
+	for (int64_t k = from; k < end; k += PANEL) {
+		int64_t width = nno_i64_min(PANEL, end - k);
+		run->kernels->f32->gemm(run->n, nno_i64_min(WIDE_BLOCK, out - column), width, j->panels + k * run->n,
+					width, run->param[0] + k * out + column, out, sum, out, NULL,
+					k > from ? NNO_GEMM_ADD : 0);
+	}
+}
+
+static void sample_task(void *user, int64_t index, int slot)
+{
+	(void)slot;
+	const linear_job *j = user;
+	const nno_linear_attr *attr = j->op->attr;
+	const nno_run *run = j->run;
+	const nno_kernels_f32 *f32 = run->kernels->f32;
+	int64_t out = j->op->out.c, stretches = nno_i64_ceil_div(j->op->in[0].c, stretch_rows(j->op));
+	float *y = j->scratch + index * out;
+	for (int64_t s = 1; s < stretches; s++)
+		f32->add(y, y, y + s * run->n * out, out);
+	if (attr->bias)
+		f32->add(y, y, run->param[1], out);
+	if (attr->activation == NNO_ACT_RELU)
+		f32->relu(y, y, 0.0f, out);
+	kernels_of(run)->narrow(dst_of(run) + index * out, y, 1.0f, out, 0);
+}
+
+static void forward_by_rows(linear_job *j)
+{
+	const nno_run *run = j->run;
+	int64_t stretches = nno_i64_ceil_div(j->op->in[0].c, stretch_rows(j->op));
+	nno_parallel_for(run->pool, stretches * nno_i64_ceil_div(j->op->out.c, WIDE_BLOCK), stretch_task, j);
+	nno_parallel_for(run->pool, run->n, sample_task, j);
+}
+
+/* --- few samples --- */
 
 static void slice_task(void *user, int64_t index, int slot)
 {
@@ -144,7 +204,10 @@ static void forward(const nno_op *op, nno_run *run)
 	}
 	j.panels = run->workspace;
 	nno_parallel_for(run->pool, nno_i64_ceil_div(op->in[0].c, PANEL), panel_task, &j);
-	nno_parallel_for(run->pool, nno_i64_ceil_div(op->out.c, BLOCK), forward_block, &j);
+	if (goes_by_rows(op))
+		forward_by_rows(&j);
+	else
+		nno_parallel_for(run->pool, nno_i64_ceil_div(op->out.c, BLOCK), forward_block, &j);
 }
 
 static void strip_task(void *user, int64_t index, int slot)

@@ -156,11 +156,10 @@ static int stream_flag(const norm_job *j, const void *dst, const void *src)
 	return dst != src && j->pixels * j->c * (int64_t)sizeof(elem) >= STREAMED ? NNO_NORM_STREAM : 0;
 }
 
-static void value_chunk(void *user, int64_t number, int slot)
+static void value_chunk(void *user, int64_t index, int slot)
 {
 	(void)slot;
 	const norm_job *j = user;
-	int64_t index = j->chunks - 1 - number;
 	int64_t at = index * j->chunk * j->c;
 	const elem *skip = j->op->n_in == 2 ? src_of(j->run, 1) + at : NULL;
 	kernels_of(j->run)->norm(dst_of(j->run) + at, src_of(j->run, 0) + at, skip, &j->norm, chunk_pixels(j, index),
@@ -184,7 +183,7 @@ static void forward(const nno_op *op, nno_run *run)
 	if (j.lazy != NULL)
 		j.lazy->norm = j.norm;
 	if (!nno_lends(j.lazy, NNO_LAZY_VALUE))
-		nno_parallel_for(run->pool, j.chunks, value_chunk, &j);
+		nno_parallel_for_backward(run->pool, j.chunks, value_chunk, &j);
 }
 
 static void sums_chunk(void *user, int64_t index, int slot)
@@ -236,11 +235,10 @@ static void combine_sums(void *user, int64_t index, int slot)
 		set_slope(j, from + c, sum[c], product[c]);
 }
 
-static void gradient_chunk(void *user, int64_t number, int slot)
+static void gradient_chunk(void *user, int64_t index, int slot)
 {
 	(void)slot;
 	const norm_job *j = user;
-	int64_t index = j->chunks - 1 - number;
 	nno_run *run = j->run;
 	int64_t at = index * j->chunk * j->c;
 	int flags = stream_flag(j, run->dsrc[0], run->ddst) | (run->dsrc_add[0] ? NNO_NORM_ADD_DX : 0) |
@@ -272,7 +270,7 @@ static void backward(const nno_op *op, nno_run *run)
 	if (nno_lends(j.lazy, NNO_LAZY_SLOPE))
 		j.lazy->slope = j.slope;
 	else if (run->dsrc[0] != NULL || j.dskip != NULL)
-		nno_parallel_for(run->pool, j.chunks, gradient_chunk, &j);
+		nno_parallel_for_backward(run->pool, j.chunks, gradient_chunk, &j);
 }
 
 NNO_OP_CODE(batch_norm) = { .book = book, .forward = forward, .backward = backward };

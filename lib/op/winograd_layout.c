@@ -78,6 +78,9 @@ bool nno_winograd_data_pass(const nno_op *op, nno_winograd_pass *p)
 #define PARTIAL_BYTES ((int64_t)1 << 20) /* at most, of a chunk's sums */
 #define ALL_PARTIALS ((int64_t)8 << 20)
 #define MOST_CHUNKS 16
+#define FEWEST_CHUNKS 4 /* where that leaves LEAST_TILES for each */
+#define LEAST_TILES 8
+#define CHUNK_TILES 64 /* or more, else the partial sums are more work than the products */
 #define GRADIENT_BLOCK_BYTES ((int64_t)400 << 10)
 #define GRADIENT_GATHER_BYTES ((int64_t)12 << 20)
 #define ROW_BLOCK 32
@@ -92,6 +95,12 @@ static bool block_bytes(int64_t rows, int64_t columns, size_t *bytes)
 	return true;
 }
 
+static int64_t chunks_of(int64_t tiles)
+{
+	int64_t few = nno_i64_min(FEWEST_CHUNKS, nno_i64_ceil_div(tiles, LEAST_TILES));
+	return nno_i64_min(MOST_CHUNKS, nno_i64_max(few, tiles / CHUNK_TILES));
+}
+
 bool nno_winograd_gradient_layout(const nno_op *op, nno_winograd_gradient *g)
 {
 	int64_t c = op->in[0].c, o = op->out.c, total, tile_bytes = (c + o) * PRODUCTS * (int64_t)sizeof(float);
@@ -101,7 +110,7 @@ bool nno_winograd_gradient_layout(const nno_op *op, nno_winograd_gradient *g)
 		return false;
 	g->partial_bytes += nno_size_round_up((size_t)o * sizeof(float), NNO_ALIGNMENT); /* the bias's */
 	g->stream = (int64_t)g->partial_bytes > PARTIAL_BYTES;
-	g->chunks = g->stream ? 1 : nno_i64_min(MOST_CHUNKS, ALL_PARTIALS / (int64_t)g->partial_bytes);
+	g->chunks = g->stream ? 1 : nno_i64_min(chunks_of(total), ALL_PARTIALS / (int64_t)g->partial_bytes);
 	g->block = (g->stream ? GRADIENT_GATHER_BYTES : GRADIENT_BLOCK_BYTES) / tile_bytes;
 	g->block = nno_i64_min(nno_i64_max(g->block, 8), total);
 	g->row_block = nno_i64_min(c, ROW_BLOCK);

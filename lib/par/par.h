@@ -1,6 +1,8 @@
 /* par.h - a small pthread pool, or the caller's own. Knows nothing of what it runs.
  * Work is cut by shape, never by thread count: parallel_for runs task(i) for each i once, in any order, on any thread;
- * which thread ran it must not matter to the result. `slot` tells a task which per-thread scratch it may use. */
+ * which thread ran it must not matter to the result. Loops of as many tasks mostly have the same task on the same
+ * thread: cut what follows alike, and it is in that core's caches. `slot` tells a task which per-thread scratch it may
+ * use. */
 #ifndef NNO_PAR_H
 #define NNO_PAR_H
 
@@ -26,5 +28,8 @@ int nno_pool_slots(const nno_pool *pool);
  * task runs its tasks on the calling thread, with the calling task's slot. Threads that cannot be started are done
  * without. After fork() the child starts its own threads at its first loop. */
 void nno_parallel_for(nno_pool *pool, int64_t count, nno_task task, void *user);
+/* The same, and every thread goes through its tasks from the last to the first: after a loop over the same memory it
+ * finds the last in its caches. */
+void nno_parallel_for_backward(nno_pool *pool, int64_t count, nno_task task, void *user);
 
 #endif

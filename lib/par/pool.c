@@ -17,7 +17,7 @@
 /* The tasks of a thread's share that are not taken, alone in its cache line. */
 typedef struct share {
 	_Alignas(NNO_ALIGNMENT) atomic_llong next;
-	int64_t end;
+	int64_t begin, end;
 } share;
 
 /* What a worker is born with. */
@@ -40,6 +40,7 @@ struct nno_pool {
 	int started;
 	unsigned generation; /* of forks: workers of an older one are gone */
 	bool stop, open;     /* open: the loop takes workers in */
+	bool backward;       /* each share from its last task to its first */
 	nno_task task;
 	void *user;
 	int64_t count;
@@ -84,7 +85,7 @@ static void run_tasks(nno_pool *pool, int slot)
 	for (int k = 0; k < pool->threads; k++) {
 		share *s = &pool->shares[(slot + k) % pool->threads];
 		for (int64_t i; (i = atomic_fetch_add(&s->next, 1)) < s->end;)
-			run_task(pool, i, slot);
+			run_task(pool, pool->backward ? s->begin + s->end - 1 - i : i, slot);
 	}
 }
 
@@ -93,6 +94,7 @@ static void share_out(nno_pool *pool, int64_t count)
 	int64_t at = 0, each = count / pool->threads, more = count % pool->threads;
 	for (int i = 0; i < pool->threads; i++) {
 		atomic_store_explicit(&pool->shares[i].next, at, memory_order_relaxed);
+		pool->shares[i].begin = at;
 		at += each + (i < more);
 		pool->shares[i].end = at;
 	}
@@ -160,15 +162,11 @@ static void after_fork(nno_pool *pool)
 	init_locks(pool);
 }
 
-static void loop_with_workers(nno_pool *pool, int64_t count, nno_task task, void *user)
+static void loop_with_workers(nno_pool *pool)
 {
-	after_fork(pool);
 	start_workers(pool);
 	pthread_mutex_lock(&pool->lock);
-	pool->task = task;
-	pool->user = user;
-	pool->count = count;
-	share_out(pool, count);
+	share_out(pool, pool->count);
 	pool->open = true;
 	atomic_fetch_add(&pool->ticket, 1);
 	pthread_cond_broadcast(&pool->wake);
@@ -199,7 +197,7 @@ static void hooked_task(int64_t index, void *user)
 {
 	nno_pool *pool = user;
 	int slot = take_slot(pool);
-	run_task(pool, index, slot);
+	run_task(pool, pool->backward ? pool->count - 1 - index : index, slot);
 	atomic_store(&pool->slot_taken[slot], false);
 }
 
@@ -249,26 +247,37 @@ void nno_pool_destroy(nno_pool *pool)
 
 int nno_pool_slots(const nno_pool *pool) { return pool->threads; }
 
-void nno_parallel_for(nno_pool *pool, int64_t count, nno_task task, void *user)
+static void loop(nno_pool *pool, int64_t count, nno_task task, void *user, bool backward)
 {
 	if (current_pool == pool) {
 		for (int64_t i = 0; i < count; i++)
-			task(user, i, current_slot);
+			task(user, backward ? count - 1 - i : i, current_slot);
 		return;
 	}
 	pthread_mutex_lock(&pool->entrance);
-	if (pool->parallel != NULL) {
-		pool->task = task;
-		pool->user = user;
-		pool->count = count;
+	after_fork(pool);
+	pthread_mutex_lock(&pool->lock);
+	pool->task = task;
+	pool->user = user;
+	pool->count = count;
+	pool->backward = backward;
+	pthread_mutex_unlock(&pool->lock);
+	if (pool->parallel != NULL)
 		pool->parallel(count, hooked_task, pool, pool->parallel_user);
-	} else if (count > 1 && pool->threads > 1) {
-		loop_with_workers(pool, count, task, user);
-	} else {
-		pool->task = task;
-		pool->user = user;
+	else if (count > 1 && pool->threads > 1)
+		loop_with_workers(pool);
+	else
 		for (int64_t i = 0; i < count; i++)
-			run_task(pool, i, 0);
-	}
+			run_task(pool, backward ? count - 1 - i : i, 0);
 	pthread_mutex_unlock(&pool->entrance);
+}
+
+void nno_parallel_for(nno_pool *pool, int64_t count, nno_task task, void *user)
+{
+	loop(pool, count, task, user, false);
+}
+
+void nno_parallel_for_backward(nno_pool *pool, int64_t count, nno_task task, void *user)
+{
+	loop(pool, count, task, user, true);
 }

@@ -4,7 +4,9 @@
 #include "par/par.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -42,7 +44,7 @@ static void run(nno_pool *pool, int64_t nested)
 	w.pool = pool;
 	w.nested = nested;
 	for (int round = 1; round <= 20; round++) {
-		nno_parallel_for(pool, TASKS, task, &w);
+		(round % 2 ? nno_parallel_for : nno_parallel_for_backward)(pool, TASKS, task, &w);
 		for (int i = 0; i < TASKS; i++)
 			assert_int_equal(atomic_load(&w.done[i]), round);
 	}
@@ -63,6 +65,44 @@ static void every_task_once(void **state)
 		nno_pool_destroy(pool);
 	}
 	nno_pool_destroy(NULL);
+}
+
+enum { THREADS = 3, EACH = 4 };
+
+/* The first tasks of all threads, which wait for each other there. */
+typedef struct firsts {
+	atomic_int arrived;
+	int64_t first[THREADS];
+	bool taken[THREADS];
+} firsts;
+
+static void note_first(void *user, int64_t index, int slot)
+{
+	firsts *f = user;
+	if (f->taken[slot])
+		return;
+	f->taken[slot] = true;
+	f->first[slot] = index;
+	atomic_fetch_add(&f->arrived, 1);
+	while (atomic_load(&f->arrived) < THREADS)
+		sched_yield();
+}
+
+static void threads_begin_with_their_shares(void **state)
+{
+	(void)state;
+	nno_pool *pool = NULL;
+	assert_ok(nno_pool_create(&pool, &nno_alloc_default, THREADS, NULL, NULL));
+	for (int round = 0; round < 20; round++) {
+		firsts f = { 0 }, b = { 0 };
+		nno_parallel_for(pool, THREADS * EACH, note_first, &f);
+		nno_parallel_for_backward(pool, THREADS * EACH, note_first, &b);
+		for (int i = 0; i < THREADS; i++) {
+			assert_int_equal(f.first[i], i * EACH);
+			assert_int_equal(b.first[i], i * EACH + EACH - 1);
+		}
+	}
+	nno_pool_destroy(pool);
 }
 
 static void *call(void *user)
@@ -137,6 +177,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_task_once),
+		cmocka_unit_test(threads_begin_with_their_shares),
 		cmocka_unit_test(several_callers),
 		cmocka_unit_test(the_callers_pool),
 		cmocka_unit_test(a_child_has_threads_of_its_own),
