@@ -13,6 +13,7 @@
 #include <string.h>
 
 #define PRODUCTS NNO_WINOGRAD_PRODUCTS
+#define PANEL_ROWS 16 /* of weights that a task transforms */
 
 static bool book(nno_op *op, int slots)
 {
@@ -56,18 +57,20 @@ static int64_t panel_width(const pass_job *j, int64_t panel)
 	return nno_i64_min(NNO_WINOGRAD_PANEL, j->p.dst.c - panel * NNO_WINOGRAD_PANEL);
 }
 
-/* The transformed weights of one panel of columns. */
-static void make_panel(const pass_job *j, int64_t panel, float *taps, float *u)
+/* Rows [from, to) of the transformed weights of one panel of columns. */
+static void make_panel(const pass_job *j, int64_t panel, int64_t from, int64_t to, float *taps, float *u)
 {
-	int64_t column = panel * NNO_WINOGRAD_PANEL, n = panel_width(j, panel), k = j->p.src.c, to = j->p.dst.c;
-	int64_t step = nno_winograd_step(k, n);
+	int64_t column = panel * NNO_WINOGRAD_PANEL, n = panel_width(j, panel), c = j->p.src.c, o = j->p.dst.c;
+	int64_t step = nno_winograd_step(c, n), rows = to - from;
+	u += from * n;
 	if (!j->turned) {
-		j->run->kernels->winograd_weights_f32(u, step, j->weights + column, k * to, to, k, n);
+		j->run->kernels->winograd_weights_f32(u, step, j->weights + from * o + column, c * o, o, rows, n);
 		return;
 	}
 	for (int64_t t = 0; t < 9; t++)
-		j->run->kernels->f32->transpose(taps + t * k * n, n, j->weights + (t * to + column) * k, k, n, k);
-	j->run->kernels->winograd_weights_f32(u, step, taps + 8 * k * n, -k * n, n, k, n);
+		j->run->kernels->f32->transpose(taps + t * rows * n, n, j->weights + (t * o + column) * c + from, c, n,
+						rows);
+	j->run->kernels->winograd_weights_f32(u, step, taps + 8 * rows * n, -rows * n, n, rows, n);
 }
 
 /* Transforms tiles [from, to) of the batch into v, `step` floats from one of the 36 to the next. */
@@ -107,12 +110,15 @@ static float *shared_panel(const pass_job *j, int64_t panel)
 	return (float *)(void *)(j->shared + (size_t)panel * j->p.weights_bytes);
 }
 
-static void panel_task(void *user, int64_t panel, int slot)
+static int64_t panel_tasks(const pass_job *j) { return j->p.panels * nno_i64_ceil_div(j->p.src.c, PANEL_ROWS); }
+
+static void panel_task(void *user, int64_t index, int slot)
 {
 	const pass_job *j = user;
 	/* Only turned weights need the taps. */
 	float *taps = j->turned ? (float *)(void *)(j->slots + (size_t)slot * j->p.slot_bytes) : NULL;
-	make_panel(j, panel, taps, shared_panel(j, panel));
+	int64_t panel = index % j->p.panels, from = index / j->p.panels * PANEL_ROWS;
+	make_panel(j, panel, from, nno_i64_min(from + PANEL_ROWS, j->p.src.c), taps, shared_panel(j, panel));
 }
 
 static void block_task(void *user, int64_t index, int slot)
@@ -145,7 +151,7 @@ static void stream_task(void *user, int64_t panel, int slot)
 	char *scratch = j->slots + (size_t)slot * j->p.slot_bytes;
 	float *taps = (float *)(void *)scratch, *u = (float *)(void *)(scratch + j->p.taps_bytes);
 	float *m = (float *)(void *)(scratch + j->p.taps_bytes + j->p.weights_bytes);
-	make_panel(j, panel, taps, u);
+	make_panel(j, panel, 0, j->p.src.c, taps, u);
 	for (int64_t t = j->from; t < j->until; t += j->p.block)
 		multiply(j, t, nno_i64_min(t + j->p.block, j->until),
 			 (const float *)(const void *)j->shared + (t - j->from) * j->p.src.c,
@@ -163,7 +169,7 @@ static void run_pass(pass_job *j, char *packed)
 		if (packed != NULL)
 			j->shared = packed;
 		else
-			nno_parallel_for(pool, j->p.panels, panel_task, j);
+			nno_parallel_for(pool, panel_tasks(j), panel_task, j);
 		int64_t blocks = nno_i64_ceil_div(j->total, j->p.block);
 		j->shares = blocks < 8 ? j->p.panels : 1;
 		nno_parallel_for(pool, blocks * j->shares, block_task, j);
@@ -199,7 +205,7 @@ static void pack(const nno_op *op, nno_run *run)
 {
 	pass_job j = forward_job(op, run);
 	j.shared = run->packed;
-	nno_parallel_for(run->pool, j.p.panels, panel_task, &j);
+	nno_parallel_for(run->pool, panel_tasks(&j), panel_task, &j);
 }
 
 static void backward(const nno_op *op, nno_run *run)

@@ -6,6 +6,8 @@
 
 #define PRODUCTS NNO_WINOGRAD_PRODUCTS
 #define BLOCK_BYTES ((int64_t)800 << 10) /* tiles and products of a task, in the second-level cache */
+#define EVEN_BLOCKS 8
+#define FEWEST_TILES 7
 #define NEAR_BYTES ((int64_t)10 << 20)   /* transformed weights that may be read anew for each block */
 #define GATHER_BYTES ((int64_t)20 << 20) /* transformed tiles at a time when weights stream */
 
@@ -17,11 +19,13 @@ static bool fits(int64_t a, int64_t b, int64_t *bytes)
 	       nno_i64_mul(*bytes + 16, PRODUCTS * (int64_t)sizeof(float), bytes);
 }
 
-/* A multiple of what the register tiles take at a time; a lone picture is shared by several threads. */
+/* As many as the cache takes, in blocks of one size whose number threads can share evenly; a lone picture is shared by
+ * several too. */
 static int64_t block_of(int64_t bytes_a_tile, int64_t tiles)
 {
-	int64_t block = nno_i64_min(BLOCK_BYTES / bytes_a_tile, 56) / 14 * 14, share = tiles / 8 / 7 * 7;
-	return nno_i64_min(nno_i64_max(block, 14), nno_i64_max(share, 7));
+	int64_t most = nno_i64_max(nno_i64_min(BLOCK_BYTES / bytes_a_tile, 56), 14);
+	int64_t blocks = nno_i64_ceil_div(nno_i64_ceil_div(tiles, most), EVEN_BLOCKS) * EVEN_BLOCKS;
+	return nno_i64_max(nno_i64_ceil_div(tiles, blocks), FEWEST_TILES);
 }
 
 static bool make_pass(nno_winograd_pass *p, int64_t batch)
