@@ -86,9 +86,14 @@ def wanted(case):
     return options.filter in case
 
 
+def cores_apart():
+    """Nanoseconds from one core to another, a list; a virtual machine's cores move, and with them what a step takes."""
+    return [ours("machine/cores/apart")] if options.threads > 1 and not options.json else []
+
+
 def alternate(case, precision, candidates, unit, more=()):
     """Rates: ours and each peer's in turn, best of the rounds."""
-    mine, theirs = 0.0, {peer.name: 0.0 for peer in candidates}
+    mine, theirs, apart = 0.0, {peer.name: 0.0 for peer in candidates}, cores_apart()
     for _ in range(options.rounds):
         figure = ours(case, precision, more=more)
         if figure is None:
@@ -96,9 +101,11 @@ def alternate(case, precision, candidates, unit, more=()):
         mine = max(mine, figure)
         for peer in candidates:
             theirs[peer.name] = max(theirs[peer.name], peer.rate(options.seconds))
+        apart += cores_apart()
     best = max(theirs, key=theirs.get)
     if not options.json:
-        say("  " + ", ".join(f"{name} {rate:.1f}" for name, rate in theirs.items()))
+        say("  " + ", ".join(f"{name} {rate:.1f}" for name, rate in theirs.items()) +
+            "".join(f"; cores {min(apart):.0f} to {max(apart):.0f} ns apart" for _ in apart[:1]))
     show(case, precision, mine, theirs[best], best, unit)
 
 

@@ -44,35 +44,37 @@ NNO_INLINE void gradient_1d(vf r[PATCH], const vf y[TILE])
 	r[5] = y[3];
 }
 
-/* Where the pixels of a square of `size` x `size` are; those outside the picture are read from a zero vector. */
+/* Where the pixels of a square of `size` x `size` are. Columns [from, to) are in the picture, and what is not is zero.
+ */
 typedef struct square {
-	const elem *pixel[PATCH * PATCH];
-	int64_t follows[PATCH * PATCH]; /* -1: the pixel has channels; 0: it is the zero vector, for all of them */
+	const elem *row[PATCH]; /* its first pixel in the picture; of a row outside, zeros */
+	int64_t follows[PATCH]; /* -1; 0 for such a row: the same vector for all pixels and channels */
+	int from, to;
 } square;
 
+/* Whether all of it is in the picture, and then only the first row is told. */
 NNO_INLINE int find_square(square *s, const int size, const elem *image, const nno_tiling *p, int64_t y0, int64_t x0)
 {
 	static const elem zeros[VL];
-	int inside = y0 >= 0 && x0 >= 0 && y0 + size <= p->h && x0 + size <= p->w;
-	if (inside) {
-		s->pixel[0] = image + (y0 * p->w + x0) * p->c;
+	if (y0 >= 0 && x0 >= 0 && y0 + size <= p->h && x0 + size <= p->w) {
+		s->row[0] = image + (y0 * p->w + x0) * p->c;
 		return 1;
 	}
-	for (int y = 0; y < size; y++)
-		for (int x = 0; x < size; x++) {
-			int there = y0 + y >= 0 && y0 + y < p->h && x0 + x >= 0 && x0 + x < p->w;
-			s->pixel[y * size + x] = there ? image + ((y0 + y) * p->w + x0 + x) * p->c : zeros;
-			s->follows[y * size + x] = there ? -1 : 0;
-		}
+	s->from = x0 < 0 ? (int)-x0 : 0;
+	s->to = x0 + size <= p->w ? size : (int)(p->w - x0);
+	for (int y = 0; y < size; y++) {
+		int there = y0 + y >= 0 && y0 + y < p->h;
+		s->row[y] = there ? image + ((y0 + y) * p->w + x0 + s->from) * p->c : zeros;
+		s->follows[y] = there ? -1 : 0;
+	}
 	return 0;
 }
 
-NNO_INLINE vf square_pixel(const square *s, const int size, int inside, const nno_tiling *p, int y, int x, int64_t ch,
-			   int64_t width)
+NNO_INLINE vf square_pixel(const square *s, int inside, const nno_tiling *p, int y, int x, int64_t ch, int64_t width)
 {
 	if (inside)
-		return get_some(s->pixel[0] + (y * p->w + x) * p->c + ch, width);
-	return get_some(s->pixel[y * size + x] + (ch & s->follows[y * size + x]), width);
+		return get_some(s->row[0] + (y * p->w + x) * p->c + ch, width);
+	return get_some(s->row[y] + (((x - s->from) * p->c + ch) & s->follows[y]), width);
 }
 
 /* A patch of the input, or the square of a result's gradient: `size` tells which. */
@@ -90,8 +92,13 @@ NNO_INLINE void transform_vector(float *v, int64_t step, const square *s, const 
 	vf t[PATCH][PATCH];
 	for (int x = 0; x < size; x++) {
 		vf d[PATCH], r[PATCH];
+		int there = inside || (x >= s->from && x < s->to);
+		for (int y = 0; y < PATCH && !there; y++)
+			t[y][x] = v_zero();
+		if (!there)
+			continue;
 		for (int y = 0; y < size; y++)
-			d[y] = square_pixel(s, size, inside, p, y, x, ch, width);
+			d[y] = square_pixel(s, inside, p, y, x, ch, width);
 		square_1d(r, d, size);
 		for (int y = 0; y < PATCH; y++)
 			t[y][x] = r[y];
