@@ -129,6 +129,7 @@ static void train(const ladder *l, int rung, int64_t seed, outcome *result)
 	fit.schedule = schedule;
 	fit.average = average;
 	fit.precision = r.precision;
+	fit.sam_rho = r.sam;
 	fit.checkpoint_path = checkpoint;
 	fit.checkpoint_seconds = 60.0;
 	fit.resume = 1;

@@ -14,17 +14,21 @@ typedef struct recipe {
 	double rotation;      /* degrees to either side */
 	int64_t crop, cutout; /* pixels that a picture is shifted by at most; side of the square that is erased */
 	double mixup, cutmix; /* their alphas */
+	double jitter;        /* of brightness, contrast and saturation, to either side of 1 */
+	int32_t trivial;      /* 1: TrivialAugment */
 	int32_t normalise;    /* 1: by mean and deviation of the training pictures; 0: to [0, 1] */
 	/* network */
 	enum { PLAIN, RESNET, SPEED_NET } network;
 	int64_t depth, convs; /* PLAIN: stages and the convolutions of each; others: the zoo's number */
 	double width, dropout, stochastic_depth;
 	int64_t squeeze;
-	int32_t he, batch_norm; /* PLAIN */
+	int32_t he, xavier, batch_norm; /* PLAIN */
 	/* training */
 	int64_t batch, epochs;
-	enum { ADAM, SGD } optimizer;
-	double lr, weight_decay, momentum, smoothing;
+	enum { ADAM, SGD, ADAMW, RMSPROP, LION, MUON } optimizer;
+	double lr, weight_decay, l1, momentum, smoothing;
+	double focal; /* gamma of the focal loss; 0: cross-entropy */
+	double sam;   /* rho; 0: none */
 	enum { CONSTANT, WARM_COSINE, TRIANGLE } schedule;
 	enum { NO_AVERAGE, EMA, LOOKAHEAD } average;
 	int32_t precision;
@@ -38,6 +42,13 @@ typedef struct pictures {
 	float mean[3], deviation[3];
 } pictures;
 
+static inline void add_word(char *text, size_t size, const char *name, double value)
+{
+	size_t used = strlen(text);
+	if (value != 0.0)
+		snprintf(text + used, size - used, " %s %g", name, value);
+}
+
 /* The recipe in words: a result counts for no other. */
 static inline void describe(const recipe *r, int64_t samples, char *text, size_t size)
 {
@@ -47,6 +58,7 @@ static inline void describe(const recipe *r, int64_t samples, char *text, size_t
 		"none", "ema", "lookahead"
 	};
 	static const char *const precisions[] = { "f32", "bf16", "f16" };
+	static const char *const optimizers[] = { "adam", "sgd", "adamw", "rmsprop", "lion", "muon" };
 	snprintf(text, size,
 		 "%lld pictures flip %s rotation %g crop %lld cutout %lld mixup %g cutmix %g normalise %d; %s "
 		 "%lldx%lld width %g dropout %g "
@@ -56,9 +68,14 @@ static inline void describe(const recipe *r, int64_t samples, char *text, size_t
 		 (long long)samples, flips[r->flip], r->rotation, (long long)r->crop, (long long)r->cutout, r->mixup,
 		 r->cutmix, r->normalise, networks[r->network], (long long)r->depth, (long long)r->convs, r->width,
 		 r->dropout, r->stochastic_depth, (long long)r->squeeze, r->he, r->batch_norm, (long long)r->batch,
-		 (long long)r->epochs, r->optimizer == ADAM ? "adam" : "sgd", r->lr, r->weight_decay, r->momentum,
-		 r->smoothing, schedules[r->schedule], averages[r->average], precisions[r->precision],
-		 r->views ? "; views" : "");
+		 (long long)r->epochs, optimizers[r->optimizer], r->lr, r->weight_decay, r->momentum, r->smoothing,
+		 schedules[r->schedule], averages[r->average], precisions[r->precision], r->views ? "; views" : "");
+	add_word(text, size, "jitter", r->jitter);
+	add_word(text, size, "trivial", r->trivial);
+	add_word(text, size, "xavier", r->xavier);
+	add_word(text, size, "l1", r->l1);
+	add_word(text, size, "focal", r->focal);
+	add_word(text, size, "sam", r->sam);
 }
 
 /* The first pictures of each class, `samples` together or a few less; 0: all. */
@@ -149,6 +166,15 @@ static inline pictures open_ladder_pictures(nnopt_context *ctx, const char *dir,
 	return p;
 }
 
+static inline void add_jitter(nnopt_transforms *t, double by)
+{
+	nnopt_colour_jitter_options o;
+	CHECK(nnopt_colour_jitter_options_init(&o, sizeof o));
+	o.brightness_min = o.contrast_min = o.saturation_min = 1.0 - by;
+	o.brightness_max = o.contrast_max = o.saturation_max = 1.0 + by;
+	CHECK(nnopt_transforms_add_colour_jitter(t, &o, 1.0));
+}
+
 static inline nnopt_loader *ladder_loader(const pictures *p, const recipe *r, int32_t training, uint64_t seed)
 {
 	nnopt_dataset *data = training ? p->train : p->test;
@@ -168,6 +194,10 @@ static inline nnopt_loader *ladder_loader(const pictures *p, const recipe *r, in
 		CHECK(nnopt_transforms_add_rotation(t, r->rotation, 0, 1.0));
 	if (training && r->crop > 0)
 		CHECK(nnopt_transforms_add_pad_crop(t, r->crop, NNOPT_PAD_REFLECT, 1.0));
+	if (training && r->trivial)
+		CHECK(nnopt_transforms_add_trivial_augment(t, NULL, 1.0));
+	if (training && r->jitter > 0.0)
+		add_jitter(t, r->jitter);
 	if (training && r->cutout > 0)
 		CHECK(nnopt_transforms_add_cutout(t, r->cutout, grey, 1.0));
 	if (r->normalise)
@@ -196,7 +226,9 @@ static inline nnopt_model *plain_network(nnopt_context *ctx, const recipe *r, in
 	CHECK(nnopt_linear_options_init(&hidden, sizeof hidden));
 	same.padding_mode = NNOPT_PADDING_SAME;
 	same.use_bias = !r->batch_norm;
-	same.weight_init = hidden.weight_init = r->he ? NNOPT_INIT_HE_NORMAL : NNOPT_INIT_DEFAULT;
+	same.weight_init = hidden.weight_init = r->he       ? NNOPT_INIT_HE_NORMAL
+						: r->xavier ? NNOPT_INIT_XAVIER_NORMAL
+							    : NNOPT_INIT_DEFAULT;
 	CHECK(nnopt_model_create(&net, ctx));
 	for (int64_t stage = 0; stage < r->depth; stage++) {
 		for (int64_t i = 0; i < r->convs; i++) {
@@ -271,22 +303,50 @@ static inline void add_group(nnopt_optimizer *optimizer, const char *prefix, int
 	CHECK(nnopt_optimizer_add_group(optimizer, &g));
 }
 
+static inline nnopt_optimizer *adam_like(nnopt_context *ctx, const recipe *r)
+{
+	nnopt_optimizer *optimizer = NULL;
+	nnopt_adam_options adam;
+	nnopt_rmsprop_options rmsprop;
+	nnopt_lion_options lion;
+	CHECK(nnopt_adam_options_init(&adam, sizeof adam));
+	CHECK(nnopt_rmsprop_options_init(&rmsprop, sizeof rmsprop));
+	CHECK(nnopt_lion_options_init(&lion, sizeof lion));
+	adam.lr = rmsprop.lr = lion.lr = r->lr;
+	adam.weight_decay = rmsprop.weight_decay = lion.weight_decay = r->weight_decay;
+	adam.l1 = rmsprop.l1 = lion.l1 = r->l1;
+	CHECK(r->optimizer == ADAM    ? nnopt_adam_create(&optimizer, ctx, &adam)
+	      : r->optimizer == ADAMW ? nnopt_adamw_create(&optimizer, ctx, &adam)
+	      : r->optimizer == LION  ? nnopt_lion_create(&optimizer, ctx, &lion)
+				      : nnopt_rmsprop_create(&optimizer, ctx, &rmsprop));
+	return optimizer;
+}
+
+static inline nnopt_optimizer *muon(nnopt_context *ctx, const recipe *r)
+{
+	nnopt_optimizer *optimizer = NULL;
+	nnopt_muon_options o;
+	CHECK(nnopt_muon_options_init(&o, sizeof o));
+	o.lr = r->lr;
+	o.weight_decay = r->weight_decay;
+	o.other_lr_scale = 0.1;
+	CHECK(nnopt_muon_create(&optimizer, ctx, &o));
+	return optimizer;
+}
+
 static inline nnopt_optimizer *ladder_optimizer(nnopt_context *ctx, const recipe *r)
 {
 	nnopt_optimizer *optimizer = NULL;
-	if (r->optimizer == ADAM) {
-		nnopt_adam_options o;
-		CHECK(nnopt_adam_options_init(&o, sizeof o));
-		o.lr = r->lr;
-		o.weight_decay = r->weight_decay;
-		CHECK(nnopt_adam_create(&optimizer, ctx, &o));
-		return optimizer;
-	}
+	if (r->optimizer == MUON)
+		return muon(ctx, r);
+	if (r->optimizer != SGD)
+		return adam_like(ctx, r);
 	nnopt_sgd_options o;
 	CHECK(nnopt_sgd_options_init(&o, sizeof o));
 	o.lr = r->lr;
 	o.momentum = r->momentum;
 	o.weight_decay = r->weight_decay;
+	o.l1 = r->l1;
 	o.nesterov = 1;
 	CHECK(nnopt_sgd_create(&optimizer, ctx, &o));
 	if (r->network == SPEED_NET) {
@@ -340,7 +400,14 @@ static inline nnopt_average *ladder_average(nnopt_context *ctx, const recipe *r,
 static inline nnopt_loss *ladder_loss(nnopt_context *ctx, const recipe *r)
 {
 	nnopt_cross_entropy_options o;
+	nnopt_focal_options focal;
 	nnopt_loss *loss = NULL;
+	if (r->focal > 0.0) {
+		CHECK(nnopt_focal_options_init(&focal, sizeof focal));
+		focal.gamma = r->focal;
+		CHECK(nnopt_focal_create(&loss, ctx, &focal));
+		return loss;
+	}
 	CHECK(nnopt_cross_entropy_options_init(&o, sizeof o));
 	o.label_smoothing = (float)r->smoothing;
 	CHECK(nnopt_cross_entropy_create(&loss, ctx, &o));

@@ -9,6 +9,7 @@ static void rotate(recipe *r) { r->rotation = 10.0; }
 static void crop(recipe *r) { r->crop = 4; }
 static void normalise(recipe *r) { r->normalise = 1; }
 static void he(recipe *r) { r->he = 1; }
+static void xavier(recipe *r) { r->xavier = 1; }
 static void batch_norm(recipe *r) { r->batch_norm = 1; }
 
 static void schedule(recipe *r)
@@ -23,6 +24,30 @@ static void sgd(recipe *r)
 	r->lr = 0.05;
 	r->momentum = 0.9;
 	r->weight_decay = 5e-4;
+}
+
+static void optimize(recipe *r, int optimizer, double lr, double weight_decay)
+{
+	r->optimizer = optimizer;
+	r->lr = lr;
+	r->weight_decay = weight_decay;
+}
+
+static void adamw(recipe *r) { optimize(r, ADAMW, 2e-3, 0.05); }
+static void rmsprop(recipe *r) { optimize(r, RMSPROP, 1e-3, 5e-4); }
+static void lion(recipe *r) { optimize(r, LION, 2e-4, 0.5); }
+static void by_muon(recipe *r) { optimize(r, MUON, 0.02, 0.01); }
+static void no_decay(recipe *r) { r->weight_decay = 0.0; }
+static void l1(recipe *r) { r->l1 = 1e-5; }
+static void focal(recipe *r) { r->focal = 2.0; }
+static void sam(recipe *r) { r->sam = 0.05; }
+static void jitter(recipe *r) { r->jitter = 0.2; }
+static void trivial(recipe *r) { r->trivial = 1; }
+
+static void larger_batch(recipe *r)
+{
+	r->batch *= 4;
+	r->lr *= 4.0;
 }
 
 static void smooth(recipe *r) { r->smoothing = 0.1; }
@@ -103,6 +128,7 @@ static const struct rung {
 	{ "crop", "flip", crop, "shift by up to 4 pixels", TRAINED },
 	{ "normalise", "crop", normalise, "mean and deviation of the training pictures", TRAINED },
 	{ "he", "normalise", he, "He's first weights", TRAINED },
+	{ "xavier", "normalise", xavier, "Xavier's first weights", TRAINED },
 	{ "norm", "he", batch_norm, "batch normalisation", TRAINED },
 	{ "schedule", "norm", schedule, "warm-up and cosine, three times the rate", TRAINED },
 	{ "sgd", "schedule", sgd, "Nesterov SGD and weight decay for Adam", TRAINED },
@@ -115,6 +141,17 @@ static const struct rung {
 	{ "mixup", "bf16", mixup, "mixup 0.2", TRAINED },
 	{ "cutmix", "bf16", cutmix, "CutMix 1", TRAINED },
 	{ "ema", "bf16", ema, "mean of the weights, decay 0.999", TRAINED },
+	{ "jitter", "bf16", jitter, "brightness, contrast and saturation by up to a fifth", TRAINED },
+	{ "trivial", "bf16", trivial, "TrivialAugment", TRAINED },
+	{ "no-decay", "bf16", no_decay, "no weight decay", TRAINED },
+	{ "l1", "bf16", l1, "L1 of 1e-5 beside the decay", TRAINED },
+	{ "focal", "bf16", focal, "focal loss, gamma 2, for smoothed cross-entropy", TRAINED },
+	{ "larger-batch", "bf16", larger_batch, "batches of 256 and four times the rate", TRAINED },
+	{ "sam", "bf16", sam, "sharpness-aware minimisation, rho 0.05", TRAINED },
+	{ "adamw", "bf16", adamw, "AdamW for SGD", TRAINED },
+	{ "rmsprop", "bf16", rmsprop, "RMSprop for SGD", TRAINED },
+	{ "lion", "bf16", lion, "Lion for SGD", TRAINED },
+	{ "muon", "bf16", by_muon, "Muon for SGD", TRAINED },
 	{ "resnet", "bf16", resnet, "ResNet-18 of a quarter's width", TRAINED },
 	{ "depth-drop", "resnet", stochastic_depth, "stochastic depth 0.1", TRAINED },
 	{ "squeeze", "resnet", squeeze, "squeeze and excitation", TRAINED },
