@@ -2,6 +2,7 @@
 #include "model/late.h"
 
 #include "base/clock.h"
+#include "base/size.h"
 #include "model/model.h"
 #include "op/parallel.h"
 
@@ -10,10 +11,10 @@
 
 nnopt_model *nno_plan_model(const nnopt_plan *plan) { return plan->model; }
 
-/* Index of the op whose weight it is; n_ops past the last. */
+/* Index of the op whose weight it is; n_ops past the last, and in a plan that is stale. */
 static int find(const nnopt_plan *plan, int index)
 {
-	int i = 0;
+	int i = plan->stamp == plan->model->stamp ? 0 : plan->graph.n_ops;
 	for (; i < plan->graph.n_ops; i++) {
 		const nno_graph_op *node = &plan->graph.ops[i];
 		if (!node->removed && node->op.late && node->run.dparam[0] != NULL && index-- == 0)
@@ -28,14 +29,14 @@ int64_t nno_plan_late_weight(const nnopt_plan *plan, int index)
 	return i < plan->graph.n_ops ? plan->model->params[plan->graph.ops[i].first_param].offset : -1;
 }
 
+enum { SLICES = 64, FEW = 512 };
+
 typedef struct squares_job {
 	const nnopt_plan *plan;
 	const void *values;
 	int64_t count;
-	double sum[64]; /* of slices */
+	double sum[SLICES];
 } squares_job;
-
-enum { SLICES = 64, FEW = 512 };
 
 static void squares_slice(void *user, int64_t index, int slot)
 {
@@ -44,11 +45,10 @@ static void squares_slice(void *user, int64_t index, int slot)
 	float room[FEW];
 	const nno_kernels *kernels = j->plan->context->kernels;
 	nno_type type = j->plan->graph.type;
-	int64_t each = (j->count + SLICES - 1) / SLICES, at = index * each, end = at + each;
-	end = end < j->count ? end : j->count;
+	int64_t each = nno_i64_ceil_div(j->count, SLICES), at = index * each, end = nno_i64_min(at + each, j->count);
 	j->sum[index] = 0.0;
 	for (int64_t step = type == NNO_F32 ? each : FEW; at < end; at += step) {
-		int64_t n = step < end - at ? step : end - at;
+		int64_t n = nno_i64_min(step, end - at);
 		const float *x = (const float *)j->values + at;
 		double sum;
 		if (type != NNO_F32) {

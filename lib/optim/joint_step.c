@@ -4,7 +4,6 @@
 #include "optim/optim.h"
 
 #include <math.h>
-#include <string.h>
 
 typedef struct joint_update {
 	const nnopt_optimizer *o;

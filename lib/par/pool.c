@@ -1,7 +1,12 @@
 /* pool.c - a pool of pthreads around one loop at a time. Each thread begins with a share of the tasks that is its own:
  * loops over the same images, or the same weights, find them in the caches of the core that had them before. Who is
  * done helps the others; who finds nothing to do spins for some microseconds, because training issues many short loops,
- * and then sleeps. */
+ * and then sleeps.
+ *
+ * Who does not sleep takes no lock. The caller fills in the loop, opens it and counts `ticket` on; a worker that sees
+ * that counts itself into `active` and only then looks whether the loop is open; the caller closes it and waits until
+ * `active` is 0. So either the worker sees it closed, or the caller sees the worker. `sleepers` and `waiting` work the
+ * same way: each side says what it is about to do before it looks at what the other has said. */
 #include "par/par.h"
 
 #include "base/error.h"
@@ -33,20 +38,23 @@ struct nno_pool {
 	nnopt_parallel_fn parallel;
 	void *parallel_user;
 	pthread_mutex_t entrance; /* one loop at a time */
-	pthread_mutex_t lock;     /* of what follows, down to `shares` */
+	pthread_mutex_t lock;     /* of going to sleep and waking up */
 	pthread_cond_t wake, done;
 	pthread_t workers[MAX_THREADS];
 	birth births[MAX_THREADS];
 	int started;
 	unsigned generation; /* of forks: workers of an older one are gone */
-	bool stop, open;     /* open: the loop takes workers in */
-	bool backward;       /* each share from its last task to its first */
+	/* The loop: written while it is closed and nobody is active. */
+	bool backward; /* each share from its last task to its first */
 	nno_task task;
 	void *user;
 	int64_t count;
+	share *shares; /* one a thread */
+	atomic_bool open, stop;
 	atomic_uint ticket;                  /* number of loops so far */
-	atomic_int active;                   /* workers inside the loop */
-	share *shares;                       /* one a thread */
+	atomic_int active;                   /* workers inside the loop, or looking whether it is open */
+	atomic_int sleepers;                 /* workers that sleep, or are about to */
+	atomic_bool waiting;                 /* the caller sleeps until nobody is active, or is about to */
 	atomic_bool slot_taken[MAX_THREADS]; /* for the caller's hook */
 };
 
@@ -100,35 +108,45 @@ static void share_out(nno_pool *pool, int64_t count)
 	}
 }
 
+static void wait_for_ticket(nno_pool *pool, unsigned seen)
+{
+	for (int i = 0; i < SPINS; i++) {
+		if (atomic_load_explicit(&pool->ticket, memory_order_relaxed) != seen)
+			return;
+		pause_briefly();
+	}
+	pthread_mutex_lock(&pool->lock);
+	atomic_fetch_add(&pool->sleepers, 1);
+	while (atomic_load(&pool->ticket) == seen)
+		pthread_cond_wait(&pool->wake, &pool->lock);
+	atomic_fetch_sub(&pool->sleepers, 1);
+	pthread_mutex_unlock(&pool->lock);
+}
+
 static void *work(void *user)
 {
 	birth s = *(const birth *)user;
 	nno_pool *pool = s.pool;
 	for (;;) {
-		for (int i = 0; i < SPINS && atomic_load_explicit(&pool->ticket, memory_order_relaxed) == s.seen; i++)
-			pause_briefly();
-		pthread_mutex_lock(&pool->lock);
-		while (!pool->stop && atomic_load(&pool->ticket) == s.seen)
-			pthread_cond_wait(&pool->wake, &pool->lock);
-		bool stop = pool->stop, join = pool->open;
+		wait_for_ticket(pool, s.seen);
 		s.seen = atomic_load(&pool->ticket);
-		if (!stop && join)
-			atomic_fetch_add(&pool->active, 1);
-		pthread_mutex_unlock(&pool->lock);
-		if (stop)
+		if (atomic_load(&pool->stop))
 			return NULL;
-		if (!join)
-			continue;
-		run_tasks(pool, s.slot);
-		pthread_mutex_lock(&pool->lock);
-		if (atomic_fetch_sub(&pool->active, 1) == 1)
+		atomic_fetch_add(&pool->active, 1);
+		if (atomic_load(&pool->open))
+			run_tasks(pool, s.slot);
+		if (atomic_fetch_sub(&pool->active, 1) == 1 && atomic_load(&pool->waiting)) {
+			pthread_mutex_lock(&pool->lock);
 			pthread_cond_signal(&pool->done);
-		pthread_mutex_unlock(&pool->lock);
+			pthread_mutex_unlock(&pool->lock);
+		}
 	}
 }
 
 static void start_workers(nno_pool *pool)
 {
+	if (pool->started == pool->threads - 1)
+		return;
 	/* The host's signals are not ours to take. */
 	sigset_t all, old;
 	sigfillset(&all);
@@ -158,29 +176,48 @@ static void after_fork(nno_pool *pool)
 		return;
 	pool->generation = now;
 	pool->started = 0;
+	atomic_store(&pool->open, false);
 	atomic_store(&pool->active, 0);
+	atomic_store(&pool->sleepers, 0);
+	atomic_store(&pool->waiting, false);
 	init_locks(pool);
+}
+
+/* Counts the ticket on, for those who spin, and wakes those who sleep. */
+static void call_workers(nno_pool *pool)
+{
+	atomic_fetch_add(&pool->ticket, 1);
+	if (atomic_load(&pool->sleepers) == 0)
+		return;
+	pthread_mutex_lock(&pool->lock);
+	pthread_cond_broadcast(&pool->wake);
+	pthread_mutex_unlock(&pool->lock);
+}
+
+static void wait_until_idle(nno_pool *pool)
+{
+	for (int i = 0; i < SPINS; i++) {
+		if (atomic_load(&pool->active) == 0)
+			return;
+		pause_briefly();
+	}
+	pthread_mutex_lock(&pool->lock);
+	atomic_store(&pool->waiting, true);
+	while (atomic_load(&pool->active) > 0)
+		pthread_cond_wait(&pool->done, &pool->lock);
+	atomic_store(&pool->waiting, false);
+	pthread_mutex_unlock(&pool->lock);
 }
 
 static void loop_with_workers(nno_pool *pool)
 {
 	start_workers(pool);
-	pthread_mutex_lock(&pool->lock);
 	share_out(pool, pool->count);
-	pool->open = true;
-	atomic_fetch_add(&pool->ticket, 1);
-	pthread_cond_broadcast(&pool->wake);
-	pthread_mutex_unlock(&pool->lock);
+	atomic_store(&pool->open, true);
+	call_workers(pool);
 	run_tasks(pool, 0);
-	pthread_mutex_lock(&pool->lock);
-	pool->open = false;
-	pthread_mutex_unlock(&pool->lock);
-	for (int i = 0; i < SPINS && atomic_load_explicit(&pool->active, memory_order_relaxed) > 0; i++)
-		pause_briefly();
-	pthread_mutex_lock(&pool->lock);
-	while (atomic_load(&pool->active) > 0)
-		pthread_cond_wait(&pool->done, &pool->lock);
-	pthread_mutex_unlock(&pool->lock);
+	atomic_store(&pool->open, false);
+	wait_until_idle(pool);
 }
 
 static int take_slot(nno_pool *pool)
@@ -229,11 +266,8 @@ void nno_pool_destroy(nno_pool *pool)
 	if (pool == NULL)
 		return;
 	after_fork(pool);
-	pthread_mutex_lock(&pool->lock);
-	pool->stop = true;
-	atomic_fetch_add(&pool->ticket, 1);
-	pthread_cond_broadcast(&pool->wake);
-	pthread_mutex_unlock(&pool->lock);
+	atomic_store(&pool->stop, true);
+	call_workers(pool);
 	for (int i = 0; i < pool->started; i++)
 		pthread_join(pool->workers[i], NULL);
 	pthread_cond_destroy(&pool->wake);
@@ -256,12 +290,10 @@ static void loop(nno_pool *pool, int64_t count, nno_task task, void *user, bool 
 	}
 	pthread_mutex_lock(&pool->entrance);
 	after_fork(pool);
-	pthread_mutex_lock(&pool->lock);
 	pool->task = task;
 	pool->user = user;
 	pool->count = count;
 	pool->backward = backward;
-	pthread_mutex_unlock(&pool->lock);
 	if (pool->parallel != NULL)
 		pool->parallel(count, hooked_task, pool, pool->parallel_user);
 	else if (count > 1 && pool->threads > 1)

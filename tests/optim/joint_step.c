@@ -318,6 +318,23 @@ static void bad_calls_fail(void **state)
 	finish(&w);
 }
 
+/* A stale plan's weights may not even be there any more. */
+static void stale_plans_fail(void **state)
+{
+	(void)state;
+	world w = start(context_of(1, 1), ADAM, PLAIN, NNOPT_PRECISION_F32);
+	nnopt_layer *layer = NULL;
+	joint(&w);
+	forward(&w);
+	assert_ok(nnopt_flatten_create(&layer, w.context));
+	assert_ok(nnopt_model_replace_layer(w.net, "linear3", layer));
+	nnopt_layer_destroy(layer);
+	nnopt_optimizer *fresh = make_optimizer(w.context, ADAM);
+	assert_int_equal(nnopt_optimizer_backward_step(fresh, w.plan, NULL), NNOPT_ERROR_STATE);
+	nnopt_optimizer_destroy(fresh);
+	finish(&w);
+}
+
 static void fill(nnopt_tensor *t, float value)
 {
 	for (int64_t i = 0; i < nnopt_tensor_count(t); i++)
@@ -466,6 +483,7 @@ int main(void)
 		cmocka_unit_test(calls_mix),
 		cmocka_unit_test(used_up_gradients_are_not_handed_out),
 		cmocka_unit_test(bad_calls_fail),
+		cmocka_unit_test(stale_plans_fail),
 		cmocka_unit_test(what_is_not_finite_changes_nothing),
 		cmocka_unit_test(doubtful_gradients_are_made_first),
 		cmocka_unit_test(fit_joins_them),
