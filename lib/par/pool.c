@@ -250,7 +250,7 @@ nnopt_status nno_pool_create(nno_pool **out, const nno_alloc *alloc, int threads
 	pool->shares = nno_new_array(alloc, (size_t)pool->threads, sizeof *pool->shares);
 	if (pool->shares == NULL) {
 		nno_delete(alloc, pool);
-		return nno_fail_memory("thread pool", (size_t)pool->threads * sizeof *pool->shares);
+		return nno_fail_memory("thread pool", sizeof(share));
 	}
 	pool->parallel = parallel;
 	pool->parallel_user = parallel_user;
