@@ -14,7 +14,8 @@
 #define STRETCHES 8 /* a row is with the same thread then as when it is updated */
 #define MANY 128
 #define WIDE_BLOCK 256
-#define SLICE_ROWS 8 /* few samples: so many whole rows are read at a time, as W lies in memory */
+#define SLICE_ROWS 8     /* few samples: so many whole rows are read at a time, as W lies in memory */
+#define ALONE_MACS 65536 /* fewer are done before another thread has come */
 #define BLAS_MACS ((int64_t)1 << 22)
 
 typedef struct linear_job {
@@ -155,7 +156,11 @@ static void forward_few(linear_job *j)
 	const nno_run *run = j->run;
 	int64_t out = j->op->out.c;
 	int64_t slices = nno_i64_ceil_div(j->op->in[0].c, nno_i64_ceil_div(j->op->in[0].c, SLICES));
-	nno_parallel_for(run->pool, slices, slice_task, j);
+	bool alone = run->n * j->op->macs < ALONE_MACS;
+	for (int64_t i = 0; i < slices && alone; i++)
+		slice_task(j, i, 0);
+	if (!alone)
+		nno_parallel_for(run->pool, slices, slice_task, j);
 	const nno_kernels_f32 *f32 = run->kernels->f32;
 	for (int64_t i = 0; i < run->n; i++) {
 		float *y = j->scratch + i * out;
