@@ -15,6 +15,7 @@
 #define MANY 128
 #define WIDE_BLOCK 256
 #define SLICE_ROWS 8     /* few samples: so many whole rows are read at a time, as W lies in memory */
+#define ROW_BLOCK 32     /* one sample: so many */
 #define ALONE_MACS 65536 /* fewer are done before another thread has come */
 #define BLAS_MACS ((int64_t)1 << 22)
 
@@ -145,7 +146,10 @@ static void slice_task(void *user, int64_t index, int slot)
 	int64_t in = j->op->in[0].c, out = j->op->out.c, rows = nno_i64_ceil_div(in, SLICES);
 	int64_t first = index * rows, end = nno_i64_min(first + rows, in);
 	float *sum = j->scratch + index * FEW * out;
-	for (int64_t k = first; k < end; k += SLICE_ROWS)
+	for (int64_t k = first; k < end && run->n == 1; k += ROW_BLOCK)
+		run->kernels->row_times_f32(sum, j->x + k, run->param[0] + k * out, out,
+					    nno_i64_min(ROW_BLOCK, end - k), out, k > first ? NNO_GEMM_ADD : 0);
+	for (int64_t k = first; k < end && run->n > 1; k += SLICE_ROWS)
 		run->kernels->f32->gemm(run->n, out, nno_i64_min(SLICE_ROWS, end - k), j->x + k, in,
 					run->param[0] + k * out, out, sum, out, NULL, k > first ? NNO_GEMM_ADD : 0);
 }

@@ -303,8 +303,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(as_scikit_learn),          cmocka_unit_test(halves_are_merged),
 		cmocka_unit_test(ties_nans_and_bad_labels), cmocka_unit_test(reports),
-		cmocka_unit_test(evaluation_is_a_loop),
-		cmocka_unit_test(plan_options_of_a_loader),
+		cmocka_unit_test(evaluation_is_a_loop),     cmocka_unit_test(plan_options_of_a_loader),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);
 }

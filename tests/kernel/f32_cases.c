@@ -274,6 +274,13 @@ static void check_gemm_columns_f32(frame *f)
 	}
 }
 
+static void check_row_times_f32(frame *f)
+{
+	int64_t n = size_of(f, 1, 700), rows = size_of(f, 2, 40), ld = n + 3;
+	for (int flags = 0; flags < 2; flags++)
+		f->k->row_times_f32(out(f, n), in(f, rows, 1), in(f, rows * ld, 1), ld, rows, n, flags);
+}
+
 static void check_winograd_weights_f32(frame *f)
 {
 	int64_t rows = size_of(f, 1, 5), n = size_of(f, 2, 70), ld = n + 3, tap = rows * ld, step = rows * n + 5;

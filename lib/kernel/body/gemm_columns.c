@@ -109,3 +109,44 @@ void NNO_FN(gemm_columns_f32)(int64_t m, int64_t n, int64_t k, int64_t segments,
 	else if (left > 0)
 		columns_part(left, &job, x, y + column, c + column);
 }
+
+/* --- one row --- */
+
+/* Vectors of the result at a time: most of the registers, so that a row of the matrix is read in one long stretch. */
+#if VL == 16 || VL == 4
+enum { LONG = 16 };
+#elif VL == 8
+enum { LONG = 12 };
+#else
+enum { LONG = 4 };
+#endif
+
+NNO_INLINE void row_stretch(const int nv, float *y, const float *x, const float *w, int64_t ld, int64_t rows,
+			    int64_t last, int add)
+{
+	vf acc[LONG];
+#pragma GCC unroll 16
+	for (int v = 0; v < nv; v++)
+		acc[v] = add ? load_some(y + v * VL, v == nv - 1 ? last : VL) : v_zero();
+	for (int64_t k = 0; k < rows; k++, w += ld) {
+		vf xk = v_set1(x[k]);
+#pragma GCC unroll 16
+		for (int v = 0; v < nv; v++)
+			acc[v] = v_fma(xk, load_some(w + v * VL, v == nv - 1 ? last : VL), acc[v]);
+	}
+#pragma GCC unroll 16
+	for (int v = 0; v < nv; v++)
+		store_some(y + v * VL, acc[v], v == nv - 1 ? last : VL);
+}
+
+void NNO_FN(row_times_f32)(float *y, const float *x, const float *w, int64_t ld, int64_t rows, int64_t n, int flags)
+{
+	int add = flags & NNO_GEMM_ADD;
+	int64_t j = 0;
+	for (; j + LONG * VL <= n; j += LONG * VL)
+		row_stretch(LONG, y + j, x, w + j, ld, rows, VL, add);
+	for (; j + 4 * VL <= n; j += 4 * VL)
+		row_stretch(4, y + j, x, w + j, ld, rows, VL, add);
+	for (; j < n; j += VL)
+		row_stretch(1, y + j, x, w + j, ld, rows, n - j, add);
+}
