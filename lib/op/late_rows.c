@@ -4,13 +4,12 @@
 
 #include "base/size.h"
 
-#define BLOCK 64
 #define VALUES 32768 /* in the second cache until they are taken, weights and slots beside them */
 #define ROWS 8       /* whole rows, at least so many */
 
 static int64_t rows_of(const nno_op *op)
 {
-	int64_t rows = BLOCK;
+	int64_t rows = NNO_LATE_ROWS;
 	while (rows > ROWS && rows * op->out.c > VALUES)
 		rows /= 2;
 	return rows;
@@ -37,6 +36,8 @@ bool nno_late_book(nno_op *op, int slots)
 nno_late nno_late_start(const nno_op *op, const nno_run *run)
 {
 	size_t bytes = 0;
+	if (run->sink == NULL)
+		return (nno_late){ .rows = NNO_LATE_ROWS };
 	(void)bytes_of(op, nno_pool_slots(run->pool), &bytes);
 	nno_late late = { .rows = rows_of(op) };
 	late.squares = (double *)(void *)((char *)run->workspace + op->backward_workspace - bytes);

@@ -5,6 +5,8 @@
 
 #include "op/op.h"
 
+enum { NNO_LATE_ROWS = 64 }; /* of a task at most, and where there is no sink */
+
 typedef struct nno_late {
 	int64_t rows;    /* of W that a task makes the gradient of */
 	float *made;     /* for a sink: room for such rows, a slot; NULL: there is no sink */
@@ -13,7 +15,6 @@ typedef struct nno_late {
 
 /* Adds what nno_late_start() wants to the backward workspace, which is booked but for that; false on overflow. */
 bool nno_late_book(nno_op *op, int slots);
-/* For a run with a sink. */
 nno_late nno_late_start(const nno_op *op, const nno_run *run);
 /* Where the gradient of block `index` goes. */
 float *nno_late_block(const nno_op *op, const nno_run *run, const nno_late *late, int64_t index, int slot);

@@ -85,6 +85,23 @@ static void forward_block(void *user, int64_t index, int slot)
 		kernels_of(run)->narrow(dst_of(run) + i * out + column, sum + i * n, 1.0f, n, 0);
 }
 
+/* Sample `index`: its sums over parts of W, which lie `stride` apart in the scratch, together, and what follows. */
+static void finish_sample(const linear_job *j, int64_t index, int64_t parts, int64_t stride)
+{
+	const nno_linear_attr *attr = j->op->attr;
+	const nno_run *run = j->run;
+	const nno_kernels_f32 *f32 = run->kernels->f32;
+	int64_t out = j->op->out.c;
+	float *y = j->scratch + index * out;
+	for (int64_t s = 1; s < parts; s++)
+		f32->add(y, y, y + s * stride, out);
+	if (attr->bias)
+		f32->add(y, y, run->param[1], out);
+	if (attr->activation == NNO_ACT_RELU)
+		f32->relu(y, y, 0.0f, out);
+	kernels_of(run)->narrow(dst_of(run) + index * out, y, 1.0f, out, 0);
+}
+
 /* --- a large W: sums over stretches of its rows --- */
 
 static int64_t stretch_rows(const nno_op *op)
@@ -114,18 +131,8 @@ static void sample_task(void *user, int64_t index, int slot)
 {
 	(void)slot;
 	const linear_job *j = user;
-	const nno_linear_attr *attr = j->op->attr;
-	const nno_run *run = j->run;
-	const nno_kernels_f32 *f32 = run->kernels->f32;
 	int64_t out = j->op->out.c, stretches = nno_i64_ceil_div(j->op->in[0].c, stretch_rows(j->op));
-	float *y = j->scratch + index * out;
-	for (int64_t s = 1; s < stretches; s++)
-		f32->add(y, y, y + s * run->n * out, out);
-	if (attr->bias)
-		f32->add(y, y, run->param[1], out);
-	if (attr->activation == NNO_ACT_RELU)
-		f32->relu(y, y, 0.0f, out);
-	kernels_of(run)->narrow(dst_of(run) + index * out, y, 1.0f, out, 0);
+	finish_sample(j, index, stretches, j->run->n * out);
 }
 
 static void forward_by_rows(linear_job *j)
@@ -156,26 +163,15 @@ static void slice_task(void *user, int64_t index, int slot)
 
 static void forward_few(linear_job *j)
 {
-	const nno_linear_attr *attr = j->op->attr;
 	const nno_run *run = j->run;
-	int64_t out = j->op->out.c;
 	int64_t slices = nno_i64_ceil_div(j->op->in[0].c, nno_i64_ceil_div(j->op->in[0].c, SLICES));
 	bool alone = run->n * j->op->macs < ALONE_MACS;
 	for (int64_t i = 0; i < slices && alone; i++)
 		slice_task(j, i, 0);
 	if (!alone)
 		nno_parallel_for(run->pool, slices, slice_task, j);
-	const nno_kernels_f32 *f32 = run->kernels->f32;
-	for (int64_t i = 0; i < run->n; i++) {
-		float *y = j->scratch + i * out;
-		for (int64_t s = 1; s < slices; s++)
-			f32->add(y, y, j->scratch + (s * FEW + i) * out, out);
-		if (attr->bias)
-			f32->add(y, y, run->param[1], out);
-		if (attr->activation == NNO_ACT_RELU)
-			f32->relu(y, y, 0.0f, out);
-		kernels_of(run)->narrow(dst_of(run) + i * out, y, 1.0f, out, 0);
-	}
+	for (int64_t i = 0; i < run->n; i++)
+		finish_sample(j, i, slices, FEW * j->op->out.c);
 }
 
 /* Where equal bits at any thread count are not asked for, BLAS serves products that are worth waking its threads. */
@@ -308,7 +304,7 @@ static void blas_data(const nno_op *op, nno_run *run)
 static linear_job start_backward(const nno_op *op, nno_run *run)
 {
 	int64_t out = op->out.c;
-	linear_job j = { .op = op, .run = run, .scratch = run->workspace, .late = { .rows = BLOCK } };
+	linear_job j = { .op = op, .run = run, .scratch = run->workspace, .late = nno_late_start(op, run) };
 	j.dy = j.scratch + (int64_t)nno_pool_slots(run->pool) * 2 * BLOCK * op->batch;
 	j.turned = j.dy + op->batch * out;
 	nno_parallel_for(run->pool, nno_i64_ceil_div(out, run->kernels->strip), strip_task, &j);
@@ -328,7 +324,7 @@ static void backward(const nno_op *op, nno_run *run)
 	if (wants_weight && blas)
 		blas_weight(op, run);
 	else if (wants_weight)
-		nno_parallel_for(run->pool, nno_i64_ceil_div(in, BLOCK), weight_block, &j);
+		nno_parallel_for(run->pool, nno_i64_ceil_div(in, j.late.rows), weight_block, &j);
 	if (run->dsrc[0] != NULL && blas)
 		blas_data(op, run);
 	else if (run->dsrc[0] != NULL)
@@ -342,8 +338,6 @@ static void weight(const nno_op *op, nno_run *run)
 		return;
 	}
 	linear_job j = start_backward(op, run);
-	if (run->sink != NULL)
-		j.late = nno_late_start(op, run);
 	nno_parallel_for(run->pool, nno_i64_ceil_div(op->in[0].c, j.late.rows), weight_block, &j);
 	nno_late_end(op, run, &j.late);
 }

@@ -9,7 +9,7 @@
 
 #include <string.h>
 
-enum { BLOCK = 64, STRETCH = 256 };
+enum { BLOCK = NNO_LATE_ROWS, STRETCH = 256 };
 
 typedef struct pairs_job {
 	const nno_op *op;
@@ -51,7 +51,7 @@ static pairs_job start_job(const nno_op *op, nno_run *run)
 	j.turned = (float *)(void *)((char *)run->workspace + (size_t)nno_pool_slots(run->pool) * slot);
 	j.gradient = (elem *)(void *)(j.turned + gradient_elements(op));
 	j.across = j.gradient + gradient_elements(op);
-	j.late.rows = BLOCK;
+	j.late = nno_late_start(op, run);
 	return j;
 }
 
@@ -116,8 +116,6 @@ static void weight_blocks(pairs_job *j)
 static void weight(const nno_op *op, nno_run *run)
 {
 	pairs_job j = start_job(op, run);
-	if (run->sink != NULL)
-		j.late = nno_late_start(op, run);
 	weight_blocks(&j);
 	nno_late_end(op, run, &j.late);
 }

@@ -247,10 +247,11 @@ nnopt_status nno_pool_create(nno_pool **out, const nno_alloc *alloc, int threads
 	pthread_once(&fork_once, watch_forks);
 	pool->alloc = *alloc;
 	pool->threads = threads < 1 ? 1 : threads > MAX_THREADS ? MAX_THREADS : threads;
-	pool->shares = nno_new_array(alloc, (size_t)pool->threads, sizeof *pool->shares);
+	size_t count = (size_t)pool->threads;
+	pool->shares = nno_new_array(alloc, count, sizeof *pool->shares);
 	if (pool->shares == NULL) {
 		nno_delete(alloc, pool);
-		return nno_fail_memory("thread pool", sizeof(share));
+		return nno_fail_memory("thread pool", count * sizeof(share));
 	}
 	pool->parallel = parallel;
 	pool->parallel_user = parallel_user;

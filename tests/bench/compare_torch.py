@@ -105,7 +105,7 @@ def alternate(case, precision, candidates, unit, more=()):
     best = max(theirs, key=theirs.get)
     if not options.json:
         say("  " + ", ".join(f"{name} {rate:.1f}" for name, rate in theirs.items()) +
-            "".join(f"; cores {min(apart):.0f} to {max(apart):.0f} ns apart" for _ in apart[:1]))
+            (f"; cores {min(apart):.0f} to {max(apart):.0f} ns apart" if apart else ""))
     show(case, precision, mine, theirs[best], best, unit)
 
 

@@ -375,8 +375,7 @@ static void sam_equals_its_formula(void **state)
 				k.gradients[j] *= 2.0f;
 			assert_ok(nnopt_sam_perturb(o, m, sam_rows[i].rho, sam_rows[i].adaptive, 0.5f, &found));
 			assert_int_equal(found.finite, 1);
-			assert_fails(NNOPT_ERROR_STATE, "perturbed",
-				     nnopt_sam_perturb(o, m, 0.1, 0, 1.0f, NULL));
+			assert_fails(NNOPT_ERROR_STATE, "perturbed", nnopt_sam_perturb(o, m, 0.1, 0, 1.0f, NULL));
 			assert_fails(NNOPT_ERROR_STATE, "nnopt_sam_restore", nnopt_optimizer_step(o, m, 1.0f, NULL));
 			slope(&k);
 			assert_ok(nnopt_sam_restore(o, m));

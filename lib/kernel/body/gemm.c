@@ -15,18 +15,32 @@ typedef struct rows_job {
 	int flags;
 } rows_job;
 
+/* The bias, or zeros, in all rows of a tile. */
+NNO_INLINE void start_tile(const int mr, const int nv, int64_t last, const float *bias, int64_t column,
+			   vf acc[MOST_ROWS][WIDE])
+{
+	for (int v = 0; v < nv; v++) {
+		vf start = bias != NULL ? load_some(bias + column + v * VL, v == nv - 1 ? last : VL) : v_zero();
+		for (int m = 0; m < mr; m++)
+			acc[m][v] = start;
+	}
+}
+
+NNO_INLINE void clamp_tile(const int mr, const int nv, int flags, vf acc[MOST_ROWS][WIDE])
+{
+	if (flags & NNO_GEMM_RELU)
+		for (int m = 0; m < mr; m++)
+			for (int v = 0; v < nv; v++)
+				acc[m][v] = v_max(v_zero(), acc[m][v]);
+}
+
 /* mr and nv are constants at every call, so that the accumulators become registers; `last` is the width of the last
  * vector. `ahead`: the rows of b to come are asked for, because nobody has read them yet. */
 NNO_INLINE void rows_tile(const int mr, const int nv, int64_t last, const int ahead, const rows_job *job,
 			  const float *const *a, const float *b, elem *const *c, int64_t column)
 {
 	vf acc[MOST_ROWS][WIDE];
-	for (int v = 0; v < nv; v++) {
-		vf start =
-		    job->bias != NULL ? load_some(job->bias + column + v * VL, v == nv - 1 ? last : VL) : v_zero();
-		for (int m = 0; m < mr; m++)
-			acc[m][v] = start;
-	}
+	start_tile(mr, nv, last, job->bias, column, acc);
 	if (job->flags & NNO_GEMM_ADD)
 		for (int m = 0; m < mr; m++)
 			for (int v = 0; v < nv; v++)
@@ -51,10 +65,7 @@ NNO_INLINE void rows_tile(const int mr, const int nv, int64_t last, const int ah
 			}
 		}
 	}
-	if (job->flags & NNO_GEMM_RELU)
-		for (int m = 0; m < mr; m++)
-			for (int v = 0; v < nv; v++)
-				acc[m][v] = v_max(v_zero(), acc[m][v]);
+	clamp_tile(mr, nv, job->flags, acc);
 	if (job->flags & NNO_STREAM) {
 		for (int m = 0; m < mr; m++)
 			for (int v = 0; v < nv; v++)
@@ -163,12 +174,7 @@ NNO_INLINE void dense_tile(const int mr, const int nv, int64_t last, const int a
 			   const float *a, const float *b, elem *c, int64_t column)
 {
 	vf acc[MOST_ROWS][WIDE];
-	for (int v = 0; v < nv; v++) {
-		vf start =
-		    job->bias != NULL ? load_some(job->bias + column + v * VL, v == nv - 1 ? last : VL) : v_zero();
-		for (int m = 0; m < mr; m++)
-			acc[m][v] = start;
-	}
+	start_tile(mr, nv, last, job->bias, column, acc);
 	if (job->flags & NNO_GEMM_ADD)
 		for (int m = 0; m < mr; m++)
 			for (int v = 0; v < nv; v++)
@@ -191,10 +197,7 @@ NNO_INLINE void dense_tile(const int mr, const int nv, int64_t last, const int a
 				acc[m][v] = v_fma(x, bv[v], acc[m][v]);
 		}
 	}
-	if (job->flags & NNO_GEMM_RELU)
-		for (int m = 0; m < mr; m++)
-			for (int v = 0; v < nv; v++)
-				acc[m][v] = v_max(v_zero(), acc[m][v]);
+	clamp_tile(mr, nv, job->flags, acc);
 	if (job->flags & NNO_STREAM) {
 		for (int m = 0; m < mr; m++)
 			for (int v = 0; v < nv; v++)
