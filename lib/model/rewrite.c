@@ -268,14 +268,12 @@ static bool gradient_on_load(nno_graph *g, nno_graph_op *node)
 	return true;
 }
 
-/* A maximum over 2 x 2 pixels that alone reads a direct convolution's result becomes its epilogue: the result, and the
- * gradient that is zero in three pixels of four, stay in a core's cache. Only where the gradient ends: by the source
- * it would be wanted in pieces that overlap. */
+/* A maximum over 2 x 2 pixels that alone reads a convolution's result becomes its epilogue: the result, and the
+ * gradient that is zero in three pixels of four, stay in a core's cache. */
 static bool pool_in_convolution(nno_graph *g, nno_graph_op *node)
 {
 	nno_graph_op *conv = nno_pool_halves(&node->op) ? only_source(g, node, 0) : NULL;
-	if (conv == NULL || (conv->op.cls != &nno_op_conv && conv->op.cls != &nno_op_conv_pairs) ||
-	    conv->op.wants_dsrc[0])
+	if (conv == NULL || !nno_op_pools(&conv->op))
 		return false;
 	nno_conv_attr *attr = conv->op.attr;
 	attr->pooled = true;

@@ -21,7 +21,7 @@ static void add_line(nno_text *t, const nnopt_plan *plan, const nno_graph_op *no
 	snprintf(kind, sizeof kind, "%s%s", nnopt_layer_kind(plan->model->nodes[node->node].layer), node->fused);
 	const nno_shape *s = &node->op.out;
 	snprintf(shape, sizeof shape, "%lldx%lldx%lld", (long long)s->c, (long long)s->h, (long long)s->w);
-	nno_text_addf(t, "%-24s %-24s %14s %12lld %14lld %12lld\n", plan->model->nodes[node->node].name, kind, shape,
+	nno_text_addf(t, "%-24s %-30s %14s %12lld %14lld %12lld\n", plan->model->nodes[node->node].name, kind, shape,
 		      (long long)node_parameters(plan, node), (long long)node->op.macs,
 		      (long long)(nno_shape_count(*s) * plan->batch * (int64_t)sizeof(float)));
 }
@@ -34,7 +34,7 @@ nnopt_status nnopt_plan_summary(const nnopt_plan *plan, char *text, size_t size,
 	NNO_TRY(nnopt_plan_get_info(plan, &info));
 	nno_text t;
 	nno_text_start(&t, &plan->context->alloc);
-	nno_text_addf(&t, "%-24s %-24s %14s %12s %14s %12s\n", "layer", "op", "output (CxHxW)", "parameters",
+	nno_text_addf(&t, "%-24s %-30s %14s %12s %14s %12s\n", "layer", "op", "output (CxHxW)", "parameters",
 		      "MACs/sample", "bytes");
 	for (int i = 0; i < plan->graph.n_ops; i++)
 		if (!plan->graph.ops[i].removed)

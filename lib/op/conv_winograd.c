@@ -13,7 +13,11 @@
 #include <string.h>
 
 #define PRODUCTS NNO_WINOGRAD_PRODUCTS
+#define TILE NNO_WINOGRAD_TILE
+#define PATCH 6
 #define PANEL_ROWS 16 /* of weights that a task transforms */
+
+static bool pooled(const nno_op *op) { return ((const nno_conv_attr *)op->attr)->pooled; }
 
 static bool book(nno_op *op, int slots)
 {
@@ -30,20 +34,23 @@ static bool book(nno_op *op, int slots)
 	    !nno_size_mul(gradient.slot_bytes, (size_t)slots, &bytes) ||
 	    !nno_size_add(bytes, gradient.shared_bytes, &bytes))
 		return false;
+	/* Where each maximum came from, a byte a result. */
+	op->saved_bytes = pooled(op) && op->training ? (size_t)(op->batch * nno_shape_count(op->out)) : 0;
 	if (op->constant && !forward.stream)
 		op->packed_bytes = forward.shared_bytes;
 	if (op->backward_workspace < bytes)
 		op->backward_workspace = bytes;
-	return nno_i64_mul(nno_shape_count(op->out), 9 * op->in[0].c, &op->macs);
+	return nno_i64_mul(nno_shape_count(nno_conv_result(op)), 9 * op->in[0].c, &op->macs);
 }
 
 typedef struct pass_job {
+	const nno_op *op;
 	nno_winograd_pass p;
 	nno_run *run;
 	const elem *src;
 	const float *weights, *bias;
 	elem *dst;
-	bool turned; /* weights turned and transposed */
+	bool turned; /* weights turned and transposed: the gradient of the data */
 	int flags;
 	char *slots, *shared;
 	int64_t total; /* tiles */
@@ -73,21 +80,52 @@ static void make_panel(const pass_job *j, int64_t panel, int64_t from, int64_t t
 	j->run->kernels->winograd_weights_f32(u, step, taps + 8 * rows * n, -rows * n, n, rows, n);
 }
 
-/* Transforms tiles [from, to) of the batch into v, `step` floats from one of the 36 to the next. */
-static void transform_tiles(const pass_job *j, int64_t from, int64_t to, float *v, int64_t step)
+/* Transforms tiles [from, to) of the batch into v, `step` floats from one of the 36 to the next. `band`: room for what
+ * was pooled. */
+static void transform_tiles(const pass_job *j, int64_t from, int64_t to, float *v, int64_t step, elem *band)
 {
 	for (int64_t t = from; t < to;) {
 		nno_tile_run r = nno_tile_run_at(t, to, j->p.tiles);
-		kernels_of(j->run)->winograd_input(v + (t - from) * j->p.src.c, step,
-						   j->src + r.image * j->p.src.h * j->p.src.w * j->p.src.c, &j->p.src,
-						   r.from, r.count);
+		nno_tiling p = j->p.src;
+		const elem *image = j->src + r.image * p.h * p.w * p.c;
+		if (j->turned && pooled(j->op))
+			image = NNO_OF(nno_winograd_spread_rows)(j->op, j->run, &r, &p, PATCH, band);
+		kernels_of(j->run)->winograd_input(v + (t - from) * p.c, step, image, &p, r.from, r.count);
 		t += r.count;
+	}
+}
+
+/* A run of tiles of a panel's products on their way back, and pooled: tiles of one row at a time, which are a picture
+ * of their own in the band. */
+static void pool_tiles(const pass_job *j, const nno_tile_run *r, const float *m, int64_t step, int64_t column,
+		       int64_t n, elem *band)
+{
+	const nno_op *op = j->op;
+	const nno_run *run = j->run;
+	int relu = ((const nno_conv_attr *)op->attr)->activation == NNO_ACT_RELU ? NNO_GEMM_RELU : 0;
+	int64_t c = op->out.c, end = r->from + r->count, across = j->p.dst.across;
+	for (int64_t t = r->from, count; t < end; t += count, m += count * n) {
+		count = nno_i64_min(end, (t / across + 1) * across) - t;
+		const nno_tiling row = { .h = TILE, .w = TILE * count, .c = n, .across = count };
+		kernels_of(run)->winograd_output(band, &row, m, step, 0, count, n,
+						 j->bias != NULL ? j->bias + column : NULL, 0);
+		for (int64_t y = 0; y < TILE / 2; y++) {
+			int64_t pixel = (r->image * op->out.h + t / across * (TILE / 2) + y) * op->out.w +
+					t % across * (TILE / 2),
+				at = pixel * c + column, wide = n == c ? TILE / 2 * count : 1;
+			for (int64_t x = 0; x < TILE / 2 * count; x += wide, at += wide * c) {
+				const elem *top = band + (2 * y * row.w + 2 * x) * n;
+				uint8_t *place = run->saved != NULL ? (uint8_t *)run->saved + at : NULL;
+				kernels_of(run)->max_pool2(dst_of(run) + at, place, top, top + row.w * n, wide, n,
+							   relu);
+			}
+		}
 	}
 }
 
 /* The 36 products of tiles [from, to), whose transforms begin at v, with a panel, and their way back. */
 static void multiply(const pass_job *j, int64_t from, int64_t to, const float *v, int64_t v_step, int64_t panel,
-		     const float *u, float *m)
+		     const float *u, float *m, elem *band)
 {
 	int64_t n = panel_width(j, panel), k = j->p.src.c, column = panel * NNO_WINOGRAD_PANEL;
 	int64_t step = nno_winograd_step(j->p.block, n), u_step = nno_winograd_step(k, n);
@@ -96,9 +134,14 @@ static void multiply(const pass_job *j, int64_t from, int64_t to, const float *v
 					   0);
 	for (int64_t t = from; t < to;) {
 		nno_tile_run r = nno_tile_run_at(t, to, j->p.tiles);
-		elem *image = j->dst + r.image * j->p.dst.h * j->p.dst.w * j->p.dst.c;
-		kernels_of(j->run)->winograd_output(image + column, &j->p.dst, m + (t - from) * n, step, r.from,
-						    r.count, n, j->bias != NULL ? j->bias + column : NULL, j->flags);
+		const float *results = m + (t - from) * n;
+		if (!j->turned && pooled(j->op)) {
+			pool_tiles(j, &r, results, step, column, n, band);
+		} else {
+			elem *image = j->dst + r.image * j->p.dst.h * j->p.dst.w * j->p.dst.c;
+			kernels_of(j->run)->winograd_output(image + column, &j->p.dst, results, step, r.from, r.count,
+							    n, j->bias != NULL ? j->bias + column : NULL, j->flags);
+		}
 		t += r.count;
 	}
 }
@@ -129,9 +172,10 @@ static void block_task(void *user, int64_t index, int slot)
 	int64_t share = index % j->shares, from = index / j->shares * j->p.block,
 		to = nno_i64_min(from + j->p.block, j->total);
 	int64_t step = nno_winograd_step(j->p.block, j->p.src.c);
-	transform_tiles(j, from, to, v, step);
+	elem *band = (elem *)(void *)(scratch + j->p.tiles_bytes + j->p.products_bytes);
+	transform_tiles(j, from, to, v, step, band);
 	for (int64_t panel = share; panel < j->p.panels; panel += j->shares)
-		multiply(j, from, to, v, step, panel, shared_panel(j, panel), m);
+		multiply(j, from, to, v, step, panel, shared_panel(j, panel), m, band);
 }
 
 /* --- many weights: all tiles first, then panels --- */
@@ -142,7 +186,7 @@ static void gather_task(void *user, int64_t index, int slot)
 	const pass_job *j = user;
 	int64_t at = j->from + index * j->p.block, to = nno_i64_min(at + j->p.block, j->until);
 	float *v = (float *)(void *)j->shared + index * j->p.block * j->p.src.c;
-	transform_tiles(j, at, to, v, nno_winograd_step(j->p.gather, j->p.src.c));
+	transform_tiles(j, at, to, v, nno_winograd_step(j->p.gather, j->p.src.c), NULL);
 }
 
 static void stream_task(void *user, int64_t panel, int slot)
@@ -155,7 +199,7 @@ static void stream_task(void *user, int64_t panel, int slot)
 	for (int64_t t = j->from; t < j->until; t += j->p.block)
 		multiply(j, t, nno_i64_min(t + j->p.block, j->until),
 			 (const float *)(const void *)j->shared + (t - j->from) * j->p.src.c,
-			 nno_winograd_step(j->p.gather, j->p.src.c), panel, u, m);
+			 nno_winograd_step(j->p.gather, j->p.src.c), panel, u, m, NULL);
 }
 
 /* `packed`: all panels of the weights, made before; or NULL. */
@@ -185,7 +229,8 @@ static void run_pass(pass_job *j, char *packed)
 static pass_job forward_job(const nno_op *op, nno_run *run)
 {
 	const nno_conv_attr *a = op->attr;
-	pass_job j = { .run = run,
+	pass_job j = { .op = op,
+		       .run = run,
 		       .src = run->src[0],
 		       .dst = run->dst,
 		       .weights = run->param[0],
@@ -211,13 +256,14 @@ static void pack(const nno_op *op, nno_run *run)
 static void backward(const nno_op *op, nno_run *run)
 {
 	const nno_conv_attr *a = op->attr;
-	if (a->activation == NNO_ACT_RELU)
+	if (a->activation == NNO_ACT_RELU && !a->pooled)
 		NNO_OF(nno_mask_relu)(op, run);
 	if (op->wants_dparam)
 		NNO_OF(nno_winograd_backward_weights)(op, run);
 	if (run->dsrc[0] == NULL)
 		return;
-	pass_job j = { .run = run,
+	pass_job j = { .op = op,
+		       .run = run,
 		       .src = run->ddst,
 		       .dst = run->dsrc[0],
 		       .weights = run->param[0],

@@ -3,6 +3,7 @@
 #ifndef NNO_OP_CONV_WINOGRAD_H
 #define NNO_OP_CONV_WINOGRAD_H
 
+#include "op/conv.h"
 #include "op/parallel.h"
 
 enum { NNO_WINOGRAD_TILE = 4, NNO_WINOGRAD_PRODUCTS = 36, NNO_WINOGRAD_PANEL = 64 };
@@ -21,13 +22,14 @@ typedef struct nno_winograd_pass {
 	int64_t gather; /* stream: tiles transformed at a time */
 	size_t taps_bytes, weights_bytes, tiles_bytes,
 	    products_bytes; /* a panel's taps and transform, tiles, results */
+	size_t band_bytes;  /* where the result is pooled: rows of it, or of its gradient, as values */
 	size_t slot_bytes, shared_bytes;
 } nno_winograd_pass;
 
 typedef struct nno_winograd_gradient {
 	int64_t tiles, chunks, block, row_block;
 	bool stream; /* the gradients are too many for partial ones */
-	size_t input_bytes, output_bytes, partial_bytes, slot_bytes, shared_bytes;
+	size_t input_bytes, output_bytes, partial_bytes, band_bytes, slot_bytes, shared_bytes;
 } nno_winograd_gradient;
 
 /* A range of tiles over the batch, as runs within one picture. */
@@ -48,6 +50,11 @@ bool nno_winograd_data_pass(const nno_op *op, nno_winograd_pass *p);
 bool nno_winograd_gradient_layout(const nno_op *op, nno_winograd_gradient *g);
 #ifdef NNO_TYPE
 void NNO_OF(nno_winograd_backward_weights)(const nno_op *op, nno_run *run);
+
+/* The rows of a pooled result's gradient that patches of `size` rows of these tiles meet, made again in `room`. `p`,
+ * the whole picture's tiling, and the run become those rows' own. */
+const elem *NNO_OF(nno_winograd_spread_rows)(const nno_op *op, const nno_run *run, nno_tile_run *r, nno_tiling *p,
+					     int64_t size, elem *room);
 #endif
 
 #endif

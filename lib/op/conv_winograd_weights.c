@@ -38,17 +38,38 @@ static float *bias_at(const gradient_job *j, int64_t chunk)
 	return partial_at(j, chunk) + nno_winograd_step(j->src.c, j->dst.c) * PRODUCTS;
 }
 
-/* Transforms tiles [from, to) of both sides; `at` tiles into the blocks v and z of j->g.block tiles. */
-static void transform_both(const gradient_job *j, int64_t from, int64_t to, float *v, float *z)
+const elem *NNO_OF(nno_winograd_spread_rows)(const nno_op *op, const nno_run *run, nno_tile_run *r, nno_tiling *p,
+					     int64_t size, elem *room)
+{
+	int64_t first = r->from / p->across, last = (r->from + r->count - 1) / p->across, row = op->out.w * op->out.c;
+	int64_t from = nno_i64_max(0, first * NNO_WINOGRAD_TILE - p->pad_h) / 2;
+	int64_t until = nno_i64_min(op->out.h, nno_i64_ceil_div(last * NNO_WINOGRAD_TILE - p->pad_h + size, 2));
+	for (int64_t y = from; y < until; y++) {
+		int64_t at = (r->image * op->out.h + y) * row;
+		elem *top = room + 4 * (y - from) * row;
+		kernels_of(run)->max_pool2_gradient(top, top + 2 * row, ddst_of(run) + at, (uint8_t *)run->saved + at,
+						    op->out.w, op->out.c, 0);
+	}
+	p->h = 2 * (until - from);
+	p->pad_h += 2 * from - first * NNO_WINOGRAD_TILE;
+	r->from -= first * p->across;
+	return room;
+}
+
+/* Transforms tiles [from, to) of both sides; `at` tiles into the blocks v and z of j->g.block tiles. `band`: room for
+ * what was pooled. */
+static void transform_both(const gradient_job *j, int64_t from, int64_t to, float *v, float *z, elem *band)
 {
 	int64_t v_step = nno_winograd_step(j->g.block, j->src.c), z_step = nno_winograd_step(j->g.block, j->dst.c);
 	for (int64_t t = from; t < to;) {
 		nno_tile_run r = nno_tile_run_at(t, to, j->g.tiles);
 		const elem *image = src_of(j->run, 0) + r.image * j->src.h * j->src.w * j->src.c;
-		const elem *gradient = ddst_of(j->run) + r.image * j->dst.h * j->dst.w * j->dst.c;
 		kernels_of(j->run)->winograd_input(v + (t - from) * j->src.c, v_step, image, &j->src, r.from, r.count);
-		kernels_of(j->run)->winograd_gradient(z + (t - from) * j->dst.c, z_step, gradient, &j->dst, r.from,
-						      r.count);
+		nno_tiling p = j->dst;
+		const elem *gradient = ddst_of(j->run) + r.image * p.h * p.w * p.c;
+		if (((const nno_conv_attr *)j->op->attr)->pooled)
+			gradient = NNO_OF(nno_winograd_spread_rows)(j->op, j->run, &r, &p, NNO_WINOGRAD_TILE, band);
+		kernels_of(j->run)->winograd_gradient(z + (t - from) * p.c, z_step, gradient, &p, r.from, r.count);
 		t += r.count;
 	}
 }
@@ -68,12 +89,13 @@ static void chunk_task(void *user, int64_t chunk, int slot)
 	const gradient_job *j = user;
 	float *v = (float *)(void *)(j->slots + (size_t)slot * j->g.slot_bytes);
 	float *z = (float *)(void *)(j->slots + (size_t)slot * j->g.slot_bytes + j->g.input_bytes);
+	elem *band = (elem *)(void *)(j->slots + (size_t)(slot + 1) * j->g.slot_bytes - j->g.band_bytes);
 	float *u = partial_at(j, chunk), *bias = bias_at(j, chunk);
 	int64_t first = chunk * j->chunk_tiles, end = nno_i64_min(first + j->chunk_tiles, j->total);
 	memset(bias, 0, (size_t)j->dst.c * sizeof(float));
 	for (int64_t t = first; t < end; t += j->g.block) {
 		int64_t tiles = nno_i64_min(j->g.block, end - t);
-		transform_both(j, t, t + tiles, v, z);
+		transform_both(j, t, t + tiles, v, z, band);
 		for (int64_t i = 0; i < PRODUCTS && j->run->dparam[0] != NULL; i++)
 			multiply(j, i, 0, j->src.c, tiles, v, z, u, t > first);
 		j->run->kernels->f32->column_sums(bias, z + SUMS * nno_winograd_step(j->g.block, j->dst.c), tiles,
@@ -124,7 +146,7 @@ static void gather_task(void *user, int64_t index, int slot)
 	const gradient_job *j = user;
 	int64_t at = index * GATHER_TILES, to = nno_i64_min(at + GATHER_TILES, j->until - j->from);
 	float *v = (float *)(void *)j->shared, *z = (float *)(void *)(j->shared + j->g.input_bytes);
-	transform_both(j, j->from + at, j->from + to, v + at * j->src.c, z + at * j->dst.c);
+	transform_both(j, j->from + at, j->from + to, v + at * j->src.c, z + at * j->dst.c, NULL);
 }
 
 /* All 36 for a block of rows when there is nothing to add to: their way back follows while they are near. */
@@ -157,11 +179,12 @@ static void stream(gradient_job *j)
 void NNO_OF(nno_winograd_backward_weights)(const nno_op *op, nno_run *run)
 {
 	const nno_conv_attr *a = op->attr;
-	int64_t across = nno_i64_ceil_div(op->out.w, NNO_WINOGRAD_TILE);
+	nno_shape out = nno_conv_result(op);
+	int64_t across = nno_i64_ceil_div(out.w, NNO_WINOGRAD_TILE);
 	gradient_job j = { .op = op,
 			   .run = run,
 			   .src = { op->in[0].h, op->in[0].w, op->in[0].c, a->pad_h, a->pad_w, across },
-			   .dst = { op->out.h, op->out.w, op->out.c, 0, 0, across } };
+			   .dst = { out.h, out.w, out.c, 0, 0, across } };
 	(void)nno_winograd_gradient_layout(op, &j.g);
 	j.total = run->n * j.g.tiles;
 	j.slots = run->workspace;

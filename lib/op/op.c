@@ -35,6 +35,14 @@ static nno_activation masked_activation(const nno_op *op)
 	return NNO_ACT_NONE;
 }
 
+bool nno_op_pools(const nno_op *op)
+{
+	if (op->cls == &nno_op_conv_winograd)
+		return nno_winograd_pools(op);
+	/* By the source the gradient would be wanted in pieces that overlap. */
+	return (op->cls == &nno_op_conv || op->cls == &nno_op_conv_pairs) && op->n_in == 1 && !op->wants_dsrc[0];
+}
+
 bool nno_op_adds_to_result(const nno_op *op)
 {
 	bool adds = op->cls == &nno_op_conv || op->cls == &nno_op_conv_winograd || op->cls == &nno_op_conv_images ||

@@ -122,7 +122,7 @@ typedef struct nno_conv_attr {
 	int64_t kernel_h, kernel_w, stride_h, stride_w, pad_h, pad_w, dilation_h, dilation_w, groups;
 	bool bias;
 	nno_activation activation; /* fused, ReLU only: dst = act(conv + bias + skip); then needs_dst */
-	/* nno_op_conv alone, where nobody wants the source's gradient: dst is the maximum over 2 x 2 pixels of that. */
+	/* dst is the maximum over 2 x 2 pixels of that: what nno_op_pools() tells of. */
 	bool pooled;
 } nno_conv_attr; /* param: weight (kh, kw, C/groups, O), bias (O) */
 
@@ -229,6 +229,9 @@ const nno_op_class *nno_op_on_pairs(const nno_op *op, const nno_kernels *kernels
 int64_t nno_pool_window_pixels(const nno_op *op);
 /* Whether this is a maximum over windows of 2 x 2 that cut the picture. */
 bool nno_pool_halves(const nno_op *op);
+/* Whether this convolution can pool its result so. */
+bool nno_op_pools(const nno_op *op);
+bool nno_winograd_pools(const nno_op *op);
 /* Whether this is a maximum pooling that can apply a ReLU to its result. */
 bool nno_pool_takes_relu(const nno_op *op);
 /* Where the k-th of scale, bias, running mean and variance lies among a normalisation's parameters; -1 when absent. */

@@ -206,6 +206,36 @@ static void halved(nnopt_model *m)
 	norm(m, sum(m, sum(m, a, b), c));
 }
 
+static int32_t padded_conv(nnopt_model *m, int32_t from, int64_t channels, int64_t kernel, int64_t padding)
+{
+	nnopt_conv2d_options o;
+	nnopt_layer *l = NULL;
+	assert_ok(nnopt_conv2d_options_init(&o, sizeof o));
+	o.padding_h = o.padding_w = padding;
+	assert_ok(nnopt_conv2d_create(&l, ctx, channels, kernel, &o));
+	return connect(m, l, 1, &from);
+}
+
+/* The same of pictures of 16 x 16 by Winograd's algorithm, in one panel of channels and in two, with each padding. */
+static void halved_tiles(nnopt_model *m)
+{
+	int32_t large = padded_conv(m, NNOPT_INPUT_NODE, 16, 2, 7), small = padded_conv(m, NNOPT_INPUT_NODE, 16, 2, 5);
+	int32_t even = padded_conv(m, NNOPT_INPUT_NODE, 16, 2, 6);
+	int32_t a = pool(m, 2, plain(m, nnopt_relu_create, padded_conv(m, large, 20, 3, 0)));
+	int32_t b = plain(m, nnopt_relu_create, pool(m, 2, padded_conv(m, even, 20, 3, 1)));
+	int32_t c = pool(m, 2, padded_conv(m, small, 20, 3, 2));
+	int32_t d = pool(m, 2, plain(m, nnopt_relu_create, padded_conv(m, even, 72, 3, 1)));
+	sum(m, norm(m, shaped_conv(m, d, 20, 1, 1, 1)), sum(m, sum(m, a, b), c));
+}
+
+/* The maxima of a sum. */
+static void halved_sum(nnopt_model *m)
+{
+	int32_t a = norm(m, padded_conv(m, NNOPT_INPUT_NODE, 7, 2, 2));
+	int32_t b = plain(m, nnopt_relu_create, padded_conv(m, a, 7, 3, 1));
+	pool(m, 2, plain(m, nnopt_relu_create, sum(m, norm(m, padded_conv(m, b, 7, 3, 1)), a)));
+}
+
 typedef struct subject {
 	const char *name;
 	void (*build)(nnopt_model *m);
@@ -227,6 +257,8 @@ static const subject subjects[] = {
 	{ "mobile, bare", mobile_bare, "conv2d+moments+slope ", 11, 41, 1 },
 	{ "mobile, awkward", mobile_awkward, "batch_norm2d+lazy ", 3, 13, 1 },
 	{ "halved", halved, "conv2d+max_pool+relu ", 2, 6, 0 },
+	{ "halved tiles", halved_tiles, "conv2d winograd+max_pool+relu ", 3, 11, 1 },
+	{ "halved sum", halved_sum, "batch_norm2d+add+relu ", 1, 3, 1 },
 };
 
 /* --- steps --- */
