@@ -225,9 +225,9 @@ NNOPT_API nnopt_status nnopt_optimizer_step(nnopt_optimizer *optimizer, nnopt_mo
  *  faster where the model has large linear layers (2^18 weights or more): their gradients are made last, a few rows at a time, and
  *  update the weights while they are in cache, without a way through memory. They are not kept: nnopt_model_get_gradient() fails
  *  for them with STATE, and in the gradient block they are undefined, until the next nnopt_plan_backward(). The norm in `result`
- *  may differ in its last digits. Nothing is updated when a gradient is not finite, as there. Clipping by norm, LAMB, Muon and f16
- *  plans want all gradients before the first update, which they get, at the speed of the two calls. nnopt_fit() does this where
- *  it can. Errors: those of the two. @since 0.1 */
+ *  may differ in its last digits; it costs a little, and is not computed where `result` is NULL. Nothing is updated when a gradient
+ *  is not finite, as there. Clipping by norm, LAMB, Muon and f16 plans want all gradients before the first update, which they get,
+ *  at the speed of the two calls. nnopt_fit() does this where it can. Errors: those of the two. @since 0.1 */
 NNOPT_API nnopt_status nnopt_optimizer_backward_step(nnopt_optimizer *optimizer, nnopt_plan *plan, nnopt_step_result *result);
 
 /** Sharpness-aware minimisation (Foret et al. 2021, arXiv 2010.01412; adaptive: Kwon et al. 2021, arXiv 2102.11600), in front of

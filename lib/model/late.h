@@ -16,8 +16,8 @@ nnopt_model *nno_plan_model(const nnopt_plan *plan);
 int64_t nno_plan_late_weight(const nnopt_plan *plan, int index);
 /* After a backward pass that left them out: whether these gradients are all sure to be finite. */
 bool nno_plan_late_finite(const nnopt_plan *plan);
-/* Then: makes that of the weight `index`, into the gradient block, or for the sink. With one: the sum of its squares,
- * in the same order at any thread count. */
+/* Then: makes that of the weight `index`, into the gradient block, or for the sink. With one that wants it: the sum of
+ * its squares, in the same order at any thread count. */
 double nno_plan_late_gradient(nnopt_plan *plan, int index, const nno_sink *sink);
 
 /* STATE where a gradient of the model went to a sink, and no backward pass has been since; `what` begins the text. */

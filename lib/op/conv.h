@@ -16,7 +16,8 @@ typedef struct nno_conv_plan {
 	int64_t data_rows, data_bands, grad_h, grad_w, grad_left;
 	/* gradient of the weights; images that are summed over in one product */
 	int64_t chunks, group, weight_count, bias_count;
-	bool strips; /* its columns are copied apart */
+	int64_t spread; /* of what was pooled: rows whose gradient is made again at a time */
+	bool strips;    /* its columns are copied apart */
 	/* scratch of one slot; the last is room for a group's gradient, or a band of what is to be pooled */
 	size_t band_bytes, pointer_bytes, tap_bytes, gradient_bytes, strip_bytes, slot_bytes;
 	size_t shared_bytes; /* transposed weights, or partial gradients */

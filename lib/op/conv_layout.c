@@ -7,6 +7,7 @@
 
 #define BAND_BYTES (128 * 1024)
 #define POOLED_BYTES (64 * 1024)
+#define SPREAD_BYTES (16 * 1024) /* in the first cache */
 #define GROUP_BYTES (512 * 1024) /* of the images that are summed over in one product: in the second-level cache */
 #define FEW_BYTES (128 * 1024)   /* weights as small as that stay in it, too, from image to image */
 
@@ -39,6 +40,7 @@ bool nno_conv_layout(const nno_op *op, nno_conv_plan *p)
 	if (a->pooled) {
 		int64_t fit = nno_i64_min(p->rows, POOLED_BYTES / (out.w * out.c * 4));
 		p->rows = nno_i64_max(2, fit / 2 * 2);
+		p->spread = nno_i64_max(2, SPREAD_BYTES / (out.w * out.c * 4) / 2 * 2);
 	}
 	p->bands = nno_i64_ceil_div(out.h, p->rows);
 	p->band_h = (p->rows - 1) * a->stride_h + reach_h;
@@ -69,7 +71,7 @@ bool nno_conv_layout(const nno_op *op, nno_conv_plan *p)
 	p->pointer_bytes = nno_size_round_up((size_t)pixels * sizeof(void *), NNO_ALIGNMENT);
 	p->tap_bytes = nno_size_round_up((size_t)taps * sizeof(int64_t), NNO_ALIGNMENT);
 	int64_t room = op->type == NNO_F32 ? 0 : p->group * nno_shape_count(op->out);
-	room += a->pooled ? nno_shape_count(out) : 0;
+	room += a->pooled ? nno_i64_max(p->rows, p->spread) * out.w * out.c : 0;
 	/* Pixels of many channels lie a power of two apart: they would share a few sets of the caches. */
 	p->strips = a->groups == 1 && out.c > 2 * NNO_CONV_PANEL;
 	int64_t strip = p->strips ? p->group * out.h * out.w * NNO_CONV_PANEL : 0;

@@ -15,9 +15,9 @@ typedef struct weights_job {
 	int64_t chunks, images; /* in use, and images a chunk */
 } weights_job;
 
-/* Some images: x is their padded copies, dy their results' gradients. */
+/* Some images: x is their padded copies, dy their results' gradients, of rows [from, from + rows) of each. */
 typedef struct images {
-	int64_t count;
+	int64_t count, from, rows;
 	const float *x, *dy;
 	float *strips; /* room for dy, a panel of columns after the other */
 	int64_t *x_off, *y_off;
@@ -30,7 +30,7 @@ static void add_columns(const weights_job *j, const images *im, int64_t group, i
 	const nno_op *op = j->op;
 	const nno_conv_attr *a = op->attr;
 	nno_shape out = nno_conv_result(op);
-	int64_t c = op->in[0].c, depth = c / a->groups, o = out.c, rows = im->count * out.h;
+	int64_t c = op->in[0].c, depth = c / a->groups, o = out.c, rows = im->count * im->rows;
 	/* Taps side by side are as deep a pixel. */
 	bool merge = a->groups == 1 && a->dilation_w == 1;
 	int64_t across = merge ? 1 : a->kernel_w, m = merge ? a->kernel_w * c : depth;
@@ -39,7 +39,8 @@ static void add_columns(const weights_job *j, const images *im, int64_t group, i
 	for (int64_t ky = 0; ky < a->kernel_h; ky++)
 		for (int64_t kx = 0; kx < across; kx++) {
 			for (int64_t r = 0; r < rows; r++) {
-				int64_t row = r / out.h * j->p.padded_h + r % out.h * a->stride_h + ky * a->dilation_h;
+				int64_t row = r / im->rows * j->p.padded_h + (im->from + r % im->rows) * a->stride_h +
+					      ky * a->dilation_h;
 				im->x_off[r] = (row * j->p.band_w + kx * a->dilation_w) * c + group * depth;
 			}
 			float *dst = weights + (ky * a->kernel_w + kx) * depth * o + group * (o / a->groups) + column;
@@ -52,7 +53,7 @@ static void add_images(const weights_job *j, const images *im, float *weights, i
 {
 	const nno_conv_attr *a = j->op->attr;
 	nno_shape out = nno_conv_result(j->op);
-	int64_t o = out.c, n = o / a->groups, pixels = im->count * out.h * out.w;
+	int64_t o = out.c, n = o / a->groups, pixels = im->count * im->rows * out.w;
 	if (!j->p.strips) {
 		for (int64_t g = 0; g < a->groups; g++)
 			add_columns(j, im, g, 0, n, im->dy + g * n, o, weights, flags);
@@ -66,18 +67,16 @@ static void add_images(const weights_job *j, const images *im, float *weights, i
 	}
 }
 
-/* The gradient of what the convolution made of some images, one where it is pooled, as floats. */
-static const float *image_gradient(const weights_job *j, int64_t image, int64_t some, float *room)
+/* The gradient of what the convolution made of rows [from, from + rows) of an image, before it was pooled, as floats.
+ */
+static const float *spread_gradient(const weights_job *j, int64_t image, int64_t from, int64_t rows, float *room)
 {
 	const nno_op *op = j->op;
 	const nno_run *run = j->run;
-	int64_t count = nno_shape_count(op->out), row = op->out.w * op->out.c;
-	const elem *ddst = ddst_of(run) + image * count;
-	if (!((const nno_conv_attr *)op->attr)->pooled)
-		return nno_as_floats(run, room, ddst, some * count);
-	const float *dy = nno_as_floats(run, room + 4 * count, ddst, count);
-	const uint8_t *place = (const uint8_t *)run->saved + image * count;
-	for (int64_t y = 0; y < op->out.h; y++)
+	int64_t row = op->out.w * op->out.c, at = (image * op->out.h + from / 2) * row;
+	const float *dy = nno_as_floats(run, room + 2 * rows * row, ddst_of(run) + at, rows / 2 * row);
+	const uint8_t *place = (const uint8_t *)run->saved + at;
+	for (int64_t y = 0; y < rows / 2; y++)
 		run->kernels->f32->max_pool2_gradient(room + 4 * y * row, room + (4 * y + 2) * row, dy + y * row,
 						      place + y * row, op->out.w, op->out.c, 0);
 	return room;
@@ -101,16 +100,21 @@ static void sum_chunk(void *user, int64_t index, int slot)
 	int64_t from = index * j->images, to = nno_i64_min(from + j->images, j->run->n);
 	for (int64_t i = from; i < to; i += j->p.group) {
 		im.count = nno_i64_min(j->p.group, to - i);
-		im.dy = image_gradient(j, i, im.count, gradient);
 		for (int64_t k = 0; k < im.count; k++) {
 			const elem *image = src_of(j->run, 0) + (i + k) * nno_shape_count(in);
 			float *copy = padded + k * j->p.padded_h * j->p.band_w * in.c;
 			NNO_OF(nno_conv_copy_band)
 			(j->run, copy, j->p.padded_h, j->p.band_w, image, in.h, in.w, in.c, -a->pad_h, -a->pad_w);
 		}
-		add_images(j, &im, weights, i == from ? 0 : NNO_GEMM_ADD);
-		if (a->bias)
-			j->run->kernels->f32->column_sums(bias, im.dy, im.count * out.h * out.w, out.c);
+		for (im.from = 0; im.from < out.h; im.from += im.rows) {
+			im.rows = a->pooled ? nno_i64_min(j->p.spread, out.h - im.from) : out.h;
+			im.dy = a->pooled ? spread_gradient(j, i, im.from, im.rows, gradient)
+					  : nno_as_floats(j->run, gradient, ddst_of(j->run) + i * nno_shape_count(out),
+							  im.count * nno_shape_count(out));
+			add_images(j, &im, weights, i == from && im.from == 0 ? 0 : NNO_GEMM_ADD);
+			if (a->bias)
+				j->run->kernels->f32->column_sums(bias, im.dy, im.count * im.rows * out.w, out.c);
+		}
 	}
 }
 

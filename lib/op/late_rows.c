@@ -57,13 +57,14 @@ void nno_late_give(const nno_op *op, const nno_run *run, const nno_late *late, i
 		return;
 	int64_t row = index * late->rows, count = nno_i64_min(late->rows, op->in[0].c - row) * op->out.c;
 	const float *gradient = nno_late_block(op, run, late, index, slot);
-	run->kernels->sum_squares_f32(gradient, count, &late->squares[index]);
+	if (run->sink->squares)
+		run->kernels->sum_squares_f32(gradient, count, &late->squares[index]);
 	run->sink->take(run->sink->user, gradient, row * op->out.c, count);
 }
 
 void nno_late_end(const nno_op *op, nno_run *run, const nno_late *late)
 {
 	run->squares = 0.0;
-	for (int64_t i = 0; late->made != NULL && i < tasks_of(op); i++)
+	for (int64_t i = 0; run->sink != NULL && run->sink->squares && i < tasks_of(op); i++)
 		run->squares += late->squares[i];
 }

@@ -31,6 +31,7 @@ typedef struct nno_lazy nno_lazy; /* op/lazy.h */
 typedef struct nno_sink {
 	void (*take)(void *user, const float *gradient, int64_t at, int64_t count);
 	void *user;
+	bool squares; /* whether the sum of the gradient's squares is wanted */
 } nno_sink;
 
 /* Everything one execution needs. Activations are dense: sample i of src[k] starts at src[k] + i * count(in[k]). */
@@ -52,7 +53,7 @@ typedef struct nno_run {
 	bool dparam_add;                      /* false: overwrite dparam */
 	bool leave_weight;                    /* backward() leaves dparam[0] out, for weight() to make; op->late only */
 	const nno_sink *sink; /* weight(): takes the gradient, and dparam[0] stays as it is; NULL: nobody does */
-	double squares;       /* of weight() with a sink: the sum of the gradient's squares */
+	double squares;       /* of weight() with a sink that wants them: the sum of the gradient's squares */
 	void *saved;          /* op->saved_bytes, kept from forward to backward of the same step */
 	void *packed;         /* op->packed_bytes, written once by the class's pack() */
 	void *workspace;      /* max of op->forward_workspace, op->backward_workspace; contents undefined; 64-aligned */

@@ -36,6 +36,7 @@ static bool can_join(const nnopt_optimizer *o, const nnopt_plan *plan)
 	return o->max_norm == 0.0 && o->cls->run == NULL && !o->cls->by_tensor && nno_plan_late_weight(plan, 0) >= 0;
 }
 
+/* Without a result nobody asks for the norm of the late gradients. */
 static void update_all(nnopt_optimizer *o, nnopt_plan *plan, const nnopt_model_blocks *blocks,
 		       nnopt_step_result *result)
 {
@@ -46,7 +47,7 @@ static void update_all(nnopt_optimizer *o, nnopt_plan *plan, const nnopt_model_b
 		nno_optimizer_prepare(o, 1.0);
 		nno_optimizer_update_pieces(o, blocks->parameters, blocks->gradients);
 		joint_update j = { .o = o, .parameters = blocks->parameters };
-		const nno_sink sink = { .take = update_rows, .user = &j };
+		const nno_sink sink = { .take = update_rows, .user = &j, .squares = result != NULL };
 		int64_t begin;
 		for (int k = 0; (begin = nno_plan_late_weight(plan, k)) >= 0; k++) {
 			j.span = span_at(o, begin);
@@ -55,7 +56,9 @@ static void update_all(nnopt_optimizer *o, nnopt_plan *plan, const nnopt_model_b
 		o->steps++;
 		norm = sqrt(squares);
 	}
-	*result = (nnopt_step_result){ .struct_size = sizeof *result, .gradient_norm = norm, .finite = finite };
+	const nnopt_step_result ours = { .struct_size = sizeof ours, .gradient_norm = norm, .finite = finite };
+	if (result != NULL)
+		nnopt_result_give(result, &ours, sizeof ours);
 }
 
 nnopt_status nnopt_optimizer_backward_step(nnopt_optimizer *optimizer, nnopt_plan *plan, nnopt_step_result *result)
@@ -75,9 +78,6 @@ nnopt_status nnopt_optimizer_backward_step(nnopt_optimizer *optimizer, nnopt_pla
 			(void)nno_plan_late_gradient(plan, k, NULL);
 		return nnopt_optimizer_step(optimizer, model, 1.0f, result);
 	}
-	nnopt_step_result ours;
-	update_all(optimizer, plan, &blocks, &ours);
-	if (result != NULL)
-		nnopt_result_give(result, &ours, sizeof ours);
+	update_all(optimizer, plan, &blocks, result);
 	return NNOPT_OK;
 }

@@ -206,6 +206,10 @@ static void compare(int kind, int variant, int32_t precision, int32_t threads, i
 		assert_true(r.finite && s.finite);
 		assert_true(fabs(r.gradient_norm - s.gradient_norm) <= 1e-9 * r.gradient_norm);
 	}
+	/* Without the norm. */
+	(void)separate(&a);
+	forward(&b);
+	assert_ok(nnopt_optimizer_backward_step(b.optimizer, b.plan, NULL));
 	assert_same(&a, &b);
 	finish(&a);
 	finish(&b);
