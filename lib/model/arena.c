@@ -224,11 +224,16 @@ static bool add_partials(const nno_graph *g, nno_graph_op *node, int index, bloc
 	return true;
 }
 
-/* What is saved lives until the op's backward, or that of who borrows the slope. */
+/* What is saved lives until the op's backward, or that of who borrows the slope; where it has none, until the last pass
+ * of who normalises what it loads. */
 static int saved_until(const nno_graph *g, const nno_graph_op *node, int index)
 {
-	int last = nno_lends(node->op.lazy, NNO_LAZY_SLOPE) ? g->values[node->inputs[0]].producer : index;
-	return node->in_backward ? 2 * g->n_ops - last : index;
+	int last = index;
+	if (nno_lends(node->op.lazy, NNO_LAZY_SLOPE))
+		last = g->values[node->inputs[0]].producer;
+	else if (!node->in_backward && nno_lends(node->op.lazy, NNO_LAZY_VALUE))
+		last = reader_of(g, node->output);
+	return node->in_backward || g->ops[last].in_backward ? 2 * g->n_ops - last : last;
 }
 
 static bool gather_blocks(nno_graph *g, int64_t batch, bool input_gradient, blocks *b, span *value, span *gradient)

@@ -37,10 +37,12 @@ static nno_activation masked_activation(const nno_op *op)
 
 bool nno_op_pools(const nno_op *op)
 {
+	if (!nno_op_is_conv(op) || op->n_in > 1 || ((const nno_conv_attr *)op->attr)->pooled)
+		return false;
 	if (op->cls == &nno_op_conv_winograd)
 		return nno_winograd_pools(op);
 	/* By the source the gradient would be wanted in pieces that overlap. */
-	return (op->cls == &nno_op_conv || op->cls == &nno_op_conv_pairs) && op->n_in == 1 && !op->wants_dsrc[0];
+	return (op->cls == &nno_op_conv || op->cls == &nno_op_conv_pairs) && !op->wants_dsrc[0];
 }
 
 bool nno_op_adds_to_result(const nno_op *op)

@@ -138,7 +138,7 @@ static bool sums_bytes(int64_t c, int64_t o, size_t *bytes)
 bool nno_winograd_pools(const nno_op *op)
 {
 	size_t bytes;
-	return op->n_in == 1 && op->out.h % NNO_WINOGRAD_TILE == 0 && op->out.w % NNO_WINOGRAD_TILE == 0 &&
+	return op->out.h % NNO_WINOGRAD_TILE == 0 && op->out.w % NNO_WINOGRAD_TILE == 0 &&
 	       sums_bytes(op->in[0].c, op->out.c, &bytes) && bytes <= PARTIAL_BYTES;
 }
 

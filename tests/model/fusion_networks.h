@@ -18,6 +18,7 @@ static int64_t samples = BATCH;
 static nnopt_precision precision = NNOPT_PRECISION_F32;
 static float gain = 1.0f; /* of weights */
 static uint32_t draw;     /* of the numbers in parameters, inputs and gradients */
+static float size = 1.0f; /* of all of them */
 
 typedef nnopt_status (*plain_create)(nnopt_layer **out, nnopt_context *context);
 
@@ -288,7 +289,7 @@ static float *copy(const float *x, int64_t n)
 static void fill(float *x, int64_t n, uint32_t stream)
 {
 	for (int64_t i = 0; i < n; i++)
-		x[i] = number(stream + 1000 * draw, (uint32_t)i);
+		x[i] = size * number(stream + 1000 * draw, (uint32_t)i);
 }
 
 static nnopt_plan *make_plan(nnopt_model *m, int32_t mode, int32_t fuse, int32_t input_gradient)

@@ -1,0 +1,255 @@
+/* random_graphs.c - networks that nobody thought of: layers in random order and size, skips from anywhere, layers
+ * frozen by chance. What the plan fuses leaves outputs, gradients and statistics as they are without it, in training,
+ * inference and constant plans.
+ *
+ *   test_model_random_graphs [FROM UNTIL]     graphs of these numbers, for a longer search */
+#include "fusion_networks.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { LAYERS = 14, LARGEST_SIDE = 20, DRAWS = 4 };
+
+/* Behind a saturating activation the values are small and the errors those of large ones. */
+static const double NEAR = 1e-3;
+
+static uint32_t from = 0, until = 60, random_state;
+
+/* Below n; xorshift (Marsaglia 2003). */
+static int pick(int n)
+{
+	random_state ^= random_state << 13;
+	random_state ^= random_state >> 17;
+	random_state ^= random_state << 5;
+	return (int)(random_state % (uint32_t)n);
+}
+
+static void seed_graph(uint32_t number)
+{
+	random_state = 2654435761u * (number + 1);
+	for (int i = 0; i < 8; i++)
+		(void)pick(2);
+}
+
+typedef struct value {
+	int32_t node;
+	int64_t channels, side;
+} value;
+
+static bool random_conv(nnopt_model *m, value *v)
+{
+	static const int64_t widths[] = { 3, 8, 16, 17, 20, 32, 72 };
+	nnopt_conv2d_options o;
+	nnopt_layer *l = NULL;
+	assert_ok(nnopt_conv2d_options_init(&o, sizeof o));
+	int64_t kernel = (int64_t[]){ 3, 3, 3, 1, 1, 2, 5 }[pick(7)], channels = widths[pick(7)];
+	bool depthwise = pick(4) == 0;
+	o.groups = depthwise ? v->channels : v->channels % 2 == 0 && pick(8) == 0 ? 2 : 1;
+	channels = depthwise ? v->channels : o.groups == 2 ? channels / 2 * 2 : channels;
+	o.stride_h = o.stride_w = pick(4) == 0 ? 2 : 1;
+	o.padding_h = o.padding_w = pick(3) == 0 ? pick(4) : kernel / 2;
+	o.use_bias = pick(2);
+	int64_t side = (v->side + 2 * o.padding_h - kernel) / o.stride_h + 1;
+	if (v->side + 2 * o.padding_h < kernel || side > LARGEST_SIDE)
+		return false;
+	assert_ok(nnopt_conv2d_create(&l, ctx, channels, kernel, &o));
+	*v = (value){ connect(m, l, 1, &v->node), channels, side };
+	return true;
+}
+
+static bool random_pool(nnopt_model *m, value *v)
+{
+	nnopt_pool2d_options o;
+	nnopt_layer *l = NULL;
+	int64_t kernel = pick(3) == 0 ? 3 : 2;
+	assert_ok(nnopt_pool2d_options_init(&o, sizeof o));
+	o.padding_h = o.padding_w = kernel == 3 && pick(2);
+	o.stride_h = o.stride_w = pick(4) == 0 ? 1 : 2;
+	if (v->side < kernel)
+		return false;
+	assert_ok(pick(4) == 0 ? nnopt_avg_pool2d_create(&l, ctx, kernel, &o)
+			       : nnopt_max_pool2d_create(&l, ctx, kernel, &o));
+	*v = (value){ connect(m, l, 1, &v->node), v->channels, (v->side + 2 * o.padding_h - kernel) / o.stride_h + 1 };
+	return true;
+}
+
+/* With an earlier value of the same shape, on either side. */
+static bool random_sum(nnopt_model *m, value *v, const value *all, int count)
+{
+	int first = pick(count);
+	for (int k = 0; k < count; k++) {
+		const value *other = &all[(first + k) % count];
+		if (other->channels != v->channels || other->side != v->side)
+			continue;
+		v->node = pick(2) ? sum(m, v->node, other->node) : sum(m, other->node, v->node);
+		return true;
+	}
+	return false;
+}
+
+static bool random_layer(nnopt_model *m, value *v, const value *all, int count)
+{
+	static const plain_create activations[] = { nnopt_relu_create, nnopt_relu_create, nnopt_relu6_create,
+						    nnopt_tanh_create };
+	int kind = pick(16);
+	if (kind < 5)
+		return random_conv(m, v);
+	if (kind < 7)
+		return random_pool(m, v);
+	if (kind < 9)
+		return random_sum(m, v, all, count);
+	if (kind < 12)
+		v->node = pick(3) == 0 ? bare_norm(m, v->node, pick(2), pick(2)) : norm(m, v->node);
+	else
+		v->node = plain(m, activations[pick(4)], v->node);
+	return true;
+}
+
+/* Mostly on larger pictures than the input. */
+static void random_graph(nnopt_model *m)
+{
+	value all[LAYERS + 1] = { { NNOPT_INPUT_NODE, CHANNELS, SIDE } };
+	int64_t channels = pick(2) ? 16 : 6, padding = pick(8);
+	all[1] = (value){ padded_conv(m, NNOPT_INPUT_NODE, channels, 2, padding), channels, 4 + 2 * padding };
+	for (int count = 2; count <= LAYERS;) {
+		value v = all[count - 1];
+		if (random_layer(m, &v, all, count))
+			all[count++] = v;
+	}
+}
+
+/* The largest difference in parts of the largest value, or 1. */
+static double worst(const float *a, const float *b, int64_t n)
+{
+	double largest = 1.0, difference = 0.0;
+	for (int64_t i = 0; i < n && a != NULL; i++) {
+		largest = fmax(largest, fabs((double)b[i]));
+		double d = fabs((double)a[i] - (double)b[i]);
+		difference = d <= difference ? difference : d; /* NaN too */
+	}
+	return difference / largest;
+}
+
+/* What two plans of one network make, how far apart it is at most, and its name. */
+static double plans_apart(const nnopt_model *m, const result *a, const result *b, const char **what)
+{
+	const struct {
+		const char *name;
+		double apart;
+	} all[] = { { "output", worst(a->output, b->output, a->outputs) },
+		    { "input gradient", worst(a->input_gradient, b->input_gradient, a->inputs) },
+		    { "gradient", worst(a->gradients, b->gradients, m->parameter_elements) },
+		    { "running statistic", worst(a->state, b->state, m->state_elements) } };
+	double apart = 0.0;
+	for (size_t i = 0; i < NNO_COUNT(all); i++)
+		if (!(all[i].apart <= apart)) {
+			apart = all[i].apart;
+			*what = all[i].name;
+		}
+	return apart;
+}
+
+enum { TRAINED, TRAINED_FROM_INPUT, INFERRED, CONSTANT, KINDS };
+
+static nnopt_plan *kind_plan(nnopt_model *m, int kind, int32_t fuse)
+{
+	nnopt_plan_options o;
+	nnopt_plan *plan = NULL;
+	if (kind != CONSTANT || !fuse)
+		return make_plan(m, kind < INFERRED ? NNOPT_TRAINING : NNOPT_INFERENCE, fuse,
+				 kind == TRAINED_FROM_INPUT);
+	set_parameters(m);
+	assert_ok(nnopt_plan_options_init(&o, sizeof o));
+	o.batch = samples;
+	o.constant = 1;
+	assert_ok(nnopt_plan_create(&plan, m, &o));
+	return plan;
+}
+
+static result run_kind(nnopt_model *m, int kind, int32_t fuse)
+{
+	nnopt_plan *plan = kind_plan(m, kind, fuse);
+	result r = run(m, plan, kind < INFERRED);
+	nnopt_plan_destroy(plan);
+	return r;
+}
+
+static double kind_apart(nnopt_model *m, int kind, const char **what)
+{
+	result a = run_kind(m, kind, 1), b = run_kind(m, kind, 0);
+	double apart = plans_apart(m, &a, &b, what);
+	free_result(&a);
+	free_result(&b);
+	return apart;
+}
+
+/* How far the last bits of its input and parameters move what an unfused plan makes. */
+static double kind_noise(nnopt_model *m, int kind)
+{
+	const char *what;
+	result a = run_kind(m, kind, 0);
+	size = 1.0f + 0x1p-20f;
+	result b = run_kind(m, kind, 0);
+	size = 1.0f;
+	double noise = plans_apart(m, &a, &b, &what);
+	free_result(&a);
+	free_result(&b);
+	return noise;
+}
+
+static const char *const kinds[] = { "training", "training with the input's gradient", "inference", "constant" };
+
+/* One draw of values that agrees is enough: a ReLU or a maximum at its kink goes either way by rounding, but not in
+ * every draw. Where small values are differences of large ones, more than NEAR is rounding too. */
+static void check_kind(nnopt_model *m, int kind, uint32_t number)
+{
+	const char *what = "";
+	double apart = 1.0;
+	for (draw = 0; draw < DRAWS; draw++) {
+		apart = kind_apart(m, kind, &what);
+		if (apart <= NEAR || apart <= 32.0 * kind_noise(m, kind))
+			return;
+	}
+	char text[8192];
+	draw = 0;
+	nnopt_plan *plan = kind_plan(m, kind, 1);
+	(void)nnopt_plan_summary(plan, text, sizeof text, NULL);
+	(void)fputs(text, stderr);
+	fail_msg("graph %u, %d samples, %s: %s %g apart", (unsigned)number, (int)samples, kinds[kind], what, apart);
+}
+
+static void check_graph(uint32_t number)
+{
+	static const char *const frozen[] = { "conv2d1.", "batch_norm", "conv2d" };
+	subject s = { .name = "random", .build = random_graph };
+	seed_graph(number);
+	nnopt_model *m = make_model(&s);
+	samples = 1 + pick(4) * 5;
+	if (pick(4) == 0)
+		assert_ok(nnopt_model_set_trainable(m, frozen[pick(3)], 0, NULL));
+	for (int kind = 0; kind < KINDS; kind++)
+		check_kind(m, kind, number);
+	draw = 0;
+	nnopt_model_destroy(m);
+}
+
+static void fused_and_unfused_agree(void **state)
+{
+	(void)state;
+	gain = 0.3f;
+	for (uint32_t k = from; k < until; k++)
+		check_graph(k);
+}
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(fused_and_unfused_agree),
+	};
+	if (argc == 3) {
+		from = (uint32_t)strtoul(argv[1], NULL, 10);
+		until = (uint32_t)strtoul(argv[2], NULL, 10);
+	}
+	return cmocka_run_group_tests(tests, setup, teardown);
+}
