@@ -275,7 +275,7 @@ static nnopt_model *make_model(const subject *s)
 
 typedef struct result {
 	float *output, *input_gradient, *gradients, *state;
-	int64_t outputs, inputs;
+	int64_t outputs, inputs, parameters;
 } result;
 
 static float *copy(const float *x, int64_t n)
@@ -323,7 +323,7 @@ static result run(nnopt_model *m, nnopt_plan *plan, bool training)
 {
 	nnopt_tensor *x = NULL;
 	const nnopt_tensor *y = NULL;
-	result r = { .inputs = samples * CHANNELS * SIDE * SIDE };
+	result r = { .inputs = samples * CHANNELS * SIDE * SIDE, .parameters = m->parameter_elements };
 	assert_ok(nnopt_tensor_create(&x, ctx, NNOPT_F32, 4, (int64_t[]){ samples, CHANNELS, SIDE, SIDE }, NNOPT_NHWC));
 	set_parameters(m);
 	for (int32_t step = 0; step < 2; step++) {

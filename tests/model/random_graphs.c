@@ -9,12 +9,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { LAYERS = 14, LARGEST_SIDE = 20, DRAWS = 4 };
+enum { LAYERS = 14, LARGEST_SIDE = 20, MOST_CHANNELS = 100, DRAWS = 4 };
 
 /* Behind a saturating activation the values are small and the errors those of large ones. */
 static const double NEAR = 1e-3;
 
-static uint32_t from = 0, until = 60, random_state;
+static uint32_t from = 0, until = 100, random_state;
 
 /* Below n; xorshift (Marsaglia 2003). */
 static int pick(int n)
@@ -88,22 +88,105 @@ static bool random_sum(nnopt_model *m, value *v, const value *all, int count)
 	return false;
 }
 
+/* Beside an earlier one of the same size. */
+static bool random_concat(nnopt_model *m, value *v, const value *all, int count)
+{
+	const value *other = &all[pick(count)];
+	nnopt_layer *l = NULL;
+	if (other->side != v->side || other->channels + v->channels > MOST_CHANNELS)
+		return false;
+	assert_ok(nnopt_concat_create(&l, ctx));
+	bool before = pick(2);
+	*v = (value){ connect(m, l, 2, (int32_t[]){ before ? other->node : v->node, before ? v->node : other->node }),
+		      other->channels + v->channels, v->side };
+	return true;
+}
+
+/* Squeeze and excitation. */
+static void random_gate(nnopt_model *m, value *v)
+{
+	nnopt_layer *l = NULL;
+	int32_t gate = plain(m, nnopt_global_avg_pool2d_create, v->node);
+	gate = plain(m, nnopt_relu_create, shaped_conv(m, gate, 4, 1, 1, 1));
+	gate = plain(m, nnopt_sigmoid_create, shaped_conv(m, gate, v->channels, 1, 1, 1));
+	assert_ok(nnopt_multiply_create(&l, ctx));
+	v->node = connect(m, l, 2, (int32_t[]){ v->node, gate });
+}
+
+static void random_norm(nnopt_model *m, value *v)
+{
+	nnopt_layer *l = NULL;
+	switch (pick(6)) {
+	case 0:
+		v->node = bare_norm(m, v->node, pick(2), pick(2));
+		return;
+	case 1:
+		assert_ok(nnopt_group_norm_create(&l, ctx, v->channels % 4 == 0 ? 4 : 1, NULL));
+		v->node = connect(m, l, 1, &v->node);
+		return;
+	default:
+		v->node = norm(m, v->node);
+	}
+}
+
+static void random_activation(nnopt_model *m, value *v)
+{
+	static const plain_create plain_ones[] = { nnopt_relu_create,    nnopt_relu_create,      nnopt_relu_create,
+						   nnopt_relu6_create,   nnopt_tanh_create,      nnopt_silu_create,
+						   nnopt_sigmoid_create, nnopt_hard_swish_create };
+	nnopt_layer *l = NULL;
+	int kind = pick(10);
+	if (kind < 8) {
+		v->node = plain(m, plain_ones[kind], v->node);
+		return;
+	}
+	assert_ok(kind == 8 ? nnopt_gelu_create(&l, ctx, pick(2)) : nnopt_leaky_relu_create(&l, ctx, 0.1f));
+	v->node = connect(m, l, 1, &v->node);
+}
+
+static void random_drop(nnopt_model *m, value *v)
+{
+	nnopt_layer *l = NULL;
+	float p = pick(3) == 0 ? 0.0f : 0.3f;
+	int kind = pick(3);
+	assert_ok(kind == 0   ? nnopt_dropout_create(&l, ctx, p)
+		  : kind == 1 ? nnopt_dropout2d_create(&l, ctx, p)
+			      : nnopt_stochastic_depth_create(&l, ctx, p));
+	v->node = connect(m, l, 1, &v->node);
+}
+
 static bool random_layer(nnopt_model *m, value *v, const value *all, int count)
 {
-	static const plain_create activations[] = { nnopt_relu_create, nnopt_relu_create, nnopt_relu6_create,
-						    nnopt_tanh_create };
-	int kind = pick(16);
-	if (kind < 5)
+	int kind = pick(20);
+	if (kind < 6)
 		return random_conv(m, v);
-	if (kind < 7)
+	if (kind < 8)
 		return random_pool(m, v);
-	if (kind < 9)
+	if (kind < 10)
 		return random_sum(m, v, all, count);
-	if (kind < 12)
-		v->node = pick(3) == 0 ? bare_norm(m, v->node, pick(2), pick(2)) : norm(m, v->node);
+	if (kind < 11)
+		return random_concat(m, v, all, count);
+	if (kind < 14)
+		random_norm(m, v);
+	else if (kind < 18)
+		random_activation(m, v);
+	else if (kind < 19)
+		random_drop(m, v);
 	else
-		v->node = plain(m, activations[pick(4)], v->node);
+		random_gate(m, v);
 	return true;
+}
+
+static void random_head(nnopt_model *m, int32_t node)
+{
+	nnopt_layer *l = NULL;
+	node = plain(m, nnopt_flatten_create, node);
+	for (int i = pick(2); i < 2; i++) {
+		assert_ok(nnopt_linear_create(&l, ctx, 9 + pick(40), NULL));
+		node = connect(m, l, 1, &node);
+		if (pick(2))
+			node = plain(m, nnopt_relu_create, node);
+	}
 }
 
 /* Mostly on larger pictures than the input. */
@@ -117,6 +200,8 @@ static void random_graph(nnopt_model *m)
 		if (random_layer(m, &v, all, count))
 			all[count++] = v;
 	}
+	if (pick(3) == 0)
+		random_head(m, all[LAYERS].node);
 }
 
 /* The largest difference in parts of the largest value, or 1. */
@@ -139,7 +224,7 @@ static double plans_apart(const nnopt_model *m, const result *a, const result *b
 		double apart;
 	} all[] = { { "output", worst(a->output, b->output, a->outputs) },
 		    { "input gradient", worst(a->input_gradient, b->input_gradient, a->inputs) },
-		    { "gradient", worst(a->gradients, b->gradients, m->parameter_elements) },
+		    { "gradient", worst(a->gradients, b->gradients, a->parameters) },
 		    { "running statistic", worst(a->state, b->state, m->state_elements) } };
 	double apart = 0.0;
 	for (size_t i = 0; i < NNO_COUNT(all); i++)
@@ -163,6 +248,7 @@ static nnopt_plan *kind_plan(nnopt_model *m, int kind, int32_t fuse)
 	assert_ok(nnopt_plan_options_init(&o, sizeof o));
 	o.batch = samples;
 	o.constant = 1;
+	o.precision = (int32_t)precision;
 	assert_ok(nnopt_plan_create(&plan, m, &o));
 	return plan;
 }
@@ -200,6 +286,16 @@ static double kind_noise(nnopt_model *m, int kind)
 
 static const char *const kinds[] = { "training", "training with the input's gradient", "inference", "constant" };
 
+static void explain(nnopt_model *m, int kind)
+{
+	char text[8192];
+	draw = 0;
+	nnopt_plan *plan = kind_plan(m, kind, 1);
+	(void)nnopt_plan_summary(plan, text, sizeof text, NULL);
+	(void)fputs(text, stderr);
+	nnopt_plan_destroy(plan);
+}
+
 /* One draw of values that agrees is enough: a ReLU or a maximum at its kink goes either way by rounding, but not in
  * every draw. Where small values are differences of large ones, more than NEAR is rounding too. */
 static void check_kind(nnopt_model *m, int kind, uint32_t number)
@@ -211,15 +307,53 @@ static void check_kind(nnopt_model *m, int kind, uint32_t number)
 		if (apart <= NEAR || apart <= 32.0 * kind_noise(m, kind))
 			return;
 	}
-	char text[8192];
-	draw = 0;
-	nnopt_plan *plan = kind_plan(m, kind, 1);
-	(void)nnopt_plan_summary(plan, text, sizeof text, NULL);
-	(void)fputs(text, stderr);
+	explain(m, kind);
 	fail_msg("graph %u, %d samples, %s: %s %g apart", (unsigned)number, (int)samples, kinds[kind], what, apart);
 }
 
-static void check_graph(uint32_t number)
+/* How far a is from b, in parts of b's length. */
+static double distance(const float *a, const float *b, int64_t n)
+{
+	double squares = 0.0, away = 0.0;
+	for (int64_t i = 0; i < n && a != NULL; i++) {
+		squares += (double)b[i] * (double)b[i];
+		away += ((double)a[i] - (double)b[i]) * ((double)a[i] - (double)b[i]);
+	}
+	return sqrt(away / (squares + 1e-12));
+}
+
+static double results_away(const result *a, const result *b)
+{
+	double away = distance(a->output, b->output, a->outputs);
+	away = fmax(away, distance(a->input_gradient, b->input_gradient, a->inputs));
+	return fmax(away, distance(a->gradients, b->gradients, a->parameters));
+}
+
+/* Fused bf16 is not much further from f32 than bf16 without, in one draw at least. */
+static void check_narrow(nnopt_model *m, int kind, uint32_t number)
+{
+	double fused = 0.0, otherwise = 0.0;
+	for (draw = 0; draw < 2 * DRAWS; draw++) {
+		result whole = run_kind(m, kind, 0);
+		precision = NNOPT_PRECISION_BF16;
+		result a = run_kind(m, kind, 1), b = run_kind(m, kind, 0);
+		precision = NNOPT_PRECISION_F32;
+		fused = results_away(&a, &whole);
+		otherwise = results_away(&b, &whole);
+		free_result(&whole);
+		free_result(&a);
+		free_result(&b);
+		if (fused <= 3.0 * otherwise + 0.02)
+			return;
+	}
+	precision = NNOPT_PRECISION_BF16;
+	explain(m, kind);
+	fail_msg("graph %u, %d samples, %s: bf16 %g off fused, %g otherwise", (unsigned)number, (int)samples,
+		 kinds[kind], fused, otherwise);
+}
+
+/* Also of what is drawn: how many samples, and what is frozen. */
+static nnopt_model *graph_model(uint32_t number)
 {
 	static const char *const frozen[] = { "conv2d1.", "batch_norm", "conv2d" };
 	subject s = { .name = "random", .build = random_graph };
@@ -228,25 +362,60 @@ static void check_graph(uint32_t number)
 	samples = 1 + pick(4) * 5;
 	if (pick(4) == 0)
 		assert_ok(nnopt_model_set_trainable(m, frozen[pick(3)], 0, NULL));
-	for (int kind = 0; kind < KINDS; kind++)
-		check_kind(m, kind, number);
-	draw = 0;
-	nnopt_model_destroy(m);
+	return m;
 }
 
 static void fused_and_unfused_agree(void **state)
 {
 	(void)state;
-	gain = 0.3f;
-	for (uint32_t k = from; k < until; k++)
-		check_graph(k);
+	for (uint32_t k = from; k < until; k++) {
+		nnopt_model *m = graph_model(k);
+		for (int kind = 0; kind < KINDS; kind++) {
+			check_kind(m, kind, k);
+			check_narrow(m, kind, k);
+		}
+		draw = 0;
+		nnopt_model_destroy(m);
+	}
+}
+
+static result trained_on(int32_t threads, uint32_t number)
+{
+	nnopt_context_options o;
+	assert_ok(nnopt_context_options_init(&o, sizeof o));
+	o.threads = threads;
+	assert_ok(nnopt_context_create(&ctx, &o));
+	nnopt_model *m = graph_model(number);
+	result r = run_kind(m, TRAINED_FROM_INPUT, 1);
+	nnopt_model_destroy(m);
+	nnopt_context_destroy(ctx);
+	return r;
+}
+
+static void the_same_bits_from_any_threads(void **state)
+{
+	(void)state;
+	nnopt_context *first = ctx;
+	for (uint32_t k = from; k < until; k++) {
+		precision = k % 3 == 0 ? NNOPT_PRECISION_BF16 : NNOPT_PRECISION_F32;
+		result a = trained_on(1, k), b = trained_on(3, k);
+		assert_memory_equal(a.output, b.output, (size_t)a.outputs * sizeof(float));
+		assert_memory_equal(a.input_gradient, b.input_gradient, (size_t)a.inputs * sizeof(float));
+		assert_memory_equal(a.gradients, b.gradients, (size_t)a.parameters * sizeof(float));
+		free_result(&a);
+		free_result(&b);
+	}
+	precision = NNOPT_PRECISION_F32;
+	ctx = first;
 }
 
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(fused_and_unfused_agree),
+		cmocka_unit_test(the_same_bits_from_any_threads),
 	};
+	gain = 0.3f;
 	if (argc == 3) {
 		from = (uint32_t)strtoul(argv[1], NULL, 10);
 		until = (uint32_t)strtoul(argv[2], NULL, 10);
