@@ -34,6 +34,14 @@ NNO_INLINE void store_some(float *p, vf x, int64_t n)
 		v_store_n(p, x, n);
 }
 
+/* As NNO_GEMM_RELU and NNO_GEMM_SIX say. A NaN stays one. */
+NNO_INLINE vf v_clamp(vf x, int flags)
+{
+	if (flags & NNO_GEMM_RELU)
+		x = v_max(v_zero(), x);
+	return flags & NNO_GEMM_SIX ? v_min(v_set1(6.0f), x) : x;
+}
+
 #ifdef NNO_TYPE
 /* Values of the type that this is compiled for: get a vector, put one. */
 #if defined(NNO_TYPE_BF16)

@@ -11,8 +11,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* NNO_STREAM: the result is too large to stay in cache, write past it (a hint). */
-enum { NNO_GEMM_ADD = 1, NNO_GEMM_RELU = 2, NNO_STREAM = 4, NNO_GEMM_NEXT = 8 };
+/* NNO_GEMM_RELU clamps the result at 0 from below, NNO_GEMM_SIX at 6 from above. NNO_STREAM: the result is too large to
+ * stay in cache, write past it (a hint). */
+enum { NNO_GEMM_ADD = 1, NNO_GEMM_RELU = 2, NNO_STREAM = 4, NNO_GEMM_NEXT = 8, NNO_GEMM_SIX = 16 };
 
 /* A picture cut into tiles, `across` of them in a row; its first tile's patch begins pad_h rows and pad_w columns
  * outside. */
@@ -84,7 +85,7 @@ typedef struct nno_pairs {
 	void (*gemm)(int64_t m, int64_t n, int64_t pairs, const nno_bf16 *a, int64_t a_row, int64_t a_pair,
 		     const nno_bf16 *b, int64_t b_pair, float *c, int64_t ldc, int flags);
 	/* The same where the pairs of a's rows lie side by side, row i's of step s at a + a_off[s] + 2 i: results
-	 * rounded, on top of the bias, which may be NULL; flags: NNO_GEMM_ADD, NNO_GEMM_RELU. */
+	 * rounded, on top of the bias, which may be NULL; flags: NNO_GEMM_ADD and clamps. */
 	void (*gemm_side)(int64_t m, int64_t n, int64_t steps, const nno_bf16 *a, const int64_t *a_off,
 			  const nno_bf16 *b, int64_t b_step, nno_bf16 *c, int64_t ldc, const float *bias, int flags);
 	/* and where a step's pairs are a_step from the last's; results in f32; flags: NNO_GEMM_ADD. */

@@ -109,15 +109,21 @@ static nno_activation *activation_of(const nno_op *op)
 	return NULL;
 }
 
+/* Whether an op with an activation can have a ReLU6 for one: a convolution where nobody will want its gradient's mask.
+ */
+static bool takes_relu6(const nno_graph *g, const nno_op *op)
+{
+	return op->cls == &nno_op_batch_norm || op->cls == &nno_op_group_norm || (nno_op_is_conv(op) && !g->training);
+}
+
 /* A ReLU that alone reads the result of a convolution, linear layer, normalisation or maximum pooling becomes that op's
- * epilogue; a ReLU6 that of a normalisation. */
+ * epilogue, and a ReLU6 that of most. */
 static bool fuse_activation(nno_graph *g, nno_graph_op *node)
 {
 	bool relu = node->op.cls == &nno_op_relu, relu6 = node->op.cls == &nno_op_relu6;
 	nno_graph_op *source = relu || relu6 ? only_source(g, node, 0) : NULL;
 	nno_activation *activation = source != NULL ? activation_of(&source->op) : NULL;
-	if (activation == NULL || *activation != NNO_ACT_NONE ||
-	    (relu6 && source->op.cls != &nno_op_batch_norm && source->op.cls != &nno_op_group_norm))
+	if (activation == NULL || *activation != NNO_ACT_NONE || (relu6 && !takes_relu6(g, &source->op)))
 		return false;
 	*activation = relu ? NNO_ACT_RELU : NNO_ACT_RELU6;
 	note_fused(source, node->op.cls->name);
@@ -310,7 +316,7 @@ static bool sum_in_convolution(nno_graph *g, nno_graph_op *node)
 		return false;
 	const nno_norm_attr *norm = node->op.attr;
 	nno_conv_attr *attr = conv->op.attr;
-	if (attr->activation != NNO_ACT_NONE || norm->activation == NNO_ACT_RELU6)
+	if (attr->activation != NNO_ACT_NONE)
 		return false;
 	attr->bias = true;
 	attr->activation = norm->activation;
@@ -318,8 +324,8 @@ static bool sum_in_convolution(nno_graph *g, nno_graph_op *node)
 	conv->folded_param = node->first_param;
 	take_place(g, conv, node, 1);
 	note_fused(node, "batch_norm+add");
-	if (norm->activation == NNO_ACT_RELU)
-		note_fused(node, nno_op_relu.name);
+	if (norm->activation != NNO_ACT_NONE)
+		note_fused(node, (norm->activation == NNO_ACT_RELU ? &nno_op_relu : &nno_op_relu6)->name);
 	return true;
 }
 

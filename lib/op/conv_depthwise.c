@@ -253,8 +253,7 @@ static void forward_band(void *user, int64_t unit, int slot)
 	nno_shape in = j->op->in[0], out = j->op->out;
 	band b = start_band(j, unit, slot);
 	picture_rows src = load_source(j, &b);
-	int flags = (a->activation == NNO_ACT_RELU ? NNO_GEMM_RELU : 0) |
-		    stream_flag(j, out, j->op->dst_lazy, NNO_LAZY_MOMENTS);
+	int flags = nno_clamp_flags(a->activation) | stream_flag(j, out, j->op->dst_lazy, NNO_LAZY_MOMENTS);
 	taps h = forward_taps(0, a->kernel_w, a->stride_w, a->pad_w, a->dilation_w);
 	for (int64_t y = b.out.from; y < b.out.to; y++) {
 		taps v = trim(forward_taps(y, a->kernel_h, a->stride_h, a->pad_h, a->dilation_h), in.h);

@@ -128,11 +128,10 @@ static void forward_task(void *user, int64_t index, int slot)
 				r.taps[taps++] = 2 * nno_plane_at(&p, pair, y, x);
 	elem *dst = (a->pooled ? r.made : dst_of(j->run) + (image * out.h + from) * out.w * out.c) + column;
 	for (int64_t y = 0; y < rows; y++)
-		j->run->kernels->pairs->gemm_side(out.w, n, taps,
-						  r.planes + 2 * nno_plane_at(&p, 0, y * a->stride_h, 0), r.taps,
-						  j->weights + 2 * column, 2 * out.c, dst + y * out.w * out.c, out.c,
-						  a->bias ? j->run->param[1] + column : NULL,
-						  a->activation == NNO_ACT_RELU && !a->pooled ? NNO_GEMM_RELU : 0);
+		j->run->kernels->pairs->gemm_side(
+		    out.w, n, taps, r.planes + 2 * nno_plane_at(&p, 0, y * a->stride_h, 0), r.taps,
+		    j->weights + 2 * column, 2 * out.c, dst + y * out.w * out.c, out.c,
+		    a->bias ? j->run->param[1] + column : NULL, a->pooled ? 0 : nno_clamp_flags(a->activation));
 	if (a->pooled)
 		NNO_OF(nno_conv_pool_band)(j->op, j->run, r.made, image, from, rows);
 }

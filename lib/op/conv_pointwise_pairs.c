@@ -97,6 +97,8 @@ static void forward_run(void *user, int64_t index, int slot)
 		k->f32->add(sum + i * j->o, sum + i * j->o, j->run->param[1], j->o);
 	if (a->activation == NNO_ACT_RELU)
 		k->f32->relu(sum, sum, 0.0f, m * j->o);
+	else if (a->activation == NNO_ACT_RELU6)
+		k->f32->relu6(sum, sum, 0.0f, m * j->o);
 	k->bf16->narrow(dst_of(j->run) + from * j->o, sum, 1.0f, m * j->o, 0);
 }
 

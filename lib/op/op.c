@@ -37,7 +37,8 @@ static nno_activation masked_activation(const nno_op *op)
 
 bool nno_op_pools(const nno_op *op)
 {
-	if (!nno_op_is_conv(op) || op->n_in > 1 || ((const nno_conv_attr *)op->attr)->pooled)
+	const nno_conv_attr *a = op->attr;
+	if (!nno_op_is_conv(op) || op->n_in > 1 || a->pooled || a->activation == NNO_ACT_RELU6)
 		return false;
 	if (op->cls == &nno_op_conv_winograd)
 		return nno_winograd_pools(op);

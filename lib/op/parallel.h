@@ -16,11 +16,17 @@ static inline int nno_stream_flag(int64_t count)
 	return count > (int64_t)(16 << 20) / (int64_t)sizeof(elem) ? NNO_STREAM : 0;
 }
 
+/* The clamps of an activation. */
+static inline int nno_clamp_flags(nno_activation activation)
+{
+	static const int flags[] = { [NNO_ACT_RELU] = NNO_GEMM_RELU, [NNO_ACT_RELU6] = NNO_GEMM_RELU | NNO_GEMM_SIX };
+	return flags[activation];
+}
+
 /* How a convolution finishes its result. */
 static inline int nno_conv_flags(const nno_op *op)
 {
-	int relu = ((const nno_conv_attr *)op->attr)->activation == NNO_ACT_RELU ? NNO_GEMM_RELU : 0;
-	return relu | (op->n_in == 2 ? NNO_GEMM_ADD : 0);
+	return nno_clamp_flags(((const nno_conv_attr *)op->attr)->activation) | (op->n_in == 2 ? NNO_GEMM_ADD : 0);
 }
 
 /* ddst = dst <= 0 ? 0 : ddst over the whole batch: the backward of a ReLU fused into an op. */

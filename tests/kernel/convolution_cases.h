@@ -7,6 +7,12 @@
 
 enum { WIDEST = 16 }; /* values in a vector of any ISA */
 
+/* A ReLU is a ReLU6 every other time. */
+static int with_six(const frame *f, int flags)
+{
+	return flags & NNO_GEMM_RELU && f->n % 2 ? flags | NNO_GEMM_SIX : flags;
+}
+
 static void check_gemm_rows(frame *f)
 {
 	enum { ROWS = 40, TAPS = 4 };
@@ -29,7 +35,7 @@ static void check_gemm_rows(frame *f)
 			b_off[t] = (taps - 1 - t) * k * ldb;
 		}
 		of(f)->gemm_rows(rows, n, k, taps, a, a_off, b, b_off, ldb, c, off, (f->n + flags) % 2 ? bias : NULL,
-				 flags);
+				 with_six(f, flags));
 	}
 }
 
@@ -42,7 +48,7 @@ static void check_gemm(frame *f)
 		int64_t lda = k + flags, ldb = n + 2 * flags, ldc = n + (stream ? flags / 2 % 2 * WIDEST : flags);
 		float *a = in(f, m * lda - (lda - k), 1), *b = in(f, k * ldb - (ldb - n), 1), *bias = in(f, n, 1);
 		of(f)->gemm(m, n, k, a, lda, b, ldb, results(f, m * ldc - (ldc - n)), ldc,
-			    (f->n + flags) % 2 ? bias : NULL, flags);
+			    (f->n + flags) % 2 ? bias : NULL, with_six(f, flags));
 	}
 }
 
@@ -92,7 +98,7 @@ static void check_winograd_output(frame *f)
 		float *m = in(f, 36 * x.step, 0.0625f), *bias = in(f, n, 1);
 		elem *image = results(f, x.t.h * x.t.w * x.t.c);
 		of(f)->winograd_output(image + x.t.c - n, &x.t, m, x.step, x.from, x.count, n,
-				       (f->n / 2 + flags) % 2 ? bias : NULL, flags);
+				       (f->n / 2 + flags) % 2 ? bias : NULL, with_six(f, flags));
 	}
 }
 
@@ -119,7 +125,7 @@ static void check_depthwise_row(frame *f)
 		row.bias = flags & 2 ? bias : NULL;
 		row.src = values(f, rows * row.row_step, 1);
 		row.dst = results(f, count * row.dst_step);
-		of(f)->depthwise_row(&row, c, flags | stream);
+		of(f)->depthwise_row(&row, c, with_six(f, flags | stream));
 	}
 }
 

@@ -230,7 +230,8 @@ static void side_kernels(const nno_pairs *own, int64_t m, int64_t n, int64_t ste
 			for (int64_t i = 0; i < m * n; i++)
 				rounded[k][i] = to_bf16((float)(i % 5));
 			tables[k]->gemm_side(m, n, steps, a, off, b, 2 * n, rounded[k], n,
-					     flags & NNO_GEMM_RELU ? bias : NULL, flags);
+					     flags & NNO_GEMM_RELU ? bias : NULL,
+					     flags & NNO_GEMM_RELU && n % 2 ? flags | NNO_GEMM_SIX : flags);
 			tables[k]->gemm_columns(m, n, steps, a, 2, b, 2 * n, sums[k], n, flags & NNO_GEMM_ADD);
 		}
 		assert_memory_equal(rounded[0], rounded[1], (size_t)(m * n) * sizeof(nno_bf16));

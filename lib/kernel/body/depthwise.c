@@ -66,7 +66,7 @@ NNO_INLINE void finish_results(const vf acc[TILE], const tile *t, int64_t ch, in
 #pragma GCC unroll 8
 	for (int i = 0; i < count; i++) {
 		elem *dst = t->dst + i * t->row->dst_step + ch;
-		vf x = t->flags & NNO_GEMM_RELU ? v_max(v_zero(), acc[i]) : acc[i];
+		vf x = v_clamp(acc[i], t->flags);
 		if (t->flags & NNO_STREAM && width >= VL)
 			put_past(dst, x);
 		else

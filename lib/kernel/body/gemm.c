@@ -32,6 +32,10 @@ NNO_INLINE void clamp_tile(const int mr, const int nv, int flags, vf acc[MOST_RO
 		for (int m = 0; m < mr; m++)
 			for (int v = 0; v < nv; v++)
 				acc[m][v] = v_max(v_zero(), acc[m][v]);
+	if (flags & NNO_GEMM_SIX)
+		for (int m = 0; m < mr; m++)
+			for (int v = 0; v < nv; v++)
+				acc[m][v] = v_min(v_set1(6.0f), acc[m][v]);
 }
 
 /* mr and nv are constants at every call, so that the accumulators become registers; `last` is the width of the last

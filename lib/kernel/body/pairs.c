@@ -169,9 +169,7 @@ NNO_INLINE void rounded_tile(const int mr, const int nv, int64_t last, const sid
 #pragma GCC unroll 16
 	for (int m = 0; m < mr; m++)
 		for (int v = 0; v < nv; v++) {
-			vf x = acc[m * nv + v];
-			if (job->flags & NNO_GEMM_RELU)
-				x = v_max(v_zero(), x);
+			vf x = v_clamp(acc[m * nv + v], job->flags);
 			put_bf16(to + m * job->ldc + v * VL, x, v == nv - 1 ? last : VL);
 		}
 }

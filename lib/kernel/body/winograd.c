@@ -170,8 +170,7 @@ NNO_INLINE void finish_pixel(elem *dst, vf x, int flags, int64_t width)
 {
 	if (flags & NNO_GEMM_ADD)
 		x = v_add(x, get_some(dst, width));
-	if (flags & NNO_GEMM_RELU)
-		x = v_max(v_zero(), x);
+	x = v_clamp(x, flags);
 	if (flags & NNO_STREAM && width >= VL)
 		put_past(dst, x);
 	else
