@@ -237,6 +237,14 @@ static void halved_sum(nnopt_model *m)
 	pool(m, 2, plain(m, nnopt_relu_create, sum(m, norm(m, padded_conv(m, b, 7, 3, 1)), a)));
 }
 
+/* A maximum of maxima: the convolution takes the first alone. */
+static void halved_twice(nnopt_model *m)
+{
+	int32_t a = padded_conv(m, NNOPT_INPUT_NODE, 16, 2, 6), b = padded_conv(m, NNOPT_INPUT_NODE, 16, 2, 6);
+	int32_t c = pool(m, 2, pool(m, 2, padded_conv(m, b, 16, 3, 1)));
+	sum(m, plain(m, nnopt_relu_create, pool(m, 2, pool(m, 2, a))), c);
+}
+
 typedef struct subject {
 	const char *name;
 	void (*build)(nnopt_model *m);
@@ -259,6 +267,7 @@ static const subject subjects[] = {
 	{ "mobile, awkward", mobile_awkward, "batch_norm2d+lazy ", 3, 13, 1 },
 	{ "halved", halved, "conv2d+max_pool+relu ", 2, 6, 0 },
 	{ "halved tiles", halved_tiles, "conv2d winograd+max_pool+relu ", 3, 11, 1 },
+	{ "halved twice", halved_twice, "conv2d winograd+max_pool ", 1, 2, 1 },
 	{ "halved sum", halved_sum, "batch_norm2d+add+relu ", 1, 3, 1 },
 };
 
