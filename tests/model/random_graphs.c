@@ -6,6 +6,7 @@
 #include "fusion_networks.h"
 
 #include <math.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -256,6 +257,7 @@ static nnopt_plan *kind_plan(nnopt_model *m, int kind, int32_t fuse)
 static result run_kind(nnopt_model *m, int kind, int32_t fuse)
 {
 	nnopt_plan *plan = kind_plan(m, kind, fuse);
+	atomic_store(&m->step, 0); /* that the same is dropped */
 	result r = run(m, plan, kind < INFERRED);
 	nnopt_plan_destroy(plan);
 	return r;
