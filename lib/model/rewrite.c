@@ -113,7 +113,8 @@ static nno_activation *activation_of(const nno_op *op)
  */
 static bool takes_relu6(const nno_graph *g, const nno_op *op)
 {
-	return op->cls == &nno_op_batch_norm || op->cls == &nno_op_group_norm || (nno_op_is_conv(op) && !g->training);
+	return op->cls == &nno_op_batch_norm || op->cls == &nno_op_group_norm ||
+	       (nno_op_is_conv(op) && !nno_graph_goes_back(g));
 }
 
 /* A ReLU that alone reads the result of a convolution, linear layer, normalisation or maximum pooling becomes that op's

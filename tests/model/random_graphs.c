@@ -354,6 +354,48 @@ static void check_narrow(nnopt_model *m, int kind, uint32_t number)
 		 kinds[kind], fused, otherwise);
 }
 
+/* A layer's result and gradient in an inference plan that watches it. */
+static result run_watched(nnopt_model *m, const char *name, int32_t fuse)
+{
+	nnopt_plan_options o;
+	nnopt_plan *plan = NULL;
+	nnopt_tensor *x = NULL;
+	const nnopt_tensor *y = NULL;
+	assert_ok(nnopt_plan_options_init(&o, sizeof o));
+	o.batch = samples;
+	o.fuse = fuse;
+	o.watch = name;
+	assert_ok(nnopt_plan_create(&plan, m, &o));
+	set_parameters(m);
+	assert_ok(nnopt_tensor_create(&x, ctx, NNOPT_F32, 4, (int64_t[]){ samples, CHANNELS, SIDE, SIDE }, NNOPT_NHWC));
+	fill(nnopt_tensor_data(x), samples * CHANNELS * SIDE * SIDE, 5);
+	assert_ok(nnopt_plan_forward(plan, x, &y));
+	nnopt_tensor *gradient = nnopt_plan_output_gradient(plan);
+	fill(nnopt_tensor_data(gradient), nnopt_tensor_count(y), 9);
+	assert_ok(nnopt_plan_backward(plan, 0));
+	const nnopt_tensor *seen = nnopt_plan_watched(plan);
+	result r = { .outputs = nnopt_tensor_count(seen) };
+	r.output = copy(nnopt_tensor_const_data(seen), r.outputs);
+	r.gradients = copy(nnopt_tensor_const_data(nnopt_plan_watched_gradient(plan)), r.outputs);
+	nnopt_tensor_destroy(x);
+	nnopt_plan_destroy(plan);
+	return r;
+}
+
+static void check_watched(nnopt_model *m, uint32_t number)
+{
+	const char *name = m->nodes[pick(m->n_nodes - 1)].name;
+	double apart = 1.0;
+	for (draw = 0; draw < DRAWS && apart > NEAR; draw++) {
+		result a = run_watched(m, name, 1), b = run_watched(m, name, 0);
+		apart = fmax(worst(a.output, b.output, a.outputs), worst(a.gradients, b.gradients, a.outputs));
+		free_result(&a);
+		free_result(&b);
+	}
+	if (apart > NEAR)
+		fail_msg("graph %u, %d samples: '%s' is %g apart", (unsigned)number, (int)samples, name, apart);
+}
+
 /* Also of what is drawn: how many samples, and what is frozen. */
 static nnopt_model *graph_model(uint32_t number)
 {
@@ -376,6 +418,7 @@ static void fused_and_unfused_agree(void **state)
 			check_kind(m, kind, k);
 			check_narrow(m, kind, k);
 		}
+		check_watched(m, k);
 		draw = 0;
 		nnopt_model_destroy(m);
 	}
