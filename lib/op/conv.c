@@ -103,7 +103,7 @@ static int64_t list_taps(const nno_op *op, int64_t band_w, int64_t *a_off, int64
 void NNO_OF(nno_conv_pool_band)(const nno_op *op, const nno_run *run, const elem *made, int64_t image, int64_t from,
 				int64_t rows)
 {
-	int relu = ((const nno_conv_attr *)op->attr)->activation == NNO_ACT_RELU ? NNO_GEMM_RELU : 0;
+	int relu = nno_clamp_flags(((const nno_conv_attr *)op->attr)->activation);
 	int64_t row = op->out.w * op->out.c;
 	for (int64_t y = 0; y < rows; y += 2) {
 		int64_t at = (image * op->out.h + (from + y) / 2) * row;

@@ -102,7 +102,7 @@ static void pool_tiles(const pass_job *j, const nno_tile_run *r, const float *m,
 {
 	const nno_op *op = j->op;
 	const nno_run *run = j->run;
-	int relu = ((const nno_conv_attr *)op->attr)->activation == NNO_ACT_RELU ? NNO_GEMM_RELU : 0;
+	int relu = nno_clamp_flags(((const nno_conv_attr *)op->attr)->activation);
 	int64_t c = op->out.c, end = r->from + r->count, across = j->p.dst.across;
 	for (int64_t t = r->from, count; t < end; t += count, m += count * n) {
 		count = nno_i64_min(end, (t / across + 1) * across) - t;

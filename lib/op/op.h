@@ -122,7 +122,8 @@ typedef struct nno_conv_attr {
 	/* pad: zeros before the first pixel; how many are behind the last, the output's size tells. */
 	int64_t kernel_h, kernel_w, stride_h, stride_w, pad_h, pad_w, dilation_h, dilation_w, groups;
 	bool bias;
-	nno_activation activation; /* fused, ReLU only where anything goes back: dst = act(conv + bias + skip); then needs_dst */
+	/* Fused, ReLU6 only where nothing goes back: dst = act(conv + bias + skip); then needs_dst. */
+	nno_activation activation;
 	/* dst is the maximum over 2 x 2 pixels of that: what nno_op_pools() tells of. */
 	bool pooled;
 } nno_conv_attr; /* param: weight (kh, kw, C/groups, O), bias (O) */

@@ -101,7 +101,7 @@ static void max_row(const pool_job *j, const elem *src, elem *dst, uint8_t *plac
 {
 	const nno_op *op = j->op;
 	int64_t c = op->in[0].c, row = op->in[0].w * c;
-	int flags = ((const nno_pool_attr *)op->attr)->activation == NNO_ACT_RELU ? NNO_GEMM_RELU : 0;
+	int flags = nno_clamp_flags(((const nno_pool_attr *)op->attr)->activation);
 	if (is_pool2(op)) {
 		kernels_of(j->run)->max_pool2(dst, place, src + 2 * y * row, src + (2 * y + 1) * row, op->out.w, c,
 					      flags);
