@@ -25,8 +25,7 @@ static bool book(nno_op *op, int slots)
 	const nno_conv_attr *a = op->attr;
 	size_t packed = (size_t)p.weight_count * sizeof(float);
 	op->packed_bytes = op->constant && a->groups == 1 ? packed : 0;
-	/* Where each maximum came from, a byte a result. */
-	op->saved_bytes = a->pooled && op->training ? (size_t)(op->batch * nno_shape_count(op->out)) : 0;
+	op->saved_bytes = nno_conv_place_bytes(op);
 	return nno_i64_mul(nno_shape_count(nno_conv_result(op)), p.weight_count / op->out.c, &op->macs) &&
 	       nno_size_mul(p.slot_bytes, (size_t)slots, &op->forward_workspace) &&
 	       nno_size_add(op->forward_workspace, p.shared_bytes, &op->backward_workspace) &&
@@ -111,6 +110,19 @@ void NNO_OF(nno_conv_pool_band)(const nno_op *op, const nno_run *run, const elem
 		kernels_of(run)->max_pool2(dst_of(run) + at, place, made + 2 * y * row, made + 2 * (y + 1) * row,
 					   op->out.w, op->out.c, relu);
 	}
+}
+
+const elem *NNO_OF(nno_conv_spread_rows)(const nno_op *op, const nno_run *run, int64_t image, int64_t from,
+					 int64_t until, elem *room)
+{
+	int64_t row = op->out.w * op->out.c;
+	for (int64_t y = from; y < until; y++) {
+		int64_t at = (image * op->out.h + y) * row;
+		elem *top = room + 4 * (y - from) * row;
+		kernels_of(run)->max_pool2_gradient(top, top + 2 * row, ddst_of(run) + at, (uint8_t *)run->saved + at,
+						    op->out.w, op->out.c, 0);
+	}
+	return room;
 }
 
 static void forward_band(void *user, int64_t index, int slot)

@@ -23,11 +23,18 @@ typedef struct nno_conv_plan {
 	size_t shared_bytes; /* transposed weights, or partial gradients */
 } nno_conv_plan;
 
+static inline bool nno_conv_pooled(const nno_op *op) { return ((const nno_conv_attr *)op->attr)->pooled; }
+
+/* To save where each maximum came from, a byte a result. */
+static inline size_t nno_conv_place_bytes(const nno_op *op)
+{
+	return nno_conv_pooled(op) && op->training ? (size_t)(op->batch * nno_shape_count(op->out)) : 0;
+}
+
 /* What the convolution makes, before it is pooled. */
 static inline nno_shape nno_conv_result(const nno_op *op)
 {
-	bool pooled = ((const nno_conv_attr *)op->attr)->pooled;
-	return pooled ? (nno_shape){ 2 * op->out.h, 2 * op->out.w, op->out.c } : op->out;
+	return nno_conv_pooled(op) ? (nno_shape){ 2 * op->out.h, 2 * op->out.w, op->out.c } : op->out;
 }
 
 /* False when a size overflows. */
@@ -42,6 +49,10 @@ void NNO_OF(nno_conv_copy_band)(const nno_run *run, float *dst, int64_t h, int64
 /* Pools rows [from, from + rows) of what the convolution made of a picture. */
 void NNO_OF(nno_conv_pool_band)(const nno_op *op, const nno_run *run, const elem *made, int64_t image, int64_t from,
 				int64_t rows);
+
+/* The other way: from rows [from, until) of a picture's pooled gradient, twice as many of what was made, in `room`. */
+const elem *NNO_OF(nno_conv_spread_rows)(const nno_op *op, const nno_run *run, int64_t image, int64_t from,
+					 int64_t until, elem *room);
 
 void NNO_OF(nno_conv_backward_data)(const nno_op *op, nno_run *run);
 void NNO_OF(nno_conv_backward_weights)(const nno_op *op, nno_run *run);

@@ -13,7 +13,6 @@
 
 static bool book(nno_op *op, int slots)
 {
-	const nno_conv_attr *a = op->attr;
 	nno_conv_pairs_plan p;
 	size_t all, partials;
 	if (!nno_conv_pairs_layout(op, &p) || !nno_size_mul(p.slot, (size_t)slots, &all) ||
@@ -21,7 +20,7 @@ static bool book(nno_op *op, int slots)
 		return false;
 	size_t turned = p.weights + p.turned;
 	op->packed_bytes = op->constant ? p.weights : 0;
-	op->saved_bytes = a->pooled && op->training ? (size_t)(op->batch * nno_shape_count(op->out)) : 0;
+	op->saved_bytes = nno_conv_place_bytes(op);
 	return nno_size_add(all, p.weights, &op->forward_workspace) &&
 	       nno_size_add(all, partials > turned ? partials : turned, &op->backward_workspace) &&
 	       nno_i64_mul(nno_shape_count(nno_conv_result(op)), p.weight_count / op->out.c, &op->macs);

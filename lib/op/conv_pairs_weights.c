@@ -148,15 +148,9 @@ static void pair_gradient(const weights_job *j, elem *pairs, const elem *gradien
 static const elem *gradient_of(const weights_job *j, int64_t image, elem *room)
 {
 	const nno_op *op = j->op;
-	int64_t count = nno_shape_count(op->out), row = op->out.w * op->out.c;
-	const elem *ddst = ddst_of(j->run) + image * count;
-	if (!((const nno_conv_attr *)op->attr)->pooled)
-		return ddst;
-	const uint8_t *place = (const uint8_t *)j->run->saved + image * count;
-	for (int64_t y = 0; y < op->out.h; y++)
-		kernels_of(j->run)->max_pool2_gradient(room + 4 * y * row, room + (4 * y + 2) * row, ddst + y * row,
-						       place + y * row, op->out.w, op->out.c, 0);
-	return room;
+	if (nno_conv_pooled(op))
+		return NNO_OF(nno_conv_spread_rows)(op, j->run, image, 0, op->out.h, room);
+	return ddst_of(j->run) + image * nno_shape_count(op->out);
 }
 
 static void sum_chunk(void *user, int64_t chunk, int slot)

@@ -14,10 +14,7 @@
 
 #define PRODUCTS NNO_WINOGRAD_PRODUCTS
 #define TILE NNO_WINOGRAD_TILE
-#define PATCH 6
 #define PANEL_ROWS 16 /* of weights that a task transforms */
-
-static bool pooled(const nno_op *op) { return ((const nno_conv_attr *)op->attr)->pooled; }
 
 static bool book(nno_op *op, int slots)
 {
@@ -34,8 +31,7 @@ static bool book(nno_op *op, int slots)
 	    !nno_size_mul(gradient.slot_bytes, (size_t)slots, &bytes) ||
 	    !nno_size_add(bytes, gradient.shared_bytes, &bytes))
 		return false;
-	/* Where each maximum came from, a byte a result. */
-	op->saved_bytes = pooled(op) && op->training ? (size_t)(op->batch * nno_shape_count(op->out)) : 0;
+	op->saved_bytes = nno_conv_place_bytes(op);
 	if (op->constant && !forward.stream)
 		op->packed_bytes = forward.shared_bytes;
 	if (op->backward_workspace < bytes)
@@ -88,8 +84,8 @@ static void transform_tiles(const pass_job *j, int64_t from, int64_t to, float *
 		nno_tile_run r = nno_tile_run_at(t, to, j->p.tiles);
 		nno_tiling p = j->p.src;
 		const elem *image = j->src + r.image * p.h * p.w * p.c;
-		if (j->turned && pooled(j->op))
-			image = NNO_OF(nno_winograd_spread_rows)(j->op, j->run, &r, &p, PATCH, band);
+		if (j->turned && nno_conv_pooled(j->op))
+			image = NNO_OF(nno_winograd_spread_rows)(j->op, j->run, &r, &p, NNO_WINOGRAD_PATCH, band);
 		kernels_of(j->run)->winograd_input(v + (t - from) * p.c, step, image, &p, r.from, r.count);
 		t += r.count;
 	}
@@ -135,7 +131,7 @@ static void multiply(const pass_job *j, int64_t from, int64_t to, const float *v
 	for (int64_t t = from; t < to;) {
 		nno_tile_run r = nno_tile_run_at(t, to, j->p.tiles);
 		const float *results = m + (t - from) * n;
-		if (!j->turned && pooled(j->op)) {
+		if (!j->turned && nno_conv_pooled(j->op)) {
 			pool_tiles(j, &r, results, step, column, n, band);
 		} else {
 			elem *image = j->dst + r.image * j->p.dst.h * j->p.dst.w * j->p.dst.c;

@@ -6,7 +6,7 @@
 #include "op/conv.h"
 #include "op/parallel.h"
 
-enum { NNO_WINOGRAD_TILE = 4, NNO_WINOGRAD_PRODUCTS = 36, NNO_WINOGRAD_PANEL = 64 };
+enum { NNO_WINOGRAD_TILE = 4, NNO_WINOGRAD_PATCH = 6, NNO_WINOGRAD_PRODUCTS = 36, NNO_WINOGRAD_PANEL = 64 };
 
 /* Floats from one of the 36 to the next: a line more than they hold, so that all of them do not meet in one cache set.
  */

@@ -41,19 +41,13 @@ static float *bias_at(const gradient_job *j, int64_t chunk)
 const elem *NNO_OF(nno_winograd_spread_rows)(const nno_op *op, const nno_run *run, nno_tile_run *r, nno_tiling *p,
 					     int64_t size, elem *room)
 {
-	int64_t first = r->from / p->across, last = (r->from + r->count - 1) / p->across, row = op->out.w * op->out.c;
+	int64_t first = r->from / p->across, last = (r->from + r->count - 1) / p->across;
 	int64_t from = nno_i64_max(0, first * NNO_WINOGRAD_TILE - p->pad_h) / 2;
 	int64_t until = nno_i64_min(op->out.h, nno_i64_ceil_div(last * NNO_WINOGRAD_TILE - p->pad_h + size, 2));
-	for (int64_t y = from; y < until; y++) {
-		int64_t at = (r->image * op->out.h + y) * row;
-		elem *top = room + 4 * (y - from) * row;
-		kernels_of(run)->max_pool2_gradient(top, top + 2 * row, ddst_of(run) + at, (uint8_t *)run->saved + at,
-						    op->out.w, op->out.c, 0);
-	}
 	p->h = 2 * (until - from);
 	p->pad_h += 2 * from - first * NNO_WINOGRAD_TILE;
 	r->from -= first * p->across;
-	return room;
+	return NNO_OF(nno_conv_spread_rows)(op, run, r->image, from, until, room);
 }
 
 /* Transforms tiles [from, to) of both sides; `at` tiles into the blocks v and z of j->g.block tiles. `band`: room for
@@ -67,7 +61,7 @@ static void transform_both(const gradient_job *j, int64_t from, int64_t to, floa
 		kernels_of(j->run)->winograd_input(v + (t - from) * j->src.c, v_step, image, &j->src, r.from, r.count);
 		nno_tiling p = j->dst;
 		const elem *gradient = ddst_of(j->run) + r.image * p.h * p.w * p.c;
-		if (((const nno_conv_attr *)j->op->attr)->pooled)
+		if (nno_conv_pooled(j->op))
 			gradient = NNO_OF(nno_winograd_spread_rows)(j->op, j->run, &r, &p, NNO_WINOGRAD_TILE, band);
 		kernels_of(j->run)->winograd_gradient(z + (t - from) * p.c, z_step, gradient, &p, r.from, r.count);
 		t += r.count;

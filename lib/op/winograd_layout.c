@@ -37,8 +37,8 @@ static int64_t rows_of(int64_t tiles, int64_t across, int64_t h)
 
 static size_t band_bytes(const nno_op *op, int64_t rows, int64_t w, int64_t c)
 {
-	bool pooled = ((const nno_conv_attr *)op->attr)->pooled;
-	return pooled ? nno_size_round_up((size_t)(rows * w * c) * nno_type_bytes(op->type), NNO_ALIGNMENT) : 0;
+	return nno_conv_pooled(op) ? nno_size_round_up((size_t)(rows * w * c) * nno_type_bytes(op->type), NNO_ALIGNMENT)
+				   : 0;
 }
 
 static bool make_pass(nno_winograd_pass *p, int64_t batch)

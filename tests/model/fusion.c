@@ -120,10 +120,7 @@ static void constant_plans_keep_the_parameters(void **state)
 		const nnopt_tensor *y = NULL;
 		nnopt_tensor *x = NULL;
 		set_parameters(m);
-		assert_ok(nnopt_plan_options_init(&o, sizeof o));
-		o.batch = BATCH;
-		o.constant = 1;
-		assert_ok(nnopt_plan_create(&plan, m, &o));
+		plan = make_constant_plan(m);
 		for (int k = 0; k < plan->graph.n_ops; k++)
 			folded += !plan->graph.ops[k].removed && plan->graph.ops[k].folded_param >= 0;
 		other = make_plan(m, NNOPT_INFERENCE, 0, 0);
@@ -141,6 +138,8 @@ static void constant_plans_keep_the_parameters(void **state)
 		free_result(&b);
 		nnopt_plan_destroy(other);
 		nnopt_plan_destroy(plan);
+		assert_ok(nnopt_plan_options_init(&o, sizeof o));
+		o.constant = 1;
 		o.mode = NNOPT_TRAINING;
 		assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "constant", nnopt_plan_create(&plan, m, &o));
 		nnopt_model_destroy(m);
@@ -184,16 +183,11 @@ static void constant_plans_add_in_convolutions(void **state)
 	for (size_t i = 0; i < NNO_COUNT(trials); i++)
 		for (precision = NNOPT_PRECISION_F32; precision <= NNOPT_PRECISION_F16; precision++) {
 			nnopt_model *m = residual_blocks(trials[i].channels, trials[i].kernel, trials[i].stride);
-			nnopt_plan_options o;
-			nnopt_plan *plan = NULL, *other = NULL;
+			nnopt_precision narrow = precision;
 			gain =
 			    1.0f / (float)(trials[i].kernel * sqrt((double)trials[i].channels)); /* f16 ends at 65504 */
 			set_parameters(m);
-			assert_ok(nnopt_plan_options_init(&o, sizeof o));
-			o.batch = samples;
-			o.constant = 1;
-			o.precision = (int32_t)precision;
-			assert_ok(nnopt_plan_create(&plan, m, &o));
+			nnopt_plan *plan = make_constant_plan(m);
 			int added = 0;
 			for (int k = 0; k < plan->graph.n_ops; k++) {
 				const nno_graph_op *node = &plan->graph.ops[k];
@@ -202,11 +196,11 @@ static void constant_plans_add_in_convolutions(void **state)
 			if (precision == NNOPT_PRECISION_F32)
 				assert_int_equal(added, 3);
 			precision = NNOPT_PRECISION_F32;
-			other = make_plan(m, NNOPT_INFERENCE, 0, 0);
+			nnopt_plan *other = make_plan(m, NNOPT_INFERENCE, 0, 0);
 			result a = run(m, plan, false), b = run(m, other, false);
-			compare_within(o.precision == NNOPT_PRECISION_F32 ? 2e-5 : 3e-2, "residual blocks", "output",
+			compare_within(narrow == NNOPT_PRECISION_F32 ? 2e-5 : 3e-2, "residual blocks", "output",
 				       a.output, b.output, a.outputs);
-			precision = (nnopt_precision)o.precision;
+			precision = narrow;
 			free_result(&a);
 			free_result(&b);
 			nnopt_plan_destroy(other);

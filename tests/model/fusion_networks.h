@@ -7,6 +7,7 @@
 
 #include "model/model.h"
 
+#include <math.h>
 #include <stdbool.h>
 
 enum { BATCH = 3, CHANNELS = 6, SIDE = 5 };
@@ -313,6 +314,30 @@ static nnopt_plan *make_plan(nnopt_model *m, int32_t mode, int32_t fuse, int32_t
 	o.precision = (int32_t)precision;
 	assert_ok(nnopt_plan_create(&plan, m, &o));
 	return plan;
+}
+
+/* With the parameters that it has now. */
+static inline nnopt_plan *make_constant_plan(nnopt_model *m)
+{
+	nnopt_plan_options o;
+	nnopt_plan *plan = NULL;
+	assert_ok(nnopt_plan_options_init(&o, sizeof o));
+	o.batch = samples;
+	o.constant = 1;
+	o.precision = (int32_t)precision;
+	assert_ok(nnopt_plan_create(&plan, m, &o));
+	return plan;
+}
+
+/* How far a is from b, in parts of b's length; 0 where there is no a. */
+static inline double distance(const float *a, const float *b, int64_t n)
+{
+	double squares = 0.0, away = 0.0;
+	for (int64_t i = 0; i < n && a != NULL; i++) {
+		squares += (double)b[i] * (double)b[i];
+		away += ((double)a[i] - (double)b[i]) * ((double)a[i] - (double)b[i]);
+	}
+	return sqrt(away / (squares + 1e-30));
 }
 
 static void set_parameters(nnopt_model *m)

@@ -3,17 +3,6 @@
 
 #include <math.h>
 
-/* How far a is from b, in parts of b's size. */
-static double distance(const float *a, const float *b, int64_t n)
-{
-	double squares = 0.0, away = 0.0;
-	for (int64_t i = 0; i < n; i++) {
-		squares += (double)b[i] * (double)b[i];
-		away += ((double)a[i] - (double)b[i]) * ((double)a[i] - (double)b[i]);
-	}
-	return sqrt(away / (squares + 1e-30));
-}
-
 /* Distances of bf16 from f32 in one draw: without rewrites and with them. */
 typedef struct away {
 	double output[2], gradient[2], state[2];

@@ -240,18 +240,11 @@ enum { TRAINED, TRAINED_FROM_INPUT, INFERRED, CONSTANT, KINDS };
 
 static nnopt_plan *kind_plan(nnopt_model *m, int kind, int32_t fuse)
 {
-	nnopt_plan_options o;
-	nnopt_plan *plan = NULL;
 	if (kind != CONSTANT || !fuse)
 		return make_plan(m, kind < INFERRED ? NNOPT_TRAINING : NNOPT_INFERENCE, fuse,
 				 kind == TRAINED_FROM_INPUT);
 	set_parameters(m);
-	assert_ok(nnopt_plan_options_init(&o, sizeof o));
-	o.batch = samples;
-	o.constant = 1;
-	o.precision = (int32_t)precision;
-	assert_ok(nnopt_plan_create(&plan, m, &o));
-	return plan;
+	return make_constant_plan(m);
 }
 
 static result run_kind(nnopt_model *m, int kind, int32_t fuse)
@@ -311,17 +304,6 @@ static void check_kind(nnopt_model *m, int kind, uint32_t number)
 	}
 	explain(m, kind);
 	fail_msg("graph %u, %d samples, %s: %s %g apart", (unsigned)number, (int)samples, kinds[kind], what, apart);
-}
-
-/* How far a is from b, in parts of b's length. */
-static double distance(const float *a, const float *b, int64_t n)
-{
-	double squares = 0.0, away = 0.0;
-	for (int64_t i = 0; i < n && a != NULL; i++) {
-		squares += (double)b[i] * (double)b[i];
-		away += ((double)a[i] - (double)b[i]) * ((double)a[i] - (double)b[i]);
-	}
-	return sqrt(away / (squares + 1e-12));
 }
 
 static double results_away(const result *a, const result *b)
