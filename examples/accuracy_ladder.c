@@ -111,9 +111,11 @@ static void train(const ladder *l, int rung, int64_t seed, outcome *result)
 	int64_t steps = r.epochs * nnopt_loader_batches(batches);
 	nnopt_model *net = ladder_network(ctx, &r, &l->pictures, c.seed);
 	nnopt_optimizer *optimizer = ladder_optimizer(ctx, &r);
+	CHECK(nnopt_optimizer_set_clipping(optimizer, r.clip, 0.0));
 	nnopt_schedule *schedule = ladder_schedule(ctx, &r, steps);
 	nnopt_average *average = ladder_average(ctx, &r, steps);
 	nnopt_loss *loss = ladder_loss(ctx, &r);
+	nnopt_model *teacher = NULL;
 	nnopt_history *history = NULL;
 	nnopt_events *events = NULL; /* for TensorBoard */
 	nnopt_callbacks *callbacks = NULL;
@@ -130,13 +132,16 @@ static void train(const ladder *l, int rung, int64_t seed, outcome *result)
 	fit.average = average;
 	fit.precision = r.precision;
 	fit.sam_rho = r.sam;
+	if (r.teacher != NULL)
+		CHECK(nnopt_model_load(&teacher, ctx, file_of(l, find(r.teacher), seed, "safetensors")));
+	fit.teacher = teacher;
 	fit.checkpoint_path = checkpoint;
 	fit.checkpoint_seconds = 60.0;
 	fit.resume = 1;
 	fit.on_batch = nnopt_callbacks_on_batch;
 	fit.on_epoch = nnopt_callbacks_on_epoch;
 	fit.progress_user = callbacks;
-	if (r.network == SPEED_NET && r.epochs > 3) { /* the bias of the first convolution has learnt all it can */
+	if (r.whitening && r.epochs > 3) { /* the bias of the first convolution has learnt all it can */
 		fit.epochs = 3;
 		CHECK(nnopt_fit(net, batches, loss, optimizer, &fit, NULL));
 		CHECK(nnopt_model_set_trainable(net, "whiten.", 0, NULL));
@@ -159,6 +164,7 @@ static void train(const ladder *l, int rung, int64_t seed, outcome *result)
 	nnopt_average_destroy(average);
 	nnopt_schedule_destroy(schedule);
 	nnopt_optimizer_destroy(optimizer);
+	nnopt_model_destroy(teacher);
 	nnopt_model_destroy(net);
 	nnopt_loader_destroy(test);
 	nnopt_loader_destroy(batches);
@@ -276,6 +282,9 @@ static const outcome *run(ladder *l, int rung, int64_t seed)
 		return r;
 	if (rungs[rung].how == ENSEMBLE && seed > 0)
 		return run(l, rung, 0); /* there is one for all seeds */
+	const char *teacher = recipe_of(l, rung).teacher;
+	if (teacher != NULL)
+		(void)run(l, find(teacher), seed);
 	fprintf(stderr, "%s, seed %lld: %s\n", rungs[rung].name, (long long)seed, rungs[rung].what);
 	if (rungs[rung].how == TRAINED)
 		train(l, rung, seed, r);
@@ -423,7 +432,7 @@ static int choose(const char *what, const char *argument, const char *const *kno
 static int list_rungs(void)
 {
 	for (int i = 0; i < RUNGS; i++)
-		printf("%-14s %s%s%s\n", rungs[i].name, rungs[i].what, rungs[i].on != NULL ? ", on " : "",
+		printf("%-16s %s%s%s\n", rungs[i].name, rungs[i].what, rungs[i].on != NULL ? ", on " : "",
 		       rungs[i].on != NULL ? rungs[i].on : "");
 	return EXIT_SUCCESS;
 }

@@ -11,26 +11,34 @@
 typedef struct recipe {
 	/* pictures */
 	enum { NO_FLIP, FLIP_BY_CHANCE, FLIP_IN_TURNS } flip;
-	double rotation;      /* degrees to either side */
-	int64_t crop, cutout; /* pixels that a picture is shifted by at most; side of the square that is erased */
-	double mixup, cutmix; /* their alphas */
-	double jitter;        /* of brightness, contrast and saturation, to either side of 1 */
-	int32_t trivial;      /* 1: TrivialAugment */
-	int32_t normalise;    /* 1: by mean and deviation of the training pictures; 0: to [0, 1] */
+	double rotation;       /* degrees to either side */
+	int64_t crop, cutout;  /* pixels that a picture is shifted by at most; side of the square that is erased */
+	double mixup, cutmix;  /* their alphas */
+	double jitter;         /* of brightness, contrast and saturation, to either side of 1 */
+	double resized_crop;   /* the smallest part of the area that is cut out and resized; 0: none */
+	double erasing;        /* probability of a rectangle that is erased */
+	int32_t rand, trivial; /* 1: RandAugment, TrivialAugment */
+	enum { TO_ONE, NORMALISE, NORMALISE_EACH } normalise; /* by all training pictures, or each picture by itself */
 	/* network */
 	enum { PLAIN, RESNET, SPEED_NET } network;
 	int64_t depth, convs; /* PLAIN: stages and the convolutions of each; others: the zoo's number */
 	double width, dropout, stochastic_depth;
 	int64_t squeeze;
-	int32_t he, xavier, batch_norm; /* PLAIN */
+	enum { AS_PYTORCH, HE, XAVIER, DIRAC } init;   /* PLAIN */
+	enum { NO_NORM, BATCH_NORM, GROUP_NORM } norm; /* PLAIN */
+	double channel_dropout, drop_block;            /* PLAIN, behind each pooling */
+	int32_t recurrent;                             /* PLAIN; 1: a GRU reads the last map beside the linear layer */
+	int32_t whitening;                             /* SPEED_NET; 1: the first weights are from the pictures */
 	/* training */
 	int64_t batch, epochs;
 	enum { ADAM, SGD, ADAMW, RMSPROP, LION, MUON } optimizer;
 	double lr, weight_decay, l1, momentum, smoothing;
-	double focal; /* gamma of the focal loss; 0: cross-entropy */
-	double sam;   /* rho; 0: none */
-	enum { CONSTANT, WARM_COSINE, TRIANGLE } schedule;
-	enum { NO_AVERAGE, EMA, LOOKAHEAD } average;
+	double focal;        /* gamma of the focal loss; 0: cross-entropy */
+	double sam;          /* rho; 0: none */
+	double clip;         /* largest norm of the gradients; 0: any */
+	const char *teacher; /* NULL, or the rung whose networks' logits are learnt too */
+	enum { CONSTANT, WARM_COSINE, TRIANGLE, ONE_CYCLE } schedule;
+	enum { NO_AVERAGE, EMA, LOOKAHEAD, SWA } average;
 	int32_t precision;
 	/* evaluation */
 	int32_t views; /* 1: test-time augmentation */
@@ -54,8 +62,8 @@ static inline void describe(const recipe *r, int64_t samples, char *text, size_t
 {
 	static const char *const flips[] = { "none", "chance", "turns" }, *const networks[] = { "plain", "resnet",
 												"speed" };
-	static const char *const schedules[] = { "constant", "cosine", "triangle" }, *const averages[] = {
-		"none", "ema", "lookahead"
+	static const char *const schedules[] = { "constant", "cosine", "triangle", "one-cycle" }, *const averages[] = {
+		"none", "ema", "lookahead", "swa"
 	};
 	static const char *const precisions[] = { "f32", "bf16", "f16" };
 	static const char *const optimizers[] = { "adam", "sgd", "adamw", "rmsprop", "lion", "muon" };
@@ -67,15 +75,25 @@ static inline void describe(const recipe *r, int64_t samples, char *text, size_t
 		 "average %s %s%s",
 		 (long long)samples, flips[r->flip], r->rotation, (long long)r->crop, (long long)r->cutout, r->mixup,
 		 r->cutmix, r->normalise, networks[r->network], (long long)r->depth, (long long)r->convs, r->width,
-		 r->dropout, r->stochastic_depth, (long long)r->squeeze, r->he, r->batch_norm, (long long)r->batch,
+		 r->dropout, r->stochastic_depth, (long long)r->squeeze, r->init == HE, r->norm, (long long)r->batch,
 		 (long long)r->epochs, optimizers[r->optimizer], r->lr, r->weight_decay, r->momentum, r->smoothing,
 		 schedules[r->schedule], averages[r->average], precisions[r->precision], r->views ? "; views" : "");
 	add_word(text, size, "jitter", r->jitter);
 	add_word(text, size, "trivial", r->trivial);
-	add_word(text, size, "xavier", r->xavier);
+	add_word(text, size, "xavier", r->init == XAVIER);
 	add_word(text, size, "l1", r->l1);
 	add_word(text, size, "focal", r->focal);
 	add_word(text, size, "sam", r->sam);
+	add_word(text, size, "dirac", r->init == DIRAC);
+	add_word(text, size, "resized-crop", r->resized_crop);
+	add_word(text, size, "erasing", r->erasing);
+	add_word(text, size, "rand", r->rand);
+	add_word(text, size, "channel-dropout", r->channel_dropout);
+	add_word(text, size, "drop-block", r->drop_block);
+	add_word(text, size, "recurrent", r->recurrent);
+	add_word(text, size, "clip", r->clip);
+	add_word(text, size, "taught", r->teacher != NULL);
+	add_word(text, size, "not-whitened", r->network == SPEED_NET && !r->whitening);
 }
 
 /* The first pictures of each class, `samples` together or a few less; 0: all. */
@@ -175,6 +193,22 @@ static inline void add_jitter(nnopt_transforms *t, double by)
 	CHECK(nnopt_transforms_add_colour_jitter(t, &o, 1.0));
 }
 
+static inline void add_resized_crop(nnopt_transforms *t, double smallest)
+{
+	nnopt_random_resized_crop_options o;
+	CHECK(nnopt_random_resized_crop_options_init(&o, sizeof o));
+	o.scale_min = smallest;
+	CHECK(nnopt_transforms_add_random_resized_crop(t, LADDER_SIDE, LADDER_SIDE, &o));
+}
+
+static inline void add_erasing(nnopt_transforms *t, double probability, const uint8_t *fill)
+{
+	nnopt_random_erasing_options o;
+	CHECK(nnopt_random_erasing_options_init(&o, sizeof o));
+	memcpy(o.fill, fill, sizeof o.fill);
+	CHECK(nnopt_transforms_add_random_erasing(t, &o, probability));
+}
+
 static inline nnopt_loader *ladder_loader(const pictures *p, const recipe *r, int32_t training, uint64_t seed)
 {
 	nnopt_dataset *data = training ? p->train : p->test;
@@ -194,14 +228,22 @@ static inline nnopt_loader *ladder_loader(const pictures *p, const recipe *r, in
 		CHECK(nnopt_transforms_add_rotation(t, r->rotation, 0, 1.0));
 	if (training && r->crop > 0)
 		CHECK(nnopt_transforms_add_pad_crop(t, r->crop, NNOPT_PAD_REFLECT, 1.0));
+	if (training && r->resized_crop > 0.0)
+		add_resized_crop(t, r->resized_crop);
+	if (training && r->rand)
+		CHECK(nnopt_transforms_add_rand_augment(t, NULL, 1.0));
 	if (training && r->trivial)
 		CHECK(nnopt_transforms_add_trivial_augment(t, NULL, 1.0));
 	if (training && r->jitter > 0.0)
 		add_jitter(t, r->jitter);
 	if (training && r->cutout > 0)
 		CHECK(nnopt_transforms_add_cutout(t, r->cutout, grey, 1.0));
-	if (r->normalise)
+	if (training && r->erasing > 0.0)
+		add_erasing(t, r->erasing, grey);
+	if (r->normalise == NORMALISE)
 		CHECK(nnopt_transforms_add_normalise(t, p->mean, p->deviation, 3));
+	if (r->normalise == NORMALISE_EACH)
+		CHECK(nnopt_transforms_add_normalise_per_image(t, 0, 1e-2));
 	CHECK(nnopt_loader_options_init(&o, sizeof o));
 	o.batch = training ? r->batch : 256;
 	o.shuffle = o.drop_last = training;
@@ -215,31 +257,60 @@ static inline nnopt_loader *ladder_loader(const pictures *p, const recipe *r, in
 	return loader;
 }
 
+/* Beside the map as it is what a GRU says that has read its rows from both sides. */
+static inline void add_flat_and_read(nnopt_model *net)
+{
+	nnopt_context *ctx = nnopt_model_context(net);
+	nnopt_recurrent_options o;
+	nnopt_layer *layers[3];
+	int32_t map = nnopt_model_node_count(net) - 1, nodes[2];
+	CHECK(nnopt_recurrent_options_init(&o, sizeof o));
+	o.bidirectional = 1;
+	CHECK(nnopt_flatten_create(&layers[0], ctx));
+	CHECK(nnopt_gru_create(&layers[1], ctx, 64, &o));
+	CHECK(nnopt_concat_create(&layers[2], ctx));
+	for (int i = 0; i < 2; i++)
+		CHECK(nnopt_model_connect(net, layers[i], &map, 1, &nodes[i]));
+	CHECK(nnopt_model_connect(net, layers[2], nodes, 2, NULL));
+	for (int i = 0; i < 3; i++)
+		nnopt_layer_destroy(layers[i]);
+}
+
 /* Stages of 3 x 3 convolutions, each stage with a pooling and twice the channels of the one before; a hidden linear
  * layer. */
 static inline nnopt_model *plain_network(nnopt_context *ctx, const recipe *r, int64_t classes)
 {
+	static const nnopt_init inits[] = { NNOPT_INIT_DEFAULT, NNOPT_INIT_HE_NORMAL, NNOPT_INIT_XAVIER_NORMAL,
+					    NNOPT_INIT_DIRAC };
 	nnopt_model *net = NULL;
 	nnopt_conv2d_options same;
 	nnopt_linear_options hidden;
 	CHECK(nnopt_conv2d_options_init(&same, sizeof same));
 	CHECK(nnopt_linear_options_init(&hidden, sizeof hidden));
 	same.padding_mode = NNOPT_PADDING_SAME;
-	same.use_bias = !r->batch_norm;
-	same.weight_init = hidden.weight_init = r->he       ? NNOPT_INIT_HE_NORMAL
-						: r->xavier ? NNOPT_INIT_XAVIER_NORMAL
-							    : NNOPT_INIT_DEFAULT;
+	same.use_bias = r->norm == NO_NORM;
+	same.weight_init = inits[r->init];
+	hidden.weight_init = r->init == DIRAC ? NNOPT_INIT_HE_NORMAL : inits[r->init];
 	CHECK(nnopt_model_create(&net, ctx));
 	for (int64_t stage = 0; stage < r->depth; stage++) {
 		for (int64_t i = 0; i < r->convs; i++) {
 			CHECK(nnopt_add_conv2d(net, (int64_t)(32.0 * r->width) << stage, 3, &same));
-			if (r->batch_norm)
+			if (r->norm == BATCH_NORM)
 				CHECK(nnopt_add_batch_norm2d(net, NULL));
+			if (r->norm == GROUP_NORM)
+				CHECK(nnopt_add_group_norm(net, 4, NULL));
 			CHECK(nnopt_add_relu(net));
 		}
 		CHECK(nnopt_add_max_pool2d(net, 2, NULL));
+		if (r->channel_dropout > 0.0)
+			CHECK(nnopt_add_dropout2d(net, (float)r->channel_dropout));
+		if (r->drop_block > 0.0)
+			CHECK(nnopt_add_drop_block(net, 3, (float)r->drop_block));
 	}
-	CHECK(nnopt_add_flatten(net));
+	if (r->recurrent)
+		add_flat_and_read(net);
+	else
+		CHECK(nnopt_add_flatten(net));
 	CHECK(nnopt_add_linear(net, (int64_t)(512.0 * r->width), &hidden));
 	CHECK(nnopt_add_relu(net));
 	CHECK(nnopt_add_dropout(net, (float)r->dropout));
@@ -250,7 +321,7 @@ static inline nnopt_model *plain_network(nnopt_context *ctx, const recipe *r, in
 /* The speed net's first weights: from the patches of 5,000 pictures, and not trained. */
 static inline void whiten(nnopt_model *net, const pictures *p, uint64_t seed)
 {
-	recipe as_they_are = { .normalise = 1, .batch = nnopt_dataset_count(p->train) };
+	recipe as_they_are = { .normalise = NORMALISE, .batch = nnopt_dataset_count(p->train) };
 	if (as_they_are.batch > 5000)
 		as_they_are.batch = 5000;
 	nnopt_loader *loader = ladder_loader(p, &as_they_are, 1, seed); /* of all classes, for it shuffles */
@@ -286,7 +357,7 @@ static inline nnopt_model *ladder_network(nnopt_context *ctx, const recipe *r, c
 		CHECK(nnopt_speed_net_create(&net, ctx, r->depth, classes, &o));
 	}
 	CHECK(nnopt_model_build(net, 3, (const int64_t[]){ 3, LADDER_SIDE, LADDER_SIDE }));
-	if (r->network == SPEED_NET)
+	if (r->whitening)
 		whiten(net, p, seed);
 	return net;
 }
@@ -372,6 +443,8 @@ static inline nnopt_schedule *ladder_schedule(nnopt_context *ctx, const recipe *
 		CHECK(nnopt_schedule_piecewise_create(&schedule, ctx,
 						      (const int64_t[]){ 0, rise, steps > rise ? steps : rise + 1 },
 						      (const double[]){ 0.2, 1.0, 0.07 }, 3));
+	if (r->schedule == ONE_CYCLE)
+		CHECK(nnopt_schedule_one_cycle_create(&schedule, ctx, steps, 0.3, 0.04, 4e-6, 0));
 	if (r->schedule == WARM_COSINE) {
 		CHECK(nnopt_schedule_cosine_create(&cosine, ctx, steps > rise ? steps - rise : 1, 0.0));
 		CHECK(nnopt_schedule_warmup_create(&schedule, ctx, rise, 0.1, cosine));
@@ -391,8 +464,13 @@ static inline nnopt_average *ladder_average(nnopt_context *ctx, const recipe *r,
 	} else if (r->average == LOOKAHEAD) {
 		nnopt_lookahead_options o;
 		CHECK(nnopt_lookahead_options_init(&o, sizeof o));
-		o.ramp_steps = steps;
+		o.ramp_steps = r->network == SPEED_NET ? steps : 0;
 		CHECK(nnopt_lookahead_create(&average, ctx, &o));
+	} else if (r->average == SWA) {
+		nnopt_swa_options o;
+		CHECK(nnopt_swa_options_init(&o, sizeof o));
+		o.start = steps * 3 / 4;
+		CHECK(nnopt_swa_create(&average, ctx, &o));
 	}
 	return average;
 }
@@ -401,7 +479,14 @@ static inline nnopt_loss *ladder_loss(nnopt_context *ctx, const recipe *r)
 {
 	nnopt_cross_entropy_options o;
 	nnopt_focal_options focal;
+	nnopt_distillation_options taught;
 	nnopt_loss *loss = NULL;
+	if (r->teacher != NULL) {
+		CHECK(nnopt_distillation_options_init(&taught, sizeof taught));
+		taught.label_smoothing = r->smoothing;
+		CHECK(nnopt_distillation_create(&loss, ctx, &taught));
+		return loss;
+	}
 	if (r->focal > 0.0) {
 		CHECK(nnopt_focal_options_init(&focal, sizeof focal));
 		focal.gamma = r->focal;
