@@ -261,7 +261,7 @@ static nnopt_status prepare(nno_fit_run *r)
 					.epochs = r->o.epochs,
 					.batches = r->batches,
 					.model = r->model,
-					.lr = r->base_lr,
+					.lr = r->state.step > 0 ? nno_fit_lr(r, r->state.step - 1) : r->base_lr,
 					.validation_loss = NAN,
 					.validation_accuracy = NAN };
 	return status;

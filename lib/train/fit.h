@@ -39,6 +39,8 @@ void nno_fit_progress(nno_fit_run *r, double batch_loss, double batch_seconds);
 /* Trains with a batch: forward, loss, backward, and the update when `accumulate` batches are gathered or the epoch
  * ends. */
 nnopt_status nno_fit_batch(nno_fit_run *r, const nnopt_batch *batch);
+/* The learning rate of the update after `step` others. */
+double nno_fit_lr(const nno_fit_run *r, int64_t step);
 /* One optimizer update from the gradients gathered so far. */
 nnopt_status nno_fit_update(nno_fit_run *r);
 

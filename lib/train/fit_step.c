@@ -66,6 +66,11 @@ static int updates_in_backward(const nno_fit_run *r)
 	return r->o.accumulate == 1 && r->o.all_reduce == NULL && r->o.sam_rho == 0.0;
 }
 
+double nno_fit_lr(const nno_fit_run *r, int64_t step)
+{
+	return r->base_lr * nnopt_schedule_factor(r->o.schedule, step) * nnopt_plateau_factor(r->o.plateau);
+}
+
 nnopt_status nno_fit_update(nno_fit_run *r)
 {
 	if (r->o.all_reduce != NULL) {
@@ -76,8 +81,7 @@ nnopt_status nno_fit_update(nno_fit_run *r)
 		if (status != NNOPT_OK)
 			return callback_failed(r, "all_reduce", status, before);
 	}
-	double lr =
-	    r->base_lr * nnopt_schedule_factor(r->o.schedule, r->state.step) * nnopt_plateau_factor(r->o.plateau);
+	double lr = nno_fit_lr(r, r->state.step);
 	nnopt_step_result result = { .struct_size = sizeof result };
 	nnopt_status status = nnopt_optimizer_set_lr(r->optimizer, lr);
 	if (status == NNOPT_OK && updates_in_backward(r))
