@@ -1,6 +1,7 @@
 /* random_graphs.c - networks that nobody thought of: layers in random order and size, skips from anywhere, layers
  * frozen by chance. What the plan fuses leaves outputs, gradients and statistics as they are without it, in training,
- * inference and constant plans; bf16 is no further off with it; and the bits are the same from any number of threads.
+ * inference and constant plans; bf16 is no further off with it; the bits are the same from any number of threads; and
+ * a saved network is the one that is loaded.
  *
  *   test_model_random_graphs [FROM UNTIL]     graphs of these numbers, for a longer search */
 #include "fusion_networks.h"
@@ -10,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#define PATH TEST_TMP "/random_graphs.safetensors"
 enum { LAYERS = 14, LARGEST_SIDE = 20, MOST_CHANNELS = 100, DRAWS = 4 };
 
 /* Behind a saturating activation the values are small and the errors those of large ones. */
@@ -436,10 +438,37 @@ static void the_same_bits_from_any_threads(void **state)
 	ctx = first;
 }
 
+/* Weights, running statistics, and a network that computes the same. */
+static void a_file_holds_all(void **state)
+{
+	(void)state;
+	for (uint32_t k = from; k < until; k++) {
+		nnopt_model *m = graph_model(k), *loaded = NULL;
+		result a = run_kind(m, INFERRED, 1);
+		assert_ok(nnopt_model_save(m, PATH));
+		assert_ok(nnopt_model_load(&loaded, ctx, PATH));
+		assert_int_equal(loaded->n_params, m->n_params);
+		for (int i = 0; i < m->n_params; i++) {
+			const nno_param *was = &m->params[i], *is = &loaded->params[i];
+			assert_string_equal(is->name, was->name);
+			assert_memory_equal(nno_param_data(loaded, is), nno_param_data(m, was),
+					    (size_t)was->count * sizeof(float));
+		}
+		result b = run_kind(loaded, INFERRED, 1);
+		assert_memory_equal(a.output, b.output, (size_t)a.outputs * sizeof(float));
+		free_result(&a);
+		free_result(&b);
+		nnopt_model_destroy(loaded);
+		nnopt_model_destroy(m);
+	}
+	(void)remove(PATH);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(fused_and_unfused_agree),
+		cmocka_unit_test(a_file_holds_all),
 		cmocka_unit_test(the_same_bits_from_any_threads),
 	};
 	gain = 0.3f;
