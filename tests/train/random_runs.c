@@ -1,9 +1,10 @@
 /* random_runs.c - trainings that nobody thought of: samplers, transforms, networks, losses, optimizers, schedules,
  * averages and options drawn by chance. Each comes to the same bits from one thread and from three, and stopped by a
- * request or by a failing callback, and gone on with in new objects, any number of times.
+ * request, a failing callback or want of memory, and gone on with in new objects, any number of times.
  *
  *   test_train_random_runs [FROM UNTIL]     runs of these numbers, for a longer search */
 #include "check.h"
+#include "budget.h"
 #include "data/transform_kinds.h"
 #include "golden.h"
 
@@ -13,6 +14,8 @@
 enum { CLASSES = 4, SIDE = 16, MOST_STOPS = 4 };
 #define PATH TEST_TMP "/random_runs.ckpt"
 
+static budget memory; /* of all runs */
+static int stops[3];  /* by a request, a callback, want of memory */
 static uint32_t from = 0, until = 60, reached, random_state;
 
 /* Below n; xorshift (Marsaglia 2003). */
@@ -40,7 +43,7 @@ typedef struct run {
 	nnopt_fit_options o;
 	nnopt_status status; /* of the training */
 	nnopt_history *history;
-	int64_t batches_seen, stop_at; /* of this part */
+	int64_t batches_seen, stop_at; /* of this part; 0: at none */
 	int mixes;                     /* its batches */
 	int fails;                     /* it stops by a failing callback, not by a request */
 } run;
@@ -279,6 +282,9 @@ static run make(uint32_t number, int32_t threads)
 	assert_ok(nnopt_context_options_init(&c, sizeof c));
 	c.seed = number;
 	c.threads = threads;
+	c.alloc = budget_alloc;
+	c.free = budget_free;
+	c.alloc_user = &memory;
 	assert_ok(nnopt_context_create(&r.ctx, &c));
 	make_data(&r);
 	make_loaders(&r, threads - 1);
@@ -308,25 +314,23 @@ static void destroy(run *r)
 	nnopt_context_destroy(r->ctx);
 }
 
-static void train(run *r) { r->status = nnopt_fit(r->net, r->train, r->loss, r->optimizer, &r->o, &r->history); }
-
-static nnopt_status count(const nnopt_progress *p, void *user)
-{
-	(void)p;
-	((run *)user)->batches_seen++;
-	return NNOPT_OK;
-}
-
 static nnopt_status stop(const nnopt_progress *p, void *user)
 {
 	run *r = user;
 	(void)p;
-	if (++r->batches_seen < r->stop_at)
+	if (++r->batches_seen != r->stop_at)
 		return NNOPT_OK;
 	if (r->fails)
 		return NNOPT_ERROR_IO;
 	nnopt_cancel_request(r->o.cancel);
 	return NNOPT_OK;
+}
+
+static void train(run *r)
+{
+	r->o.on_batch = stop;
+	r->o.progress_user = r;
+	r->status = nnopt_fit(r->net, r->train, r->loss, r->optimizer, &r->o, &r->history);
 }
 
 static int same(double a, double b) { return a == b || (isnan(a) && isnan(b)); }
@@ -397,26 +401,35 @@ static void assert_same_run(run *a, run *b)
 		assert_same_snapshots(a, b);
 }
 
-/* Stopped up to MOST_STOPS times; a part that gets to the end is the run. */
+/* A part of a run, to its end where nothing stops it. */
+static run make_part(uint32_t number, int part, int64_t batches)
+{
+	run r = make(number, 1 + part % 3);
+	assert_ok(nnopt_cancel_create(&r.o.cancel, r.ctx));
+	r.o.checkpoint_path = PATH;
+	r.o.resume = 1;
+	random_state += (uint32_t)part;
+	if (part < MOST_STOPS) {
+		r.fails = pick(2);
+		r.stop_at = pick(3) == 0 ? 0 : 1 + pick((int)batches + 1);
+		if (r.stop_at == 0)
+			atomic_store(&memory.fail_at, atomic_load(&memory.calls) + 1 + pick(300));
+	}
+	train(&r);
+	atomic_store(&memory.fail_at, 0);
+	return r;
+}
+
+/* Stopped up to MOST_STOPS times. */
 static run make_stopped(uint32_t number, int64_t batches)
 {
 	(void)remove(PATH);
 	for (int part = 0;; part++) {
-		run r = make(number, 1 + part % 3);
-		random_state += (uint32_t)part;
-		assert_ok(nnopt_cancel_create(&r.o.cancel, r.ctx));
-		r.o.checkpoint_path = PATH;
-		r.o.resume = 1;
-		r.stop_at = 1 + pick((int)batches + 1);
-		r.fails = pick(2);
-		if (part < MOST_STOPS) {
-			r.o.on_batch = stop;
-			r.o.progress_user = &r;
-		}
-		train(&r);
-		r.o.progress_user = NULL;
-		if (r.status != NNOPT_ERROR_CANCELLED && r.status != NNOPT_ERROR_CALLBACK)
+		run r = make_part(number, part, batches);
+		if (r.status != NNOPT_ERROR_CANCELLED && r.status != NNOPT_ERROR_CALLBACK &&
+		    r.status != NNOPT_ERROR_OUT_OF_MEMORY)
 			return r;
+		stops[r.status == NNOPT_ERROR_OUT_OF_MEMORY ? 2 : r.fails]++;
 		destroy(&r);
 	}
 }
@@ -434,8 +447,6 @@ static void runs_are_the_same(void **state)
 	uint32_t not_finite = 0;
 	for (reached = from; reached < until; reached++) {
 		run one = make(reached, 1), three = make(reached, 3);
-		one.o.on_batch = count;
-		one.o.progress_user = &one;
 		train(&one);
 		if (one.status == NNOPT_ERROR_NONFINITE)
 			not_finite++;
@@ -451,6 +462,8 @@ static void runs_are_the_same(void **state)
 	}
 	(void)remove(PATH);
 	assert_true(10 * not_finite <= until - from);
+	assert_true(until - from < 30 || (stops[0] > 0 && stops[1] > 0 && stops[2] > 0));
+	budget_came_back(&memory);
 }
 
 int main(int argc, char **argv)
