@@ -5,6 +5,7 @@
  *
  *   test_model_random_graphs [FROM UNTIL]     graphs of these numbers, for a longer search */
 #include "fusion_networks.h"
+#include "pick.h"
 
 #include <math.h>
 #include <stdatomic.h>
@@ -17,23 +18,7 @@ enum { LAYERS = 14, LARGEST_SIDE = 20, MOST_CHANNELS = 100, DRAWS = 4 };
 /* Behind a saturating activation the values are small and the errors those of large ones. */
 static const double NEAR = 1e-3;
 
-static uint32_t from = 0, until = 300, random_state;
-
-/* Below n; xorshift (Marsaglia 2003). */
-static int pick(int n)
-{
-	random_state ^= random_state << 13;
-	random_state ^= random_state >> 17;
-	random_state ^= random_state << 5;
-	return (int)(random_state % (uint32_t)n);
-}
-
-static void seed_graph(uint32_t number)
-{
-	random_state = 2654435761u * (number + 1);
-	for (int i = 0; i < 8; i++)
-		(void)pick(2);
-}
+static uint32_t from = 0, until = 300;
 
 typedef struct value {
 	int32_t node;
@@ -385,7 +370,7 @@ static nnopt_model *graph_model(uint32_t number)
 {
 	static const char *const frozen[] = { "conv2d1.", "batch_norm", "conv2d" };
 	subject s = { .name = "random", .build = random_graph };
-	seed_graph(number);
+	pick_anew(number);
 	nnopt_model *m = make_model(&s);
 	samples = 1 + pick(4) * 5;
 	if (pick(4) == 0)

@@ -7,6 +7,7 @@
 #include "budget.h"
 #include "data/transform_kinds.h"
 #include "golden.h"
+#include "pick.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -16,16 +17,7 @@ enum { CLASSES = 4, SIDE = 16, MOST_STOPS = 4 };
 
 static budget memory; /* of all runs */
 static int stops[3];  /* by a request, a callback, want of memory */
-static uint32_t from = 0, until = 60, reached, random_state;
-
-/* Below n; xorshift (Marsaglia 2003). */
-static int pick(int n)
-{
-	random_state ^= random_state << 13;
-	random_state ^= random_state >> 17;
-	random_state ^= random_state << 5;
-	return (int)(random_state % (uint32_t)n);
-}
+static uint32_t from = 0, until = 60, reached;
 
 static int one_in(int n) { return pick(n) == 0; }
 
@@ -276,9 +268,7 @@ static run make(uint32_t number, int32_t threads)
 {
 	run r = { 0 };
 	nnopt_context_options c;
-	random_state = 2654435761u * (number + 1);
-	for (int i = 0; i < 8; i++)
-		(void)pick(2);
+	pick_anew(number);
 	assert_ok(nnopt_context_options_init(&c, sizeof c));
 	c.seed = number;
 	c.threads = threads;
@@ -408,7 +398,7 @@ static run make_part(uint32_t number, int part, int64_t batches)
 	assert_ok(nnopt_cancel_create(&r.o.cancel, r.ctx));
 	r.o.checkpoint_path = PATH;
 	r.o.resume = 1;
-	random_state += (uint32_t)part;
+	pick_state += (uint32_t)part;
 	if (part < MOST_STOPS) {
 		r.fails = pick(2);
 		r.stop_at = pick(3) == 0 ? 0 : 1 + pick((int)batches + 1);
