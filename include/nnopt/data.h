@@ -387,7 +387,9 @@ typedef struct nnopt_batch {
 
 /** Begins epoch `epoch` (which decides order and augmentation) at batch `first_batch`, 0 for all. @since 0.1 */
 NNOPT_API nnopt_status nnopt_loader_start(nnopt_loader *loader, int64_t epoch, int64_t first_batch);
-/** The next batch, borrowed until the next call; `*batch` is NULL after the last one. @since 0.1 */
+/** The next batch, borrowed until the next call; `*batch` is NULL after the last one, and stays so until another epoch is begun.
+ *  Errors: STATE before the first epoch, FORMAT where more samples are bad than max_bad_fraction bears, those of a bad sample with
+ *  NNOPT_BAD_SAMPLE_FAIL, OUT_OF_MEMORY. @since 0.1 */
 NNOPT_API nnopt_status nnopt_loader_next(nnopt_loader *loader, const nnopt_batch **batch);
 /** Batches in an epoch (bad samples make batches smaller, not fewer). */
 NNOPT_API int64_t nnopt_loader_batches(const nnopt_loader *loader);

@@ -78,7 +78,7 @@ struct nnopt_loader {
 	nno_cache *cache;         /* NULL: none */
 	nno_worker *workers;
 	int started;
-	bool tried, running;
+	bool tried, begun;
 	nno_slot *slots;
 	nnopt_batch batch; /* what the consumer was given */
 	nno_bad_sample *bad;

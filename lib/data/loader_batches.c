@@ -167,7 +167,7 @@ nnopt_status nnopt_loader_start(nnopt_loader *l, int64_t epoch, int64_t first_ba
 		l->slots[i].number = -1;
 	nno_sampler_start(&l->sampler, &l->o, l->seed, epoch);
 	nnopt_status status = level_rooms(l);
-	l->running = true;
+	l->begun = true;
 	l->pause = false;
 	pthread_cond_broadcast(&l->work);
 	pthread_mutex_unlock(&l->lock);
@@ -227,12 +227,11 @@ nnopt_status nnopt_loader_next(nnopt_loader *l, const nnopt_batch **batch)
 	if (l == NULL || batch == NULL)
 		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "loader_next: %s is NULL",
 				l == NULL ? "loader" : "batch");
-	if (!l->running)
+	if (!l->begun)
 		return nno_fail(NNOPT_ERROR_STATE, "loader_next: no epoch was started");
 	nno_slot *slot;
 	do {
 		if (l->next_give >= l->batches) {
-			l->running = false;
 			*batch = NULL;
 			return NNOPT_OK;
 		}
