@@ -8,6 +8,7 @@
 #define TEXT_BYTES 512
 
 static _Thread_local char last_text[TEXT_BYTES];
+static _Thread_local unsigned failures; /* so far */
 
 nnopt_status nno_fail(nnopt_status status, const char *format, ...)
 {
@@ -15,6 +16,16 @@ nnopt_status nno_fail(nnopt_status status, const char *format, ...)
 	va_start(args, format);
 	vsnprintf(last_text, sizeof last_text, format, args);
 	va_end(args);
+	failures++;
+	return status;
+}
+
+unsigned nno_failures(void) { return failures; }
+
+nnopt_status nno_fail_caller(unsigned before, nnopt_status status)
+{
+	if (status != NNOPT_OK && failures == before)
+		(void)nno_fail(status, "%s", nnopt_status_name(status));
 	return status;
 }
 

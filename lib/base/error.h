@@ -13,6 +13,12 @@ nnopt_status nno_fail(nnopt_status status, const char *format, ...) NNO_PRINTF(2
  * (a file's name, a layer's name). Returns `status` unchanged. */
 nnopt_status nno_fail_in(nnopt_status status, const char *format, ...) NNO_PRINTF(2, 3);
 
+/* How many failures this thread has seen. */
+unsigned nno_failures(void);
+/* `status` is what a function of the caller's returned that was called after `before` of them. Where it failed without
+ * a text of its own (nnopt_fail()), the last text, which is an older failure's, gives way to the status's name. */
+nnopt_status nno_fail_caller(unsigned before, nnopt_status status);
+
 /* Out of memory while allocating `bytes` for `what`. */
 nnopt_status nno_fail_memory(const char *what, size_t bytes);
 

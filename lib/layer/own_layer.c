@@ -41,7 +41,8 @@ static nnopt_status shape(const nnopt_layer *layer, const nno_value *in, int n_i
 	see(&view, in, n_in);
 	int64_t extents[NNOPT_MAX_RANK] = { 0 };
 	int32_t rank = 0;
-	if (s->o.shape(n_in, view.shapes, view.ranks, extents, &rank, s->o.user) != NNOPT_OK)
+	unsigned before = nno_failures();
+	if (nno_fail_caller(before, s->o.shape(n_in, view.shapes, view.ranks, extents, &rank, s->o.user)) != NNOPT_OK)
 		return nno_fail_in(NNOPT_ERROR_CALLBACK, "%s: shape function", s->kind);
 	if (rank != 1 && rank != 3)
 		return nno_fail(NNOPT_ERROR_CALLBACK, "%s: the shape function gave rank %d, 3 (C, H, W) or 1 wanted",
@@ -59,8 +60,9 @@ static bool parameter_shape(const own *s, int index, const seen *view, nno_spec 
 {
 	int64_t extents[NNOPT_MAX_RANK] = { 0 };
 	int32_t rank = 0;
-	if (s->o.parameter_shape(index, s->o.input_count, view->shapes, view->ranks, extents, &rank, s->o.user) !=
-	    NNOPT_OK) {
+	unsigned before = nno_failures();
+	if (nno_fail_caller(before, s->o.parameter_shape(index, s->o.input_count, view->shapes, view->ranks, extents,
+							 &rank, s->o.user)) != NNOPT_OK) {
 		nno_fail_in(NNOPT_ERROR_CALLBACK, "%s: parameter_shape function", s->kind);
 		return false;
 	}
@@ -78,14 +80,14 @@ static bool parameter_shape(const own *s, int index, const seen *view, nno_spec 
 			    .order = { 0, 1, 2, 3 },
 			    .init = s->o.parameter_inits[index],
 			    .value = s->o.parameter_values[index],
-			    .fan_out = extents[0] };
+			    .fan_in = 1.0,
+			    .fan_out = (double)extents[0] };
 	memcpy(spec->shape, extents, sizeof spec->shape);
 	/* PyTorch's fans: axes beyond the second are a receptive field. */
-	spec->fan_in = 1;
 	for (int i = 1; i < rank; i++)
-		spec->fan_in *= extents[i];
+		spec->fan_in *= (double)extents[i];
 	for (int i = 2; i < rank; i++)
-		spec->fan_out *= extents[i];
+		spec->fan_out *= (double)extents[i];
 	return true;
 }
 
@@ -120,6 +122,8 @@ static bool lower(const nnopt_layer *layer, nno_lowering *l)
 	return true;
 }
 
+static const char *own_kind(const void *state) { return ((const own *)state)->kind; }
+
 static void destroy(void *state)
 {
 	const own *s = state;
@@ -136,7 +140,7 @@ static const nno_layer_class own_class = {
 	.parameters = parameters,
 	.lower = lower,
 	.destroy = destroy,
-	.own = true,
+	.own_kind = own_kind,
 };
 
 static const nnopt_own_layer_options option_defaults = { .struct_size = sizeof(nnopt_own_layer_options),
@@ -156,8 +160,8 @@ static nnopt_status check_options(const nnopt_own_layer_options *o)
 		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT,
 				"own_layer_options: %d parameters and parameter_shape is NULL", o->parameter_count);
 	for (int i = 0; i < o->parameter_count; i++) {
-		NNO_TRY(nno_layer_check_init_value("own_layer_options", "parameter_inits", o->parameter_inits[i],
-						   o->parameter_values[i]));
+		NNO_TRY(nno_layer_check_init("own_layer_options", "parameter_inits", o->parameter_inits[i],
+					     o->parameter_values[i]));
 		if (o->parameter_names[i] != NULL && strlen(o->parameter_names[i]) >= NNO_NAME_BYTES)
 			return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT,
 					"own_layer_options: parameter_names[%d] is longer than %d bytes", i,

@@ -2,6 +2,7 @@
  * workspace stand in for them. */
 #include "op/own.h"
 
+#include "base/error.h"
 #include "base/size.h"
 #include "op/parallel.h"
 
@@ -79,10 +80,11 @@ static void forward(const nno_op *op, nno_run *run)
 	const nno_own_attr *a = op->attr;
 	copies c = { .out = NULL };
 	size_t bytes;
+	unsigned before = nno_failures();
 	if (NNO_WIDENS)
 		(void)place_copies(op, &c, run->workspace, &bytes);
 	nnopt_own_call call = begin_call(op, run, &c, false);
-	run->status = a->forward_fn(&call, a->user);
+	run->status = nno_fail_caller(before, a->forward_fn(&call, a->user));
 	if (NNO_WIDENS)
 		kernels_of(run)->narrow(dst_of(run), c.out, 1.0f, run->n * nno_shape_count(op->out), 0);
 }
@@ -92,6 +94,7 @@ static void backward(const nno_op *op, nno_run *run)
 	const nno_own_attr *a = op->attr;
 	copies c = { .out = NULL };
 	size_t bytes;
+	unsigned before = nno_failures();
 	if (NNO_WIDENS)
 		(void)place_copies(op, &c, run->workspace, &bytes);
 	nnopt_own_call call = begin_call(op, run, &c, true);
@@ -113,7 +116,7 @@ static void backward(const nno_op *op, nno_run *run)
 	call.output_gradient = a->dout;
 	call.input_gradients = din;
 	call.parameter_gradients = dparam;
-	run->status = a->backward_fn(&call, a->user);
+	run->status = nno_fail_caller(before, a->backward_fn(&call, a->user));
 	for (int i = 0; NNO_WIDENS && i < op->n_in; i++)
 		if (run->dsrc[i] != NULL)
 			kernels_of(run)->narrow(dsrc_of(run, i), c.din[i], 1.0f, run->n * nno_shape_count(op->in[i]),
