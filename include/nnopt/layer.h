@@ -321,7 +321,7 @@ typedef struct nnopt_own_call {
  *  run on the calling thread and may use `threads` of their own. */
 typedef struct nnopt_own_layer_options {
 	size_t struct_size;
-	const char *kind;          /**< name in summaries and JSON; copied */
+	const char *kind;          /**< nnopt_layer_kind() of it, in summaries and profiles; copied. Default "own". */
 	int32_t input_count;       /**< default 1 */
 	int32_t parameter_count;   /**< 0..4, default 0 */
 	/** Shape of the output (without N) from those of the inputs (without N). NULL: equal to the first input's.

@@ -72,9 +72,10 @@ static nnopt_status check(const void *state)
 		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT,
 				"conv2d: kernel %lldx%lld with same padding, odd extents wanted",
 				(long long)s->kernel_h, (long long)s->kernel_w);
-	if (s->weight_init != NNOPT_INIT_DIRAC)
-		NNO_TRY(nno_layer_check_init_value("conv2d", "weight_init", s->weight_init, s->weight_value));
-	return nno_layer_check_init_value("conv2d", "bias_init", s->bias_init, s->bias_value);
+	NNO_TRY(nno_layer_check_init("conv2d", "weight_init",
+				     s->weight_init == NNOPT_INIT_DIRAC ? NNOPT_INIT_DEFAULT : s->weight_init,
+				     s->weight_value));
+	return nno_layer_check_init("conv2d", "bias_init", s->bias_init, s->bias_value);
 }
 
 /* Zeros before the first pixel, where there are as many results as strides begin inside; what is missing comes after
@@ -142,7 +143,8 @@ static int parameters(const nnopt_layer *layer, const nno_value *in, int n_in, n
 	(void)n_in;
 	const conv2d *s = layer->state;
 	int64_t depth = in->shape.c / s->groups;
-	int64_t window = s->kernel_h * s->kernel_w;
+	double window = (double)s->kernel_h * (double)s->kernel_w, fan_in = (double)depth * window,
+	       fan_out = (double)s->out_channels * window;
 	spec[0] = (nno_spec){ .name = "weight",
 			      .role = NNOPT_ROLE_WEIGHT,
 			      .rank = 4,
@@ -150,8 +152,8 @@ static int parameters(const nnopt_layer *layer, const nno_value *in, int n_in, n
 			      .order = { 2, 3, 1, 0 },
 			      .init = (int)s->weight_init,
 			      .value = s->weight_value,
-			      .fan_in = depth * window,
-			      .fan_out = s->out_channels * window,
+			      .fan_in = fan_in,
+			      .fan_out = fan_out,
 			      .groups = s->groups };
 	if (!s->use_bias)
 		return 1;
@@ -161,8 +163,8 @@ static int parameters(const nnopt_layer *layer, const nno_value *in, int n_in, n
 			      .shape = { s->out_channels },
 			      .init = (int)s->bias_init,
 			      .value = s->bias_value,
-			      .fan_in = depth * window,
-			      .fan_out = s->out_channels * window };
+			      .fan_in = fan_in,
+			      .fan_out = fan_out };
 	return 2;
 }
 

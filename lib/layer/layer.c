@@ -1,6 +1,7 @@
 /* layer.c - what all kinds share: creation, names, the list of kinds. */
 #include "layer/layer.h"
 
+#include <math.h>
 #include <string.h>
 
 #define NNO_LAYER(kind) extern const nno_layer_class nno_layer_##kind;
@@ -59,7 +60,7 @@ nnopt_layer *nno_layer_take(nnopt_layer *layer)
 	return layer;
 }
 
-nnopt_status nno_layer_check_init(const char *kind, const char *field, int64_t init)
+nnopt_status nno_layer_check_init(const char *kind, const char *field, int64_t init, float value)
 {
 	if (init < NNOPT_INIT_DEFAULT || init > NNOPT_INIT_TRUNCATED_NORMAL)
 		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "%s: %s %lld, %d to %d wanted", kind, field,
@@ -67,12 +68,9 @@ nnopt_status nno_layer_check_init(const char *kind, const char *field, int64_t i
 	if (init == NNOPT_INIT_DIRAC)
 		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT,
 				"%s: %s is dirac, which only the weight of a convolution can have", kind, field);
-	return NNOPT_OK;
-}
-
-nnopt_status nno_layer_check_init_value(const char *kind, const char *field, int64_t init, float value)
-{
-	NNO_TRY(nno_layer_check_init(kind, field, init));
+	if (!isfinite(value))
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "%s: the value beside %s is %g, a finite one wanted",
+				kind, field, (double)value);
 	if (init == NNOPT_INIT_TRUNCATED_NORMAL && !(value > 0.0f && value <= 1e30f))
 		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT,
 				"%s: %s is a truncated normal of deviation %g, a value above 0 beside it wanted", kind,
@@ -143,7 +141,12 @@ nnopt_status nnopt_layer_set_name(nnopt_layer *layer, const char *name)
 	return NNOPT_OK;
 }
 
-const char *nnopt_layer_kind(const nnopt_layer *layer) { return layer == NULL ? "" : layer->cls->kind; }
+const char *nnopt_layer_kind(const nnopt_layer *layer)
+{
+	if (layer == NULL)
+		return "";
+	return layer->cls->own_kind != NULL ? layer->cls->own_kind(layer->state) : layer->cls->kind;
+}
 
 void nnopt_layer_destroy(nnopt_layer *layer)
 {

@@ -33,12 +33,12 @@ typedef struct nno_spec {
 	const char *name; /* "weight" */
 	int role;         /* nnopt_parameter_role */
 	int rank;
-	int64_t shape[4]; /* the public one, as PyTorch's */
-	int order[4];     /* storage: axis k in memory is public axis order[k] */
-	int init;         /* nnopt_init */
-	float value;      /* of NNOPT_INIT_CONSTANT and NNOPT_INIT_TRUNCATED_NORMAL */
-	int64_t fan_in, fan_out;
-	int64_t groups; /* of a convolution's weight; 0 for others */
+	int64_t shape[4];       /* the public one, as PyTorch's */
+	int order[4];           /* storage: axis k in memory is public axis order[k] */
+	int init;               /* nnopt_init */
+	float value;            /* of NNOPT_INIT_CONSTANT and NNOPT_INIT_TRUNCATED_NORMAL */
+	double fan_in, fan_out; /* products of extents, of any size */
+	int64_t groups;         /* of a convolution's weight; 0 for others */
 } nno_spec;
 
 /* A layer may lower to several ops, each with its share of the parameters. */
@@ -66,7 +66,8 @@ typedef struct nno_layer_class {
 	bool running_statistics; /* of batches: training can be told to use them, nnopt_model_set_frozen_norms() */
 	/* Frees what the state points to. NULL: nothing. */
 	void (*destroy)(void *state);
-	bool own; /* the caller's: has no JSON */
+	/* The caller's kind, of a layer of his own, which has no JSON. NULL: it is built in. */
+	const char *(*own_kind)(const void *state);
 } nno_layer_class;
 
 #define NNO_NAME_BYTES 64
@@ -106,9 +107,8 @@ nnopt_layer *nno_layer_take(nnopt_layer *layer);
 const nno_layer_class *nno_layer_class_of(const char *kind);
 
 /* Rules that kinds share. */
-nnopt_status nno_layer_check_init(const char *kind, const char *field, int64_t init);
-/* With the value beside it, where it has one. */
-nnopt_status nno_layer_check_init_value(const char *kind, const char *field, int64_t init, float value);
+/* First values, with the number beside their kind. Dirac's are the weight of a convolution's alone. */
+nnopt_status nno_layer_check_init(const char *kind, const char *field, int64_t init, float value);
 nnopt_status nno_layer_check_epsilon(const char *kind, float epsilon);
 /* The weight, first 1, and the bias, first 0, that a normalisation has, of the shape and order of `form`; their number.
  */

@@ -22,8 +22,8 @@ static nnopt_status check(const void *state)
 	if (s->out_features < 1 || s->out_features > INT32_MAX)
 		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "linear: out_features %lld, 1 to %d wanted",
 				(long long)s->out_features, INT32_MAX);
-	NNO_TRY(nno_layer_check_init_value("linear", "weight_init", s->weight_init, s->weight_value));
-	return nno_layer_check_init_value("linear", "bias_init", s->bias_init, s->bias_value);
+	NNO_TRY(nno_layer_check_init("linear", "weight_init", s->weight_init, s->weight_value));
+	return nno_layer_check_init("linear", "bias_init", s->bias_init, s->bias_value);
 }
 
 static nnopt_status shape(const nnopt_layer *layer, const nno_value *in, int n_in, nno_value *out)
@@ -49,8 +49,8 @@ static int parameters(const nnopt_layer *layer, const nno_value *in, int n_in, n
 			      .order = { 1, 0 },
 			      .init = (int)s->weight_init,
 			      .value = s->weight_value,
-			      .fan_in = in->shape.c,
-			      .fan_out = s->out_features };
+			      .fan_in = (double)in->shape.c,
+			      .fan_out = (double)s->out_features };
 	if (!s->use_bias)
 		return 1;
 	spec[1] = (nno_spec){ .name = "bias",
@@ -59,8 +59,8 @@ static int parameters(const nnopt_layer *layer, const nno_value *in, int n_in, n
 			      .shape = { s->out_features },
 			      .init = (int)s->bias_init,
 			      .value = s->bias_value,
-			      .fan_in = in->shape.c,
-			      .fan_out = s->out_features };
+			      .fan_in = (double)in->shape.c,
+			      .fan_out = (double)s->out_features };
 	return 2;
 }
 

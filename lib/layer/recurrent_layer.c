@@ -39,9 +39,9 @@ static nnopt_status check_of(const char *kind, const recurrent *s)
 	if (s->output < NNOPT_RECURRENT_LAST || s->output > NNOPT_RECURRENT_ALL)
 		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "%s: output %lld, %d or %d wanted", kind,
 				(long long)s->output, NNOPT_RECURRENT_LAST, NNOPT_RECURRENT_ALL);
-	NNO_TRY(nno_layer_check_init(kind, "input_init", s->input_init));
-	NNO_TRY(nno_layer_check_init(kind, "recurrent_init", s->recurrent_init));
-	return nno_layer_check_init(kind, "bias_init", s->bias_init);
+	NNO_TRY(nno_layer_check_init(kind, "input_init", s->input_init, s->weight_value));
+	NNO_TRY(nno_layer_check_init(kind, "recurrent_init", s->recurrent_init, s->weight_value));
+	return nno_layer_check_init(kind, "bias_init", s->bias_init, s->bias_value);
 }
 
 static nnopt_status lstm_check(const void *state) { return check_of("lstm", state); }
@@ -80,8 +80,8 @@ static nno_spec weight_spec(const char *name, int64_t out, int64_t in, int64_t i
 			   .init = (int)init,
 			   .value = s->weight_value,
 			   /* PyTorch's first values are within 1 / sqrt(hidden size), whatever comes in. */
-			   .fan_in = init == NNOPT_INIT_DEFAULT ? s->hidden_size : in,
-			   .fan_out = out };
+			   .fan_in = (double)(init == NNOPT_INIT_DEFAULT ? s->hidden_size : in),
+			   .fan_out = (double)out };
 }
 
 static nno_spec bias_spec(const char *name, int64_t out, const recurrent *s)
@@ -92,8 +92,8 @@ static nno_spec bias_spec(const char *name, int64_t out, const recurrent *s)
 			   .shape = { out },
 			   .init = (int)s->bias_init,
 			   .value = s->bias_value,
-			   .fan_in = s->hidden_size,
-			   .fan_out = out };
+			   .fan_in = (double)s->hidden_size,
+			   .fan_out = (double)out };
 }
 
 static int64_t features_of(const recurrent *s, nno_shape in)

@@ -215,8 +215,7 @@ nnopt_status nno_param_initialise(nnopt_model *model, int index, uint64_t seed)
 	const nno_spec *spec = &p->spec;
 	nno_rng r;
 	nno_rng_start(&r, seed, NNO_RNG_INIT, (uint64_t)index, 0);
-	double in = (double)(spec->fan_in > 0 ? spec->fan_in : 1);
-	double both = in + (double)(spec->fan_out > 0 ? spec->fan_out : 1);
+	double in = fmax(spec->fan_in, 1.0), both = in + fmax(spec->fan_out, 1.0);
 	switch (spec->init) {
 	case NNOPT_INIT_HE_NORMAL:
 		return fill_in_order(model, p, &r, sqrt(2.0 / in));

@@ -53,7 +53,7 @@ nnopt_status nnopt_model_to_json(const nnopt_model *model, char *text, size_t si
 	if (model == NULL)
 		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "model_to_json: model is NULL");
 	for (int i = 0; i < model->n_nodes; i++)
-		if (model->nodes[i].layer->cls->own)
+		if (model->nodes[i].layer->cls->own_kind != NULL)
 			return nno_fail(NNOPT_ERROR_UNSUPPORTED,
 					"model_to_json: layer '%s' is the caller's own and has no JSON form",
 					model->nodes[i].name);

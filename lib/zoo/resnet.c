@@ -67,7 +67,8 @@ static int32_t basic(nno_builder *b, int32_t node, const residual *r)
 
 static int32_t bottleneck(nno_builder *b, int32_t node, const residual *r)
 {
-	int64_t inner = r->planes * r->o->width_per_group / 64 * r->o->groups;
+	int64_t inner = r->planes * r->o->width_per_group / 64;
+	inner = (inner > 0 ? inner : 1) * r->o->groups;
 	node = nno_zoo_conv(b, node, "conv1", (nno_zoo_conv_spec){ .out = inner, .kernel = 1 });
 	node = nno_zoo_relu(b, nno_zoo_norm(b, node, "bn1"));
 	node =

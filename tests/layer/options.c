@@ -279,11 +279,51 @@ static void conv2d_refuses(void **state)
 	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "weight_init is a truncated normal of deviation 0",
 		     nnopt_conv2d_create(&l, ctx, 8, 3, &o));
 	o.weight_init = NNOPT_INIT_DEFAULT;
+	o.weight_value = NAN; /* no file could hold it */
+	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "weight_init is nan", nnopt_conv2d_create(&l, ctx, 8, 3, &o));
+	o.weight_value = 0.0f;
 	o.bias_init = NNOPT_INIT_DIRAC;
 	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "bias_init is dirac", nnopt_conv2d_create(&l, ctx, 8, 3, &o));
 	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "out is NULL", nnopt_conv2d_create(NULL, ctx, 8, 3, NULL));
 	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "context is NULL", nnopt_conv2d_create(&l, NULL, 8, 3, NULL));
 	assert_null(l);
+}
+
+static void recurrent_refuses(void **state)
+{
+	(void)state;
+	nnopt_recurrent_options o;
+	nnopt_layer *l = NULL;
+	assert_ok(nnopt_recurrent_options_init(&o, sizeof o));
+	o.input_init = NNOPT_INIT_TRUNCATED_NORMAL;
+	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "input_init is a truncated normal of deviation 0",
+		     nnopt_lstm_create(&l, ctx, 4, &o));
+	o.input_init = NNOPT_INIT_DEFAULT;
+	o.bias_value = INFINITY;
+	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "bias_init is inf", nnopt_gru_create(&l, ctx, 4, &o));
+	assert_null(l);
+}
+
+/* Weights of 2^94 elements: sizes are checked before they are multiplied. */
+static void huge_weights_are_refused(void **state)
+{
+	(void)state;
+	nnopt_model *m = NULL;
+	nnopt_conv2d_options o;
+	assert_ok(nnopt_conv2d_options_init(&o, sizeof o));
+	o.padding_mode = NNOPT_PADDING_SAME;
+	assert_ok(nnopt_model_create(&m, ctx));
+	assert_ok(nnopt_add_conv2d(m, 1 << 24, (1 << 24) - 1, &o));
+	assert_int_not_equal(nnopt_model_build(m, 3, (int64_t[]){ 3, 4, 4 }), NNOPT_OK);
+	nnopt_model_destroy(m);
+}
+
+static void kinds_are_in_order(void **state)
+{
+	(void)state;
+	assert_true(nnopt_layer_kind_count() > 30);
+	for (int32_t i = 1; i < nnopt_layer_kind_count(); i++)
+		assert_true(strcmp(nnopt_layer_kind_name(i - 1), nnopt_layer_kind_name(i)) < 0);
 }
 
 static void shapes_are_refused(void **state)
@@ -326,7 +366,8 @@ int main(void)
 		cmocka_unit_test(batch_norm_options), cmocka_unit_test(pool_options),
 		cmocka_unit_test(single_options),     cmocka_unit_test(conv2d_refuses),
 		cmocka_unit_test(shapes_are_refused), cmocka_unit_test(layer_norm_options),
-		cmocka_unit_test(group_norm_options),
+		cmocka_unit_test(group_norm_options), cmocka_unit_test(recurrent_refuses),
+		cmocka_unit_test(kinds_are_in_order), cmocka_unit_test(huge_weights_are_refused),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -268,7 +268,7 @@ static void graphs_of_every_model(void **state)
 	(void)next_record(file, n, &at);
 	message graph = field(next_record(file, n, &at), 4, 0), node = field(graph, 1, 1);
 	assert_true(is_text(field(field(graph, 1, 0), 1, 0), "input"));
-	assert_true(is_text(field(node, 2, 0), "own") && is_text(field(node, 3, 0), "input"));
+	assert_true(is_text(field(node, 2, 0), "mine") && is_text(field(node, 3, 0), "input"));
 	assert_null(field(node, 5, 0).data);
 	assert_null(field(graph, 1, 2).data);
 	nnopt_layer_destroy(own);

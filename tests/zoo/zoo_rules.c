@@ -269,6 +269,10 @@ static void named_networks_are_refused(void **state)
 		     nnopt_zoo_create(&m, ctx, "wrn_28_10", 10, &o));
 	o.width = NAN;
 	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "width nan", nnopt_zoo_create(&m, ctx, "resnet18", 10, &o));
+	o.width = 0.1; /* narrower than a group of the published one */
+	assert_ok(nnopt_zoo_create(&m, ctx, "resnext50_32x4d", 10, &o));
+	nnopt_model_destroy(m);
+	m = NULL;
 	o.width = 1.0;
 	o.dropout = 1.0;
 	for (int32_t i = 0; i < nnopt_zoo_count(); i++)
