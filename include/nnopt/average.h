@@ -95,7 +95,8 @@ NNOPT_API int32_t nnopt_average_swapped(const nnopt_average *average);
 NNOPT_API nnopt_tensor *nnopt_average_parameters(nnopt_average *average);
 /** Likewise of the state block; NULL also where the model has none or average_state is 0. @since 0.1 */
 NNOPT_API nnopt_tensor *nnopt_average_state(nnopt_average *average);
-/** Sets both counts, as a resumed run does: 0 <= count <= steps. @since 0.1 */
+/** Sets both counts, as a resumed run does: 0 <= count <= steps. Errors: INVALID_ARGUMENT, STATE when the averaged weights are swapped
+ *  in. @since 0.1 */
 NNOPT_API nnopt_status nnopt_average_set_counts(nnopt_average *average, int64_t steps, int64_t count);
 
 /** A soup of models (Wortsman et al. 2022, arXiv 2203.05482): the parameters and running statistics of `model` become the mean of those

@@ -2,7 +2,7 @@
  * @file model.h
  * Models and plans. A model is a graph of layers with their parameters. A plan is a model made ready to run for one
  * batch size, input shape, mode and precision: every shape, choice and byte is settled there, and running it neither
- * allocates nor fails.
+ * allocates (but once, for a first input in NCHW order) nor fails.
  *
  * Threads: a model is used by one thread at a time while it changes (adding, building, loading, training). A model that
  * does not change may be run by many threads, each with an inference plan of its own.
@@ -193,6 +193,8 @@ typedef struct nnopt_model_blocks {
 	int64_t parameter_elements; /**< of both */
 	float *state;               /**< running statistics */
 	int64_t state_elements;     /**< of `state` */
+	uint64_t identity;          /**< of these blocks: no other model of the process has or will have it, nor has this one after
+	                                 nnopt_model_replace_layer(). What goes with the blocks tells by it that it still does. */
 } nnopt_model_blocks;
 /** Tells the blocks; set blocks->struct_size first. STATE before the model is built. @since 0.1 */
 NNOPT_API nnopt_status nnopt_model_get_blocks(nnopt_model *model, nnopt_model_blocks *blocks);
@@ -256,7 +258,8 @@ NNOPT_API nnopt_status nnopt_model_load_report(const nnopt_model *model, char *t
 /** Puts `layer` in the place of the layer called `name`, with its inputs and readers: a head for other classes on a loaded
  *  network. It takes the name over unless it has its own. In a built model the new layer's parameters get first values from
  *  the context's seed; all others keep theirs, and whether they are frozen. Then plans made before are stale and refuse to
- *  run, pointers of nnopt_model_get_blocks() and parameter infos are void, and optimizers must be made anew.
+ *  run, pointers of nnopt_model_get_blocks() and parameter infos are void, and optimizers and averages must be made anew: those
+ *  attached before say STATE. A new batch norm is not frozen (nnopt_model_set_frozen_norms()).
  *  Errors: INVALID_ARGUMENT (also: the number of inputs, a name that is taken, or another layer's parameters would change
  *  their shape), NOT_FOUND, OUT_OF_MEMORY, or what the shapes do not allow; nothing changes then. @since 0.1 */
 NNOPT_API nnopt_status nnopt_model_replace_layer(nnopt_model *model, const char *name, nnopt_layer *layer);
@@ -365,13 +368,16 @@ NNOPT_API nnopt_status nnopt_plan_profile_text(const nnopt_plan *plan, char *tex
 
 /** Runs the network on `input` (f32, N <= batch, the planned shape; NHWC memory is read in place, NCHW is converted).
  *  `output` gets a tensor borrowed from the plan, valid and overwritten at its next forward. A training plan counts the
- *  model's step on. @since 0.1 */
+ *  model's step on. Errors: INVALID_ARGUMENT, STATE for a plan made stale, CALLBACK where a layer of the caller's own fails,
+ *  OUT_OF_MEMORY at the first NCHW input, which takes room for a batch. @since 0.1 */
 NNOPT_API nnopt_status nnopt_plan_forward(nnopt_plan *plan, const nnopt_tensor *input, const nnopt_tensor **output);
 /** Where a loss writes d(loss)/d(output) before nnopt_plan_backward(): a tensor of the output's current shape, borrowed.
  *  Training plans and those that watch a layer only, NULL otherwise. @since 0.1 */
 NNOPT_API nnopt_tensor *nnopt_plan_output_gradient(nnopt_plan *plan);
 /** Back-propagates the output gradient of the last forward into the model's gradient block. With `accumulate` 0 it
- *  overwrites the block, with 1 it adds to it. @since 0.1 */
+ *  overwrites the block, with 1 it adds to it. Errors: STATE (no forward pass since the last, an inference plan that watches nothing,
+ *  a plan made stale, nothing to add to), CALLBACK where a layer of the caller's own fails: then all that was gathered is void, and
+ *  wants a pass with `accumulate` 0 before it is used or added to. @since 0.1 */
 NNOPT_API nnopt_status nnopt_plan_backward(nnopt_plan *plan, int32_t accumulate);
 /** The input's gradient of the last backward, borrowed; NULL unless planned with input_gradient. @since 0.1 */
 NNOPT_API const nnopt_tensor *nnopt_plan_input_gradient(nnopt_plan *plan);

@@ -246,6 +246,8 @@ NNOPT_API nnopt_status nnopt_sam_perturb(nnopt_optimizer *optimizer, nnopt_model
 /** Puts the weights back, bit for bit; does nothing when they are not perturbed. Errors: INVALID_ARGUMENT, STATE (another model).
  *  @since 0.1 */
 NNOPT_API nnopt_status nnopt_sam_restore(nnopt_optimizer *optimizer, nnopt_model *model);
+/** 1 between nnopt_sam_perturb() and nnopt_sam_restore(): the model's weights are not its own. 0 for NULL. @since 0.1 */
+NNOPT_API int32_t nnopt_sam_perturbed(const nnopt_optimizer *optimizer);
 
 /** The learning rate of the steps to come; schedules multiply it by hand: set_lr(base * factor). @since 0.1 */
 NNOPT_API double nnopt_optimizer_lr(const nnopt_optimizer *optimizer);

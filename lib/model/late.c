@@ -102,8 +102,8 @@ nnopt_status nno_model_check_gradients(const char *what, const nnopt_model *mode
 	for (int i = 0; i < model->n_params; i++)
 		if (model->params[i].spent)
 			return nno_fail(NNOPT_ERROR_STATE,
-					"%s: the gradient of '%s' was used up by nnopt_optimizer_backward_step(), run "
-					"nnopt_plan_backward() first",
+					"%s: the gradient of '%s' was used up by nnopt_optimizer_backward_step(), or "
+					"its backward pass failed; run nnopt_plan_backward() first",
 					what, model->params[i].name);
 	return NNOPT_OK;
 }

@@ -20,7 +20,8 @@ bool nno_plan_late_finite(const nnopt_plan *plan);
  * its squares, in the same order at any thread count. */
 double nno_plan_late_gradient(nnopt_plan *plan, int index, const nno_sink *sink);
 
-/* STATE where a gradient of the model went to a sink, and no backward pass has been since; `what` begins the text. */
+/* STATE where a gradient of the model went to a sink or its pass failed, and no backward pass has been since; `what`
+ * begins the text. */
 nnopt_status nno_model_check_gradients(const char *what, const nnopt_model *model);
 
 #endif

@@ -249,6 +249,7 @@ static void unbuild(nnopt_model *model)
 
 nnopt_status nno_model_settle(nnopt_model *model, const nno_value *input)
 {
+	static atomic_uint_fast64_t settled; /* models so far */
 	NNO_TRY(check_used(model));
 	NNO_TRY(infer_shapes(model, input));
 	nnopt_status status = collect_params(model, input);
@@ -260,6 +261,7 @@ nnopt_status nno_model_settle(nnopt_model *model, const nno_value *input)
 	}
 	model->input = *input;
 	model->built = true;
+	model->identity = atomic_fetch_add(&settled, 1) + 1;
 	return NNOPT_OK;
 }
 

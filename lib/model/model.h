@@ -27,7 +27,7 @@ typedef struct nno_param {
 	int64_t count;
 	int64_t offset; /* in the parameter block, or the state block for NNOPT_ROLE_STATE */
 	bool frozen;
-	bool spent; /* its gradient went to a sink, and is not in the gradient block */
+	bool spent; /* its gradient is not in the gradient block: it went to a sink, or the backward pass failed */
 } nno_param;
 
 struct nnopt_model {
@@ -41,6 +41,7 @@ struct nnopt_model {
 	int n_params;
 	float *parameters, *gradients, *state;
 	int64_t parameter_elements, state_elements;
+	uint64_t identity;         /* of the blocks, in this process */
 	atomic_uint_fast64_t step; /* training forwards so far */
 	uint64_t stamp;            /* counts freezing and replacing: plans of an older one are stale */
 	char *load_report;         /* of the last nnopt_model_load_weights_with(); NULL: none */

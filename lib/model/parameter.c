@@ -197,8 +197,8 @@ nnopt_status nnopt_model_get_gradient(const nnopt_model *model, int32_t index, n
 		return nno_fail(NNOPT_ERROR_STATE, "get_gradient: no training plan was made");
 	if (p->spent)
 		return nno_fail(NNOPT_ERROR_STATE,
-				"get_gradient: that of '%s' was used up by nnopt_optimizer_backward_step(), which kept "
-				"none",
+				"get_gradient: that of '%s' was used up by nnopt_optimizer_backward_step(), or its "
+				"backward pass failed",
 				p->name);
 	NNO_TRY(check_shape("get_gradient", p, dst));
 	return copy_out(model, p, model->gradients + p->offset, dst);
@@ -267,6 +267,7 @@ nnopt_status nnopt_model_get_blocks(nnopt_model *model, nnopt_model_blocks *bloc
 		.parameter_elements = model->parameter_elements,
 		.state = model->state,
 		.state_elements = model->state_elements,
+		.identity = model->identity,
 	};
 	NNO_TRY(nnopt_result_check(blocks, "model_blocks"));
 	nnopt_result_give(blocks, &full, sizeof full);

@@ -81,6 +81,7 @@ static nnopt_status settle_anew(nnopt_model *model, nnopt_model *next, int at)
 	model->gradients = NULL; /* the next training plan makes them */
 	model->parameter_elements = next->parameter_elements;
 	model->state_elements = next->state_elements;
+	model->identity = next->identity;
 	model->stamp++;
 	return NNOPT_OK;
 }
@@ -94,6 +95,7 @@ static nnopt_status replace(nnopt_model *model, int at, nnopt_layer *layer)
 		return nno_fail_memory("replace_layer", bytes);
 	memcpy(next.nodes, model->nodes, bytes);
 	next.nodes[at].layer = layer;
+	next.nodes[at].norm_frozen = false;
 	if (layer->name[0] != '\0')
 		memcpy(next.nodes[at].name, layer->name, sizeof layer->name);
 	nnopt_status status = model->built ? settle_anew(model, &next, at) : NNOPT_OK;

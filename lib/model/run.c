@@ -179,6 +179,13 @@ static void give_input_gradient(const nnopt_plan *plan, double scale)
 						  (float)(1.0 / scale), count);
 }
 
+/* A plan that watches a layer leaves the parameters' gradients alone. */
+static void mark_gradients(const nnopt_plan *plan, bool spent)
+{
+	for (int i = 0; plan->training && i < plan->model->n_params; i++)
+		plan->model->params[i].spent = spent;
+}
+
 nnopt_status nno_plan_backward(nnopt_plan *plan, bool accumulate, bool leave_late)
 {
 	NNO_TRY(check_plan("plan_backward", plan));
@@ -187,24 +194,27 @@ nnopt_status nno_plan_backward(nnopt_plan *plan, bool accumulate, bool leave_lat
 						   "mode NNOPT_TRAINING wanted");
 	if (!plan->forward_done)
 		return nno_fail(NNOPT_ERROR_STATE, "plan_backward: no forward since the last backward");
-	if (accumulate)
+	if (accumulate && plan->training)
 		NNO_TRY(nno_model_check_gradients("plan_backward: accumulate", plan->model));
 	plan->forward_done = false;
 	double scale = plan->scaling.scale;
 	take_output_gradient(plan);
 	nno_loss_scale_begin(plan, accumulate);
+	mark_gradients(plan, false);
 	for (int i = plan->graph.n_ops - 1; i >= 0; i--) {
 		nno_graph_op *node = &plan->graph.ops[i];
 		if (node->removed || !node->in_backward)
 			continue;
 		node->run.dparam_add = accumulate;
 		node->run.leave_weight = leave_late && node->op.late;
-		if (node->op.n_param > 0 && !node->run.leave_weight)
-			plan->model->params[node->first_param].spent = false;
+		if (node->run.leave_weight)
+			plan->model->params[node->first_param].spent = true;
 		double begun = plan->profiling ? nno_clock_now() : 0.0;
 		nno_op_code_of(&node->op)->backward(&node->op, &node->run);
-		if (node->run.status != NNOPT_OK)
+		if (node->run.status != NNOPT_OK) {
+			mark_gradients(plan, true); /* some are of this pass, others are not */
 			return nno_fail_in(NNOPT_ERROR_CALLBACK, "layer '%s'", plan->model->nodes[node->node].name);
+		}
 		for (int k = 0; k < node->op.n_in; k++)
 			if (node->plan_adds[k])
 				add_scratch(plan, node, k);

@@ -66,7 +66,7 @@ static bool comes_late(const nnopt_plan *plan, int64_t begin)
 }
 
 /* Follows nnopt_model_set_trainable() and the plan; a handful of comparisons a tensor, nothing beside a step. */
-static nnopt_status follow(nnopt_optimizer *o, nnopt_model *model, const nnopt_plan *plan, const char *what)
+static nnopt_status follow(nnopt_optimizer *o, nnopt_model *model, const nnopt_plan *plan)
 {
 	bool changed = false;
 	int32_t total = nnopt_model_parameter_count(model), hint = 0;
@@ -78,12 +78,8 @@ static nnopt_status follow(nnopt_optimizer *o, nnopt_model *model, const nnopt_p
 		while (hint < o->span_count && o->spans[hint].begin < info.block_offset)
 			hint++;
 		if (hint == o->span_count || o->spans[hint].begin != info.block_offset)
-			for (hint = 0; hint < o->span_count && o->spans[hint].begin != info.block_offset;)
+			for (hint = 0; o->spans[hint].begin != info.block_offset;)
 				hint++;
-		if (hint == o->span_count)
-			return nno_fail(NNOPT_ERROR_STATE,
-					"%s: parameter %s was not there when the optimizer was attached", what,
-					info.name);
 		bool apart = info.count > 0 && comes_late(plan, info.block_offset);
 		changed = changed || o->spans[hint].trainable != info.trainable || o->spans[hint].apart != apart;
 		o->spans[hint].trainable = info.trainable;
@@ -99,16 +95,17 @@ nnopt_status nnopt_optimizer_attach(nnopt_optimizer *optimizer, nnopt_model *mod
 	if (optimizer == NULL || model == NULL)
 		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "optimizer_attach: %s is NULL",
 				optimizer == NULL ? "optimizer" : "model");
-	if (optimizer->model == model)
-		return NNOPT_OK;
-	if (optimizer->model != NULL)
-		return nno_fail(NNOPT_ERROR_STATE,
-				"optimizer_attach: attached to another model, one optimizer for each model wanted");
 	int32_t total = nnopt_model_parameter_count(model), count = 0;
 	if (nnopt_model_input_shape(model, (int64_t[NNOPT_MAX_RANK]){ 0 }) == 0)
 		return nno_fail(NNOPT_ERROR_STATE, "optimizer_attach: the model is not built, build or plan it first");
 	nnopt_model_blocks blocks;
 	NNO_TRY(get_blocks(model, &blocks));
+	if (optimizer->identity == blocks.identity)
+		return NNOPT_OK;
+	if (optimizer->identity != 0)
+		return nno_fail(NNOPT_ERROR_STATE,
+				"optimizer_attach: attached to another model, or before a layer was replaced; one "
+				"optimizer for each model wanted");
 	const nno_alloc *alloc = &optimizer->context->alloc;
 	nno_span *spans = nno_new_array(alloc, (size_t)total, sizeof *spans);
 	if (spans == NULL)
@@ -116,7 +113,7 @@ nnopt_status nnopt_optimizer_attach(nnopt_optimizer *optimizer, nnopt_model *mod
 	nnopt_status status;
 	NNO_TRY_OUT(collect(optimizer, model, spans, &count));
 	NNO_TRY_OUT(nno_optimizer_bind(optimizer, spans, count, blocks.parameter_elements));
-	optimizer->model = model;
+	optimizer->identity = blocks.identity;
 out:
 	nno_delete(alloc, spans);
 	return status;
@@ -127,16 +124,12 @@ nnopt_status nno_optimizer_ready(nnopt_optimizer *optimizer, nnopt_model *model,
 {
 	NNO_TRY(nnopt_optimizer_attach(optimizer, model));
 	NNO_TRY(get_blocks(model, blocks));
-	if (blocks->parameter_elements != optimizer->elements)
-		return nno_fail(NNOPT_ERROR_STATE,
-				"%s: the model has %lld parameters, %lld when the optimizer was attached", what,
-				(long long)blocks->parameter_elements, (long long)optimizer->elements);
 	if (blocks->gradients == NULL)
 		return nno_fail(NNOPT_ERROR_STATE,
 				"%s: the model has no gradients, make a training plan and run it first", what);
 	if (optimizer->ascended)
 		return nno_fail(NNOPT_ERROR_STATE, "%s: the weights are perturbed, call nnopt_sam_restore first", what);
-	return follow(optimizer, model, plan, what);
+	return follow(optimizer, model, plan);
 }
 
 nnopt_status nnopt_optimizer_step(nnopt_optimizer *optimizer, nnopt_model *model, float gradient_scale,

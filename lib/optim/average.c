@@ -22,7 +22,7 @@ struct nnopt_average {
 	double decay, alpha;
 	bool warm_up, with_state;
 
-	const nnopt_model *model; /* NULL: not attached */
+	uint64_t identity; /* of the blocks that it is attached to; 0: none */
 	nnopt_tensor *parameters, *state;
 	int64_t steps, count;
 	bool swapped;
@@ -224,41 +224,36 @@ nnopt_status nnopt_lookahead_create(nnopt_average **out, nnopt_context *context,
 
 /* --- use --- */
 
-static nnopt_status check(const char *what, const nnopt_average *average, const nnopt_model *model)
+/* The model's blocks, which are those of the average where it has any. */
+static nnopt_status get_blocks(const char *what, const nnopt_average *average, nnopt_model *model,
+			       nnopt_model_blocks *blocks)
 {
 	if (average == NULL || model == NULL)
 		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "%s: %s is NULL", what,
 				average == NULL ? "average" : "model");
-	if (average->model != NULL && average->model != model)
-		return nno_fail(NNOPT_ERROR_STATE, "%s: the average is attached to another model", what);
-	return NNOPT_OK;
-}
-
-static nnopt_status get_blocks(const char *what, const nnopt_average *a, nnopt_model *model, nnopt_model_blocks *blocks)
-{
 	*blocks = (nnopt_model_blocks){ .struct_size = sizeof *blocks };
 	NNO_TRY(nnopt_model_get_blocks(model, blocks));
-	if (a->parameters != NULL && nnopt_tensor_count(a->parameters) != blocks->parameter_elements)
-		return nno_fail(NNOPT_ERROR_STATE, "%s: the model has %lld parameters, %lld when it was attached", what,
-				(long long)blocks->parameter_elements, (long long)nnopt_tensor_count(a->parameters));
+	if (average->identity != 0 && average->identity != blocks->identity)
+		return nno_fail(NNOPT_ERROR_STATE,
+				"%s: the average is attached to another model, or was before a layer was replaced",
+				what);
 	return NNOPT_OK;
 }
 
 nnopt_status nnopt_average_attach(nnopt_average *average, nnopt_model *model)
 {
-	NNO_TRY(check("average_attach", average, model));
-	if (average->model == model)
-		return NNOPT_OK;
 	nnopt_average *a = average;
 	nnopt_model_blocks blocks;
 	nnopt_status status;
 	NNO_TRY(get_blocks("average_attach", a, model, &blocks));
+	if (a->identity != 0)
+		return NNOPT_OK;
 	NNO_TRY_OUT(
 	    nnopt_tensor_create(&a->parameters, a->context, NNOPT_F32, 1, &blocks.parameter_elements, NNOPT_NCHW));
 	if (a->with_state && blocks.state_elements > 0)
 		NNO_TRY_OUT(
 		    nnopt_tensor_create(&a->state, a->context, NNOPT_F32, 1, &blocks.state_elements, NNOPT_NCHW));
-	a->model = model;
+	a->identity = blocks.identity;
 	walk_both(a, &blocks, approach_chunk, 1.0);
 out:
 	if (status != NNOPT_OK) {
@@ -270,8 +265,9 @@ out:
 
 nnopt_status nnopt_average_update(nnopt_average *average, nnopt_model *model)
 {
-	NNO_TRY(check("average_update", average, model));
-	if (average->model == NULL && average->cls->follow)
+	nnopt_model_blocks blocks;
+	NNO_TRY(get_blocks("average_update", average, model, &blocks));
+	if (average->identity == 0 && average->cls->follow)
 		return nno_fail(NNOPT_ERROR_STATE,
 				"average_update: %s wants nnopt_average_attach before the first step",
 				average->cls->name);
@@ -279,8 +275,6 @@ nnopt_status nnopt_average_update(nnopt_average *average, nnopt_model *model)
 		return nno_fail(NNOPT_ERROR_STATE, "average_update: the averaged weights are in the model, call "
 						   "nnopt_average_swap first");
 	NNO_TRY(nnopt_average_attach(average, model));
-	nnopt_model_blocks blocks;
-	NNO_TRY(get_blocks("average_update", average, model, &blocks));
 	average->steps++;
 	double share = average->cls->share(average);
 	if (share > 0.0) {
@@ -293,10 +287,8 @@ nnopt_status nnopt_average_update(nnopt_average *average, nnopt_model *model)
 static nnopt_status check_attached(const char *what, const nnopt_average *average, nnopt_model *model,
 				   nnopt_model_blocks *blocks)
 {
-	NNO_TRY(check(what, average, model));
-	if (average->model == NULL)
-		return nno_fail(NNOPT_ERROR_STATE, "%s: the average is not attached", what);
-	return get_blocks(what, average, model, blocks);
+	NNO_TRY(get_blocks(what, average, model, blocks));
+	return average->identity != 0 ? NNOPT_OK : nno_fail(NNOPT_ERROR_STATE, "%s: the average is not attached", what);
 }
 
 nnopt_status nnopt_average_swap(nnopt_average *average, nnopt_model *model)
@@ -342,6 +334,9 @@ nnopt_status nnopt_average_set_counts(nnopt_average *average, int64_t steps, int
 				"average_set_counts: average NULL or steps %lld and count %lld, 0 <= count <= steps "
 				"wanted",
 				(long long)steps, (long long)count);
+	if (average->swapped)
+		return nno_fail(NNOPT_ERROR_STATE, "average_set_counts: the averaged weights are in the model, call "
+						   "nnopt_average_swap first");
 	average->steps = steps;
 	average->count = count;
 	return NNOPT_OK;

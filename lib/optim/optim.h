@@ -90,7 +90,7 @@ struct nnopt_optimizer {
 	nno_group *groups; /* the first is the default group */
 	int32_t group_count;
 
-	const nnopt_model *model; /* NULL: not attached */
+	uint64_t identity; /* of the blocks that it is attached to; 0: none */
 	int64_t elements;
 	int slot_count;
 	nnopt_tensor *slots[NNO_MAX_SLOTS];

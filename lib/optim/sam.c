@@ -110,6 +110,8 @@ nnopt_status nnopt_sam_perturb(nnopt_optimizer *optimizer, nnopt_model *model, d
 	return NNOPT_OK;
 }
 
+int32_t nnopt_sam_perturbed(const nnopt_optimizer *optimizer) { return optimizer != NULL && optimizer->ascended; }
+
 nnopt_status nnopt_sam_restore(nnopt_optimizer *optimizer, nnopt_model *model)
 {
 	if (optimizer == NULL || model == NULL)
@@ -117,10 +119,11 @@ nnopt_status nnopt_sam_restore(nnopt_optimizer *optimizer, nnopt_model *model)
 				optimizer == NULL ? "optimizer" : "model");
 	if (!optimizer->ascended)
 		return NNOPT_OK;
-	if (optimizer->model != model)
-		return nno_fail(NNOPT_ERROR_STATE, "sam_restore: another model than the one perturbed");
 	nnopt_model_blocks blocks = { .struct_size = sizeof blocks };
 	NNO_TRY(nnopt_model_get_blocks(model, &blocks));
+	if (optimizer->identity != blocks.identity)
+		return nno_fail(NNOPT_ERROR_STATE,
+				"sam_restore: another model than the one perturbed, or a layer was replaced since");
 	ascent a = { .pass = { optimizer, blocks.parameters, NULL } };
 	nno_parallel_for(optimizer->context->pool, optimizer->chunk_count, go_back, &a);
 	optimizer->ascended = false;

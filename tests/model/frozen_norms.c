@@ -165,6 +165,18 @@ static void some_are_frozen_and_freed(void **state)
 	expect_statistics(m, "batch_norm2d2.running_var", 0);
 	expect_statistics(m, "batch_norm1d1.running_var", 1);
 	nnopt_plan_destroy(p);
+	/* One in the place of a frozen one is new, and learns. */
+	nnopt_layer *norm = NULL;
+	assert_ok(nnopt_batch_norm2d_create(&norm, ctx, NULL));
+	assert_ok(nnopt_model_replace_layer(m, "batch_norm2d2", norm));
+	nnopt_layer_destroy(norm);
+	assert_ok(nnopt_model_get_blocks(m, &b));
+	for (int64_t i = 0; i < b.state_elements; i++)
+		b.state[i] = 0.125f + 0.03125f * number(3, (uint32_t)i);
+	p = plan_of(m, NNOPT_TRAINING);
+	step(p, x, &y);
+	expect_statistics(m, "batch_norm2d2.running_mean", 1);
+	nnopt_plan_destroy(p);
 	nnopt_plan_destroy(stale);
 	nnopt_tensor_destroy(x);
 	nnopt_model_destroy(m);

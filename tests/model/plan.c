@@ -215,6 +215,59 @@ static void accumulation_adds(void **state)
 	nnopt_model_destroy(m);
 }
 
+static int refusals; /* backward passes of the layer below that fail */
+
+static nnopt_status pass_on(const nnopt_own_call *call, void *user)
+{
+	(void)user;
+	return nnopt_tensor_copy(call->output, call->inputs[0]);
+}
+
+static nnopt_status pass_back(const nnopt_own_call *call, void *user)
+{
+	(void)user;
+	return refusals-- > 0 ? NNOPT_ERROR_IO : nnopt_tensor_copy(call->input_gradients[0], call->output_gradient);
+}
+
+/* Some gradients would be of the pass that failed, and others not. */
+static void a_failed_pass_voids_the_gradients(void **state)
+{
+	(void)state;
+	nnopt_model *m = branched_model();
+	nnopt_own_layer_options o;
+	nnopt_layer *own = NULL;
+	const nnopt_tensor *y = NULL;
+	nnopt_optimizer *sgd = NULL;
+	assert_ok(nnopt_own_layer_options_init(&o, sizeof o));
+	o.forward = pass_on;
+	o.backward = pass_back;
+	assert_ok(nnopt_own_layer_create(&own, ctx, &o));
+	assert_ok(nnopt_model_add(m, own));
+	assert_string_equal(nnopt_layer_kind(own), "own");
+	nnopt_layer_destroy(own);
+	nnopt_plan *plan = make_plan(m, 4, NNOPT_TRAINING, 1);
+	nnopt_tensor *x = picture(4, 2, 6, 6, NNOPT_NHWC);
+	assert_ok(nnopt_sgd_create(&sgd, ctx, NULL));
+	refusals = 0;
+	step(plan, x, 0);
+	float once = m->gradients[3];
+	refusals = 1;
+	(void)nnopt_fail(NNOPT_ERROR_FORMAT, "of another call");
+	assert_ok(nnopt_plan_forward(plan, x, &y));
+	assert_fails(NNOPT_ERROR_CALLBACK, "own1", nnopt_plan_backward(plan, 1));
+	assert_string_equal(nnopt_last_error(), "layer 'own1': input/output error"); /* no older text */
+	assert_fails(NNOPT_ERROR_STATE, "failed", nnopt_optimizer_step(sgd, m, 1.0f, NULL));
+	assert_ok(nnopt_plan_forward(plan, x, &y));
+	assert_fails(NNOPT_ERROR_STATE, "accumulate", nnopt_plan_backward(plan, 1));
+	step(plan, x, 0);
+	assert_true(m->gradients[3] == once);
+	assert_ok(nnopt_optimizer_step(sgd, m, 1.0f, NULL));
+	nnopt_optimizer_destroy(sgd);
+	nnopt_tensor_destroy(x);
+	nnopt_plan_destroy(plan);
+	nnopt_model_destroy(m);
+}
+
 static void wrong_states_are_refused(void **state)
 {
 	(void)state;
@@ -314,6 +367,7 @@ int main(void)
 		cmocka_unit_test(fused_and_unfused_plans_agree),
 		cmocka_unit_test(gradients_match_differences),
 		cmocka_unit_test(accumulation_adds),
+		cmocka_unit_test(a_failed_pass_voids_the_gradients),
 		cmocka_unit_test(wrong_states_are_refused),
 		cmocka_unit_test(freezing_keeps_gradients_zero),
 		cmocka_unit_test(memory_is_as_reported),

@@ -147,6 +147,7 @@ static void swapping(void **state)
 	assert_int_equal(nnopt_average_swapped(a), 1);
 	assert_true(k.parameters[BIG + 7] == kept && average[BIG + 7] == 4.0f && k.parameters[0] == kept);
 	assert_fails(NNOPT_ERROR_STATE, "swap", nnopt_average_update(a, m));
+	assert_fails(NNOPT_ERROR_STATE, "swap", nnopt_average_set_counts(a, 4, 0));
 	assert_fails(NNOPT_ERROR_STATE, "another model", nnopt_average_update(a, other));
 	assert_ok(nnopt_average_swap(a, m));
 	assert_true(k.parameters[BIG + 7] == 4.0f && average[BIG + 7] == kept);

@@ -299,6 +299,28 @@ static void used_up_gradients_are_not_handed_out(void **state)
 	finish(&w);
 }
 
+/* The backward pass of a plan that watches a layer makes no parameter's gradient, and wants none. */
+static void watching_leaves_them_alone(void **state)
+{
+	(void)state;
+	world w = start(context_of(1, 1), SGD, PLAIN, NNOPT_PRECISION_F32);
+	nnopt_plan_options o;
+	nnopt_plan *plan = NULL;
+	const nnopt_tensor *y = NULL;
+	joint(&w);
+	assert_ok(nnopt_plan_options_init(&o, sizeof o));
+	o.batch = BATCH;
+	o.watch = "conv2d1";
+	assert_ok(nnopt_plan_create(&plan, w.net, &o));
+	for (int accumulate = 0; accumulate < 2; accumulate++) {
+		assert_ok(nnopt_plan_forward(plan, w.images, &y));
+		assert_ok(nnopt_plan_backward(plan, accumulate));
+		assert_fails(NNOPT_ERROR_STATE, "used up", nnopt_optimizer_step(w.optimizer, w.net, 1.0f, NULL));
+	}
+	nnopt_plan_destroy(plan);
+	finish(&w);
+}
+
 static void bad_calls_fail(void **state)
 {
 	(void)state;
@@ -358,6 +380,8 @@ static void what_is_not_finite_changes_nothing(void **state)
 	joint(&a);
 	const nnopt_tensor *y = NULL;
 	const float images[] = { 1e38f, 1.0f }, slopes[] = { 1e4f, INFINITY };
+	nnopt_tensor *g = NULL;
+	assert_ok(nnopt_tensor_create(&g, a.context, NNOPT_F32, 2, (int64_t[]){ WIDE, IN }, NNOPT_NCHW));
 	for (int i = 0; i < 2; i++) {
 		nnopt_parameter_info info = { .struct_size = sizeof info };
 		assert_ok(nnopt_model_parameter_info(a.net, index_of(a.net, "conv2d1.weight"), &info));
@@ -372,7 +396,11 @@ static void what_is_not_finite_changes_nothing(void **state)
 		assert_false(isfinite(r.gradient_norm));
 		assert_memory_equal(before, k.parameters, bytes);
 		assert_int_equal(nnopt_optimizer_steps(a.optimizer), 1);
+		/* Nor is the gradient of a pass before told as this one's. */
+		assert_int_equal(nnopt_model_get_gradient(a.net, index_of(a.net, "linear1.weight"), g),
+				 i == 0 ? NNOPT_ERROR_STATE : NNOPT_OK);
 	}
+	nnopt_tensor_destroy(g);
 	free(before);
 	finish(&a);
 }
@@ -486,6 +514,7 @@ int main(void)
 		cmocka_unit_test(same_norm_at_any_thread_count),
 		cmocka_unit_test(calls_mix),
 		cmocka_unit_test(used_up_gradients_are_not_handed_out),
+		cmocka_unit_test(watching_leaves_them_alone),
 		cmocka_unit_test(bad_calls_fail),
 		cmocka_unit_test(stale_plans_fail),
 		cmocka_unit_test(what_is_not_finite_changes_nothing),

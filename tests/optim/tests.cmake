@@ -1,6 +1,7 @@
 nnopt_test(optim/update)
 nnopt_public_test(optim/rules)
 nnopt_public_test(optim/joint_step)
+nnopt_public_test(optim/attached)
 nnopt_public_test(optim/average)
 nnopt_public_test(optim/schedule)
 nnopt_public_test(optim/schedule_lists)
