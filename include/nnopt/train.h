@@ -164,9 +164,9 @@ NNOPT_API nnopt_status nnopt_fit_options_init(nnopt_fit_options *options, size_t
  *  against arg-max. Stops with NNOPT_ERROR_NONFINITE before a non-finite loss or gradient reaches the weights (in f16 when the
  *  loss scale has fallen below 1, and gradients overflow still), with NNOPT_ERROR_CANCELLED after a cancel request (a
  *  checkpoint is written first when there is a path). The same seed and settings give the same bits, interrupted and resumed or
- *  not. The optimizer's learning rate on entry is the base that the schedule multiplies, and is put back at the end. `history`
- *  may be NULL; it is given whenever training began, also when it then stopped with NONFINITE, CANCELLED or CALLBACK. Updates are
- *  made by nnopt_optimizer_backward_step() where nothing asks for the gradients before: it keeps none of large linear layers. */
+ *  not. The optimizer's learning rate on entry is the base that the schedule multiplies (a resumed run has that of the interrupted
+ *  one), and is put back at the end. `history` may be NULL; it is given whenever training began, also when it then failed. Updates
+ *  are made by nnopt_optimizer_backward_step() where nothing asks for the gradients before: it keeps none of large linear layers. */
 NNOPT_API nnopt_status nnopt_fit(nnopt_model *model, nnopt_loader *train, nnopt_loss *loss, nnopt_optimizer *optimizer,
                                  const nnopt_fit_options *options, nnopt_history **history);
 

@@ -42,8 +42,8 @@ static uint64_t mix(uint64_t hash, const void *data, size_t size)
 	return hash;
 }
 
-/* FNV-1a over what decides the meaning of the blocks: names, shapes and places. */
-static int64_t layout_hash(const nnopt_model *model)
+/* FNV-1a. */
+int64_t nno_layout_hash(const nnopt_model *model)
 {
 	uint64_t hash = UINT64_C(0xcbf29ce484222325);
 	for (int32_t i = 0; i < nnopt_model_parameter_count(model); i++) {
@@ -102,12 +102,20 @@ static nnopt_status check_state(const nnopt_training_state *s, const char *path,
 				      what);
 	if (nnopt_model_parameter_count(s->model) == 0)
 		return nno_train_fail(NNOPT_ERROR_STATE, "%s: the model is not built", what);
+	if (nnopt_average_swapped(s->average))
+		return nno_train_fail(NNOPT_ERROR_STATE, "%s: the averaged weights are in the model, swap them first",
+				      what);
+	if (nnopt_sam_perturbed(s->optimizer))
+		return nno_train_fail(NNOPT_ERROR_STATE, "%s: the weights are perturbed, call nnopt_sam_restore first",
+				      what);
+	return NNOPT_OK;
+}
+
+static nnopt_status attach_all(const nnopt_training_state *s)
+{
 	nnopt_status status = nnopt_optimizer_attach(s->optimizer, s->model);
 	if (status == NNOPT_OK && s->average != NULL)
 		status = nnopt_average_attach(s->average, s->model);
-	if (status == NNOPT_OK && nnopt_average_swapped(s->average))
-		return nno_train_fail(NNOPT_ERROR_STATE, "%s: the averaged weights are in the model, swap them first",
-				      what);
 	if (status == NNOPT_OK && s->snapshots != NULL)
 		status = nnopt_snapshots_attach(s->snapshots, s->model);
 	return status;
@@ -211,7 +219,7 @@ nnopt_status nno_checkpoint_write(const nnopt_training_state *s, const nno_fit_s
 				       nnopt_optimizer_steps(s->optimizer),
 				       (int64_t)nnopt_model_step(s->model),
 				       (int64_t)s->loader_fingerprint,
-				       layout_hash(s->model),
+				       nno_layout_hash(s->model),
 				       f->step,
 				       f->correct,
 				       f->count,
@@ -315,7 +323,7 @@ static nnopt_status check_file(nnopt_weights *file, const nnopt_training_state *
 	if (status != NNOPT_OK)
 		return status;
 	const int64_t *c = data_of(b, "counters");
-	if (c[C_LAYOUT] != layout_hash(s->model))
+	if (c[C_LAYOUT] != nno_layout_hash(s->model))
 		return nno_train_fail(NNOPT_ERROR_INVALID_ARGUMENT,
 				      "checkpoint_load: %s is of a model with other parameters", path);
 	if (s->loader_fingerprint != 0 && c[C_FINGERPRINT] != 0 && s->loader_fingerprint != (uint64_t)c[C_FINGERPRINT])
@@ -388,6 +396,7 @@ static nnopt_status fetch_fit(nnopt_weights *file, nno_fit_state *fit, const nno
 {
 	const int64_t *c = data_of(b, "counters");
 	int32_t index;
+	int64_t epochs = 0;
 	nnopt_status status = NNOPT_OK;
 	if (nnopt_weights_find(file, "history", &index) == NNOPT_OK) {
 		status = fetch(file, path, "history", NNOPT_I64, -1, b);
@@ -395,9 +404,14 @@ static nnopt_status fetch_fit(nnopt_weights *file, nno_fit_state *fit, const nno
 		if (status == NNOPT_OK && (elements % RECORD != 0 || c[C_BEST_EPOCH] >= elements / RECORD))
 			return nno_train_fail(NNOPT_ERROR_FORMAT, "checkpoint_load: %s: history of %lld numbers", path,
 					      (long long)elements);
+		epochs = elements / RECORD;
 		if (status == NNOPT_OK)
-			status = nno_history_reserve(fit->history, elements / RECORD);
+			status = nno_history_reserve(fit->history, epochs);
 	}
+	if (status == NNOPT_OK && (c[C_EPOCH] != epochs || c[C_BATCH] > fit->batches))
+		return nno_train_fail(NNOPT_ERROR_FORMAT,
+				      "fit: %s: epoch %lld, batch %lld and %lld epochs of history do not fit together",
+				      path, (long long)c[C_EPOCH], (long long)c[C_BATCH], (long long)epochs);
 	if (status == NNOPT_OK && fit->best_parameters != NULL && c[C_BEST_EPOCH] >= 0) {
 		status = fetch(file, path, "best.parameters", NNOPT_F32, blocks->parameter_elements, b);
 		if (status == NNOPT_OK && blocks->state_elements > 0)
@@ -511,6 +525,8 @@ nnopt_status nno_checkpoint_read(nnopt_training_state *s, nno_fit_state *fit, co
 	if (status == NNOPT_OK)
 		status = check_file(file, s, path, &b);
 	if (status == NNOPT_OK)
+		status = attach_all(s);
+	if (status == NNOPT_OK)
 		status = fetch_model(file, s, &blocks, path, &b);
 	if (status == NNOPT_OK)
 		status = fetch_average(file, s, path, &b);
@@ -553,6 +569,8 @@ nnopt_status nnopt_checkpoint_save(const nnopt_training_state *state, const char
 	nnopt_status status = nnopt_options_read(&s, sizeof s, state, "checkpoint_save");
 	if (status == NNOPT_OK)
 		status = check_state(&s, path, "checkpoint_save");
+	if (status == NNOPT_OK)
+		status = attach_all(&s);
 	return status == NNOPT_OK ? nno_checkpoint_write(&s, NULL, path) : status;
 }
 

@@ -63,6 +63,14 @@ static nnopt_status validate(nno_fit_run *r, nnopt_evaluation *evaluation)
 	return status;
 }
 
+static void copy_weights(const nno_fit_run *r, float *parameters, float *state, const float *from_parameters,
+			 const float *from_state)
+{
+	memcpy(parameters, from_parameters, (size_t)r->blocks.parameter_elements * sizeof(float));
+	if (r->blocks.state_elements > 0)
+		memcpy(state, from_state, (size_t)r->blocks.state_elements * sizeof(float));
+}
+
 static void keep_if_best(nno_fit_run *r, const nnopt_epoch_record *record)
 {
 	nno_fit_state *s = &r->state;
@@ -77,11 +85,8 @@ static void keep_if_best(nno_fit_run *r, const nnopt_epoch_record *record)
 		return;
 	s->best = value;
 	s->history->best_epoch = r->at.epoch;
-	if (s->best_parameters != NULL) {
-		memcpy(s->best_parameters, r->blocks.parameters, (size_t)r->blocks.parameter_elements * sizeof(float));
-		if (r->blocks.state_elements > 0)
-			memcpy(s->best_state, r->blocks.state, (size_t)r->blocks.state_elements * sizeof(float));
-	}
+	if (s->best_parameters != NULL)
+		copy_weights(r, s->best_parameters, s->best_state, r->blocks.parameters, r->blocks.state);
 }
 
 /* The epoch's numbers: those of the averaged weights where there are any, which are in the model then. */
@@ -137,6 +142,26 @@ static nnopt_status finish_epoch(nno_fit_run *r)
 	return status;
 }
 
+/* The averaged or the best weights instead of the model's own, which come back where their running statistics fail. */
+static nnopt_status leave_weights(nno_fit_run *r)
+{
+	nnopt_model_blocks *b = &r->blocks;
+	float *own_state = r->own != NULL ? r->own + b->parameter_elements : NULL;
+	if (r->own != NULL)
+		copy_weights(r, r->own, own_state, b->parameters, b->state);
+	nnopt_status status = r->o.average != NULL ? nnopt_average_apply(r->o.average, r->model) : NNOPT_OK;
+	if (status == NNOPT_OK && r->state.best_parameters != NULL && r->state.history->best_epoch >= 0)
+		copy_weights(r, b->parameters, b->state, r->state.best_parameters, r->state.best_state);
+	if (status != NNOPT_OK || r->own == NULL)
+		return status;
+	nnopt_plan_destroy(r->plan); /* for its room */
+	r->plan = NULL;
+	status = nno_refresh_batch_norm(r->model, r->train, r->o.refresh_batches, r->o.precision, r->o.max_bytes);
+	if (status != NNOPT_OK)
+		copy_weights(r, b->parameters, b->state, r->own, own_state);
+	return status;
+}
+
 static int has_run_dry(const nno_fit_run *r) { return r->o.patience > 0 && r->state.stale >= r->o.patience; }
 
 static nnopt_status run(nno_fit_run *r)
@@ -159,17 +184,7 @@ static nnopt_status run(nno_fit_run *r)
 	if (r->saved_step != r->state.step)
 		status = save(r);
 	r->state.history->stopped_early = r->at.epoch < r->o.epochs;
-	if (status == NNOPT_OK && r->o.average != NULL)
-		status = nnopt_average_apply(r->o.average, r->model);
-	if (status == NNOPT_OK && r->state.best_parameters != NULL && r->state.history->best_epoch >= 0) {
-		memcpy(r->blocks.parameters, r->state.best_parameters,
-		       (size_t)r->blocks.parameter_elements * sizeof(float));
-		if (r->blocks.state_elements > 0)
-			memcpy(r->blocks.state, r->state.best_state, (size_t)r->blocks.state_elements * sizeof(float));
-	}
-	if (status == NNOPT_OK && r->o.refresh_batches != 0)
-		status = nnopt_model_refresh_batch_norm(r->model, r->train, r->o.refresh_batches, r->o.precision);
-	return status;
+	return status == NNOPT_OK ? leave_weights(r) : status;
 }
 
 static nnopt_status make_plan(const nno_fit_run *r, nnopt_model *model, nnopt_loader *loader, nnopt_mode mode,
@@ -195,6 +210,14 @@ static nnopt_status keep_room_for_best(nno_fit_run *r)
 		   : nnopt_fail(NNOPT_ERROR_OUT_OF_MEMORY, "fit: out of memory for the best weights");
 }
 
+static nnopt_status keep_room_for_own(nno_fit_run *r)
+{
+	r->own = nnopt_context_alloc(
+	    r->context, (size_t)(r->blocks.parameter_elements + r->blocks.state_elements) * sizeof(float) + 1);
+	return r->own != NULL ? NNOPT_OK
+			      : nnopt_fail(NNOPT_ERROR_OUT_OF_MEMORY, "fit: out of memory for the weights' copy");
+}
+
 static nnopt_status keep_room_for_state(nno_fit_run *r)
 {
 	r->state_before = nnopt_context_alloc(r->context, (size_t)r->blocks.state_elements * sizeof(float) + 1);
@@ -205,20 +228,9 @@ static nnopt_status keep_room_for_state(nno_fit_run *r)
 
 static nnopt_status resume(nno_fit_run *r)
 {
-	double lr = nnopt_optimizer_lr(r->optimizer);
+	r->state.batches = r->batches;
 	nnopt_status status = nno_checkpoint_read(&r->at, &r->state, r->o.checkpoint_path);
-	if (status == NNOPT_ERROR_NOT_FOUND)
-		return NNOPT_OK;
-	if (status != NNOPT_OK)
-		return status;
-	if (r->at.batch > r->batches || r->at.epoch != r->state.history->count) {
-		(void)nnopt_optimizer_set_lr(r->optimizer, lr);
-		return nno_train_fail(NNOPT_ERROR_FORMAT,
-				      "fit: %s: epoch %lld, batch %lld and %lld epochs of history do not fit together",
-				      r->o.checkpoint_path, (long long)r->at.epoch, (long long)r->at.batch,
-				      (long long)r->state.history->count);
-	}
-	return nno_history_reserve(r->state.history, r->o.epochs);
+	return status == NNOPT_ERROR_NOT_FOUND ? NNOPT_OK : status;
 }
 
 static nnopt_status prepare(nno_fit_run *r)
@@ -244,6 +256,8 @@ static nnopt_status prepare(nno_fit_run *r)
 		status = nnopt_model_get_blocks(r->model, &r->blocks);
 	if (status == NNOPT_OK && r->o.sam_rho > 0.0)
 		status = keep_room_for_state(r);
+	if (status == NNOPT_OK && r->o.refresh_batches != 0)
+		status = keep_room_for_own(r);
 	if (status == NNOPT_OK)
 		status = nno_history_create(&r->state.history, r->context);
 	if (status == NNOPT_OK)
@@ -348,9 +362,8 @@ nnopt_status nnopt_fit(nnopt_model *model, nnopt_loader *train, nnopt_loss *loss
 	nnopt_context_free(r.context, r.state.best_parameters);
 	nnopt_context_free(r.context, r.state.best_state);
 	nnopt_context_free(r.context, r.state_before);
-	if (began && history != NULL &&
-	    (status == NNOPT_OK || status == NNOPT_ERROR_NONFINITE || status == NNOPT_ERROR_CANCELLED ||
-	     status == NNOPT_ERROR_CALLBACK))
+	nnopt_context_free(r.context, r.own);
+	if (began && history != NULL)
 		*history = r.state.history;
 	else
 		nnopt_history_destroy(r.state.history);

@@ -20,6 +20,7 @@ typedef struct nno_fit_run {
 	int64_t batches;
 	int64_t since_update; /* batches whose gradients are in the block */
 	float *state_before;  /* SAM: running statistics as one pass left them */
+	float *own;           /* room for parameters and state, where running statistics are made anew at the end */
 	int64_t saved_step;
 	double saved_at;                          /* time of the last checkpoint */
 	double clock;                             /* time when the batch under way began */

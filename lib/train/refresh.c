@@ -4,12 +4,14 @@
 
 #include <string.h>
 
-static nnopt_status make_plan(nnopt_plan **plan, nnopt_model *model, nnopt_loader *loader, int32_t precision)
+static nnopt_status make_plan(nnopt_plan **plan, nnopt_model *model, nnopt_loader *loader, int32_t precision,
+			      uint64_t max_bytes)
 {
 	nnopt_plan_options o;
 	nnopt_status status = nnopt_loader_plan_options(&o, sizeof o, loader);
 	o.mode = NNOPT_TRAINING;
 	o.precision = precision;
+	o.max_bytes = max_bytes;
 	o.batch_statistics = 1;
 	return status == NNOPT_OK ? nnopt_plan_create(plan, model, &o) : status;
 }
@@ -33,8 +35,8 @@ static nnopt_status gather(nnopt_plan *plan, nnopt_loader *loader, int64_t batch
 	return status;
 }
 
-nnopt_status nnopt_model_refresh_batch_norm(nnopt_model *model, nnopt_loader *loader, int64_t batches,
-					    int32_t precision)
+nnopt_status nno_refresh_batch_norm(nnopt_model *model, nnopt_loader *loader, int64_t batches, int32_t precision,
+				    uint64_t max_bytes)
 {
 	if (model == NULL || loader == NULL)
 		return nnopt_fail(NNOPT_ERROR_INVALID_ARGUMENT, "refresh_batch_norm: model or loader is NULL");
@@ -44,7 +46,7 @@ nnopt_status nnopt_model_refresh_batch_norm(nnopt_model *model, nnopt_loader *lo
 	double *mean = NULL;
 	int64_t done = 0;
 	uint64_t step = nnopt_model_step(model);
-	nnopt_status status = make_plan(&plan, model, loader, precision);
+	nnopt_status status = make_plan(&plan, model, loader, precision, max_bytes);
 	if (status == NNOPT_OK)
 		status = nnopt_model_get_blocks(model, &blocks);
 	size_t n = (size_t)blocks.state_elements;
@@ -65,4 +67,10 @@ nnopt_status nnopt_model_refresh_batch_norm(nnopt_model *model, nnopt_loader *lo
 	nnopt_context_free(context, mean);
 	nnopt_plan_destroy(plan);
 	return status;
+}
+
+nnopt_status nnopt_model_refresh_batch_norm(nnopt_model *model, nnopt_loader *loader, int64_t batches,
+					    int32_t precision)
+{
+	return nno_refresh_batch_norm(model, loader, batches, precision, 0);
 }

@@ -62,9 +62,12 @@ static nnopt_status get_blocks(const nnopt_snapshots *s, nnopt_model *model, nno
 		return nno_train_fail(NNOPT_ERROR_INVALID_ARGUMENT, "%s: snapshots or model is NULL", what);
 	nnopt_status status = nnopt_model_get_blocks(model, blocks);
 	if (status == NNOPT_OK && s->steps != NULL &&
-	    (s->elements != blocks->parameter_elements || s->state_elements != blocks->state_elements))
-		status = nno_train_fail(NNOPT_ERROR_STATE, "%s: the model has %lld parameters, %lld wanted as before",
-					what, (long long)blocks->parameter_elements, (long long)s->elements);
+	    (s->elements != blocks->parameter_elements || s->layout != nno_layout_hash(model)))
+		status =
+		    nno_train_fail(NNOPT_ERROR_STATE,
+				   "%s: the model's %lld parameters are not the %lld of the one before, by name and "
+				   "shape",
+				   what, (long long)blocks->parameter_elements, (long long)s->elements);
 	return status;
 }
 
@@ -84,6 +87,7 @@ nnopt_status nnopt_snapshots_attach(nnopt_snapshots *snapshots, nnopt_model *mod
 		return status;
 	s->elements = blocks.parameter_elements;
 	s->state_elements = blocks.state_elements;
+	s->layout = nno_layout_hash(model);
 	s->steps = nnopt_context_alloc(s->context, (size_t)s->o.most * sizeof *s->steps);
 	s->parameters = room_for(s, s->elements);
 	s->state = room_for(s, s->state_elements);

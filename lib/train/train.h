@@ -21,6 +21,7 @@ struct nnopt_snapshots {
 	int64_t *steps;                   /* of each place */
 	float *parameters, *state;        /* of each place; NULL: not attached, or none */
 	int64_t elements, state_elements; /* of each */
+	int64_t layout;                   /* of the model, see nno_layout_hash() */
 };
 
 /* Where a run stands, beside weights, optimizer, epoch and batch: what a checkpoint adds so that a resumed run also
@@ -35,12 +36,18 @@ typedef struct nno_fit_state {
 	float *best_parameters;      /* NULL: not kept, or no best epoch so far */
 	float *best_state;
 	nnopt_history *history;
+	int64_t batches; /* of an epoch: a file that stands further in is refused */
 } nno_fit_state;
 
 /* As nnopt_checkpoint_save() and _load(); `fit` may be NULL. Reading leaves everything as it was on failure; the best
  * weights are read when fit->best_parameters has room for them. */
 nnopt_status nno_checkpoint_write(const nnopt_training_state *state, const nno_fit_state *fit, const char *path);
 nnopt_status nno_checkpoint_read(nnopt_training_state *state, nno_fit_state *fit, const char *path);
+/* A number that changes with what decides the meaning of a model's blocks: names, shapes and places. */
+int64_t nno_layout_hash(const nnopt_model *model);
+/* nnopt_model_refresh_batch_norm() with a limit for its plan, 0: none. */
+nnopt_status nno_refresh_batch_norm(nnopt_model *model, nnopt_loader *loader, int64_t batches, int32_t precision,
+				    uint64_t max_bytes);
 
 nnopt_status nno_history_create(nnopt_history **out, nnopt_context *context);
 /* Room for `count` records in all; on failure nothing changes. */

@@ -455,6 +455,22 @@ static void wrong_options(void **state)
 	destroy(&b);
 }
 
+/* nnopt_fit() cannot go on in the middle of a loop of one's own, and then leaves all as it is. */
+static void resume_by_hand(bench *b)
+{
+	size_t bytes;
+	float *before = weights(b->net, &bytes);
+	before[0] += 1.0f;
+	nnopt_model_blocks k = { .struct_size = sizeof k };
+	assert_ok(nnopt_model_get_blocks(b->net, &k));
+	k.parameters[0] = before[0];
+	b->o.checkpoint_path = PATH;
+	b->o.resume = 1;
+	assert_fails(NNOPT_ERROR_FORMAT, "do not fit together", fit(b, NULL));
+	assert_memory_equal(before, k.parameters, (size_t)k.parameter_elements * sizeof(float));
+	free(before);
+}
+
 /* The public pair, in a loop of one's own. */
 static void checkpoints_by_hand(void **state)
 {
@@ -478,6 +494,14 @@ static void checkpoints_by_hand(void **state)
 	t.optimizer = c.adam;
 	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "other parameters", nnopt_checkpoint_load(&t, PATH));
 	assert_fails(NNOPT_ERROR_NOT_FOUND, "absent", nnopt_checkpoint_load(&t, TEST_TMP "/absent"));
+	nnopt_group_options g;
+	assert_ok(nnopt_group_options_init(&g, sizeof g));
+	assert_ok(nnopt_optimizer_add_group(c.adam, &g)); /* it is attached to nothing so far */
+	resume_by_hand(&b);
+	assert_ok(nnopt_sam_perturb(a.adam, a.net, 0.1, 0, 1.0f, NULL));
+	assert_fails(NNOPT_ERROR_STATE, "perturbed", nnopt_checkpoint_save(&s, PATH));
+	assert_fails(NNOPT_ERROR_STATE, "perturbed", nnopt_checkpoint_load(&s, PATH));
+	assert_ok(nnopt_sam_restore(a.adam, a.net));
 	assert_ok(nnopt_model_save(a.net, PATH));
 	assert_fails(NNOPT_ERROR_FORMAT, "not a checkpoint", nnopt_checkpoint_load(&t, PATH));
 	(void)remove(PATH);

@@ -325,6 +325,63 @@ static void validation_sees_the_average(void **state)
 	}
 }
 
+static int unreadable; /* pictures from now on */
+
+static nnopt_status deliver(int64_t index, nnopt_sample *sample, void *user)
+{
+	(void)user;
+	sample->height = sample->width = 8;
+	sample->label = index % CLASSES;
+	for (int j = 0; j < 64; j++)
+		sample->pixels[j] = (uint8_t)((number(1, (uint32_t)(index * 64 + j)) + 2.0f) * 60.0f);
+	return unreadable ? NNOPT_ERROR_IO : NNOPT_OK;
+}
+
+static nnopt_status lose_pictures(const nnopt_progress *p, void *user)
+{
+	(void)user;
+	unreadable = p->epoch == p->epochs - 1;
+	return NNOPT_OK;
+}
+
+/* Running statistics that cannot be made anew at the end: the model has its own weights then, as of a run that never
+ * averaged, and the history tells all epochs. */
+static void a_failure_at_the_end_leaves_its_own_weights(void **state)
+{
+	(void)state;
+	nnopt_callback_dataset_options d;
+	nnopt_loader_options o;
+	bench b[2] = { make(2, NONE, 0), make(2, EMA, 0) };
+	for (int i = 0; i < 2; i++) {
+		nnopt_dataset *data = NULL;
+		nnopt_history *h = NULL;
+		unreadable = 0;
+		assert_ok(nnopt_callback_dataset_options_init(&d, sizeof d));
+		d.count = COUNT;
+		d.classes = CLASSES;
+		d.channels = 1;
+		d.max_height = d.max_width = 8;
+		d.get = deliver;
+		assert_ok(nnopt_dataset_from_callbacks(&data, b[i].ctx, &d));
+		assert_ok(nnopt_loader_options_init(&o, sizeof o));
+		o.batch = BATCH;
+		o.cache_bytes = 0;
+		nnopt_loader_destroy(b[i].train);
+		assert_ok(nnopt_loader_create(&b[i].train, data, NULL, &o));
+		nnopt_dataset_destroy(data);
+		b[i].o.refresh_batches = i == 0 ? 0 : 2;
+		b[i].o.on_epoch = lose_pictures;
+		nnopt_status status = fit(&b[i], &h);
+		assert_int_equal(status, i == 0 ? NNOPT_OK : NNOPT_ERROR_FORMAT);
+		assert_int_equal(nnopt_history_epochs(h), EPOCHS);
+		nnopt_history_destroy(h);
+	}
+	assert_same_weights(b[0].net, b[1].net);
+	assert_int_equal(nnopt_average_count(b[1].average), EPOCHS * BATCHES);
+	destroy(&b[0]);
+	destroy(&b[1]);
+}
+
 static void wrong_options(void **state)
 {
 	(void)state;
@@ -467,8 +524,11 @@ static void statistics_anew_are_pytorchs(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(fit_is_the_loop_of_ones_own),  cmocka_unit_test(a_resumed_run_is_the_same),
-		cmocka_unit_test(validation_sees_the_average),  cmocka_unit_test(wrong_options),
+		cmocka_unit_test(fit_is_the_loop_of_ones_own),
+		cmocka_unit_test(a_resumed_run_is_the_same),
+		cmocka_unit_test(validation_sees_the_average),
+		cmocka_unit_test(a_failure_at_the_end_leaves_its_own_weights),
+		cmocka_unit_test(wrong_options),
 		cmocka_unit_test(statistics_anew_are_pytorchs),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
