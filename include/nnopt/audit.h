@@ -33,7 +33,8 @@ typedef enum nnopt_finding_kind {
 	NNOPT_FINDING_LEAK = 5,           /**< (nearly) the same as the sample `other_index` of the other dataset; score as above */
 	NNOPT_FINDING_LABEL = 6,          /**< the label is probably wrong, `suggested_label` is more likely; score: probability of
 	                                       the given label, low is bad */
-	NNOPT_FINDING_OUTLIER = 7,        /**< far from all others in feature space; score: distance in units of the usual one */
+	NNOPT_FINDING_OUTLIER = 7,        /**< far from all others in feature space; score: distance in units of the usual one, infinite
+	                                       where that is 0 */
 	NNOPT_FINDING_FORCE_32 = 0x7fffffff
 } nnopt_finding_kind;
 
@@ -101,7 +102,8 @@ typedef enum nnopt_label_filter {
 typedef struct nnopt_audit_labels_options {
 	size_t struct_size;
 	int32_t filter;        /**< nnopt_label_filter. Default NNOPT_FILTER_BY_NOISE_RATE. */
-	int32_t minimum_left;  /**< samples of each class that are never found. Default 1. */
+	int32_t minimum_left;  /**< samples of each class that are never found, whatever the filter: its most probable ones.
+	                            Default 1. */
 	double relabel_above;  /**< probability of the likely class from which RELABEL is suggested instead of REMOVE. Default 0.9. */
 } nnopt_audit_labels_options;
 /** Fills `options` with the defaults. @param size sizeof *options. @since 0.1 */
@@ -123,8 +125,9 @@ typedef struct nnopt_audit_outliers_options {
 } nnopt_audit_outliers_options;
 /** Fills `options` with the defaults. @param size sizeof *options. @since 0.1 */
 NNOPT_API nnopt_status nnopt_audit_outliers_options_init(nnopt_audit_outliers_options *options, size_t size);
-/** Samples whose mean Euclidean distance to their nearest neighbours is more than `above` times the median of all samples'
- *  (Ramaswamy, Rastogi and Shim 2000; features as in Kuan and Mueller 2022).
+/** Samples whose mean Euclidean distance to their nearest neighbours is more than `above` times the median of all samples',
+ *  which is more than 0 where most have equals (Ramaswamy, Rastogi and Shim 2000; features as in Kuan and Mueller 2022). Where
+ *  features are not finite, or too large for their squares to be, the distance is infinite.
  *  @param features f32 (samples, any), of a layer before the last, say. Errors: INVALID_ARGUMENT, OUT_OF_MEMORY. @since 0.1 */
 NNOPT_API nnopt_status nnopt_audit_outliers(nnopt_audit *audit, const nnopt_tensor *features,
                                             const nnopt_audit_outliers_options *options);
@@ -142,7 +145,8 @@ NNOPT_API const char *nnopt_finding_kind_name(int32_t kind);
 NNOPT_API const char *nnopt_suggestion_name(int32_t suggestion);
 
 /** The findings as CSV (RFC 4180, UTF-8), one a line: index, name, kind, score, suggestion, label, suggested_label,
- *  other_index, other_name, text. Written atomically. Errors: IO, OUT_OF_MEMORY. @since 0.1 */
+ *  other_index, other_name, text. Bytes of names and texts that are no UTF-8 are written as U+FFFD. Written atomically. Errors:
+ *  IO, OUT_OF_MEMORY. @since 0.1 */
 NNOPT_API nnopt_status nnopt_audit_write_csv(const nnopt_audit *audit, const char *path);
 /** The audited dataset without the samples that a finding says to remove, and with the labels that one says to give (of two
  *  findings about one sample, removal counts). `reviewed` 1: those to be reviewed are removed too. Errors: OUT_OF_MEMORY.

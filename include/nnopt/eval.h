@@ -69,7 +69,8 @@ NNOPT_API nnopt_status nnopt_loader_plan_options(nnopt_plan_options *options, si
 /** What an evaluation came to. @since 0.1 */
 typedef struct nnopt_evaluation {
 	size_t struct_size;
-	double loss;     /**< 0 without a loss */
+	double loss;     /**< the mean over all that counts, also where the loss sums (what the mean divides by is
+	                      nnopt_loss_result::weight); 0 without a loss, or when nothing counts */
 	double accuracy; /**< share of samples whose class has the highest score */
 	int64_t count;   /**< samples evaluated */
 } nnopt_evaluation;

@@ -205,6 +205,8 @@ NNOPT_API void nnopt_loss_destroy(nnopt_loss *loss);
 
 /** The kind: "cross_entropy"; "" for NULL. @since 0.1 */
 NNOPT_API const char *nnopt_loss_kind(const nnopt_loss *loss);
+/** How it was told to reduce; NNOPT_REDUCTION_MEAN for NULL. @since 0.1 */
+NNOPT_API nnopt_reduction nnopt_loss_reduction(const nnopt_loss *loss);
 /** Number of loss kinds. @since 0.1 */
 NNOPT_API int32_t nnopt_loss_kind_count(void);
 /** Name of kind `index` in alphabetical order; NULL past the end. @since 0.1 */
@@ -215,7 +217,8 @@ typedef struct nnopt_loss_result {
 	size_t struct_size;
 	double value;    /**< the loss, reduced as asked */
 	double weight;   /**< what the mean divides by (samples, sum of class weights, or elements), also when the sum is
-	                      asked for; combines batches exactly */
+	                      asked for; combines batches exactly: the mean of many is their value * weight (value, of sums),
+	                      added up where weight is above 0, over the sum of their weights */
 	int64_t count;   /**< samples that counted */
 	int64_t correct; /**< cross-entropy, focal, distillation: of them, arg-max hits, ties to the lower class (soft: arg-max
 	                      against arg-max); other losses 0 */
@@ -228,8 +231,8 @@ typedef struct nnopt_loss_result {
  *  prediction's shape and layout and memory of its own; a target in another layout is converted. Allocates nothing after
  *  the first call with a given shape. NaN and infinity are results. Which targets a loss takes stands with its _create; those
  *  that look at none take NULL. Errors: INVALID_ARGUMENT for shapes, dtypes, labels out of range (naming sample and label),
- *  overlapping memory; STATE for a gradient without the teacher that the loss learns from; gradient and result are then
- *  untouched. @since 0.1 */
+ *  a gradient that overlaps the prediction, a target that is looked at, or the teacher's logits; STATE for a gradient without the
+ *  teacher that the loss learns from; gradient and result are then untouched. @since 0.1 */
 NNOPT_API nnopt_status nnopt_loss_compute(nnopt_loss *loss, const nnopt_tensor *prediction, const nnopt_tensor *target,
                                           float gradient_scale, nnopt_tensor *gradient, nnopt_loss_result *result);
 

@@ -38,8 +38,8 @@ typedef struct nnopt_progress {
 	int64_t epoch, epochs;         /**< from 0, and how many */
 	int64_t batch, batches;        /**< of this epoch: done so far (the one just done included), and how many */
 	int64_t step;                  /**< optimizer updates so far */
-	double loss, accuracy;         /**< running means of this epoch's training batches */
-	double batch_loss;             /**< of the batch just done */
+	double loss, accuracy;         /**< running means of this epoch's training batches, also where the loss sums */
+	double batch_loss;             /**< of the batch just done, reduced as the loss does */
 	double lr;                     /**< of the last update */
 	double gradient_norm;          /**< of the last update, before clipping */
 	double seconds;                /**< spent training in this epoch, without validation */

@@ -22,7 +22,7 @@ typedef struct nnopt_lr_curve nnopt_lr_curve;
 /** Options of nnopt_lr_find(). @since 0.1 */
 typedef struct nnopt_lr_find_options {
 	size_t struct_size;
-	double lowest, highest; /**< learning rates of the first and the last step. Default 1e-7 and 10. */
+	double lowest, highest; /**< learning rates of the first and the last step, of a finite ratio. Default 1e-7 and 10. */
 	int64_t steps;          /**< updates between them, rising by a constant factor. Default 100. */
 	double smoothing;       /**< of the loss: weight of the past in its moving average, in [0, 1). Default 0.9. */
 	double diverge;         /**< it ends when the smoothed loss is above this many times its least. Default 4. */
@@ -33,8 +33,9 @@ typedef struct nnopt_lr_find_options {
 NNOPT_API nnopt_status nnopt_lr_find_options_init(nnopt_lr_find_options *options, size_t size);
 /** Trains for some steps at a learning rate that rises from one to the next, and puts everything back: parameters, running
  *  statistics, step numbers, the optimizer's slots, its learning rate (Smith 2017, "Cyclical learning rates"; the curve and
- *  the two suggestions are those of fastai and pytorch-lr-finder). The loader goes over its epochs from 0 on. A loss that is
- *  not finite ends it. Errors: INVALID_ARGUMENT, OUT_OF_MEMORY, those of training. @since 0.1 */
+ *  the two suggestions are those of fastai and pytorch-lr-finder). The loader goes over its epochs from 0 on. A loss or a
+ *  gradient that is not finite ends it; but in f16 a batch whose gradients overflowed is left out, and the next one takes its
+ *  place, while the loss scale is 1 or more. Errors: INVALID_ARGUMENT, OUT_OF_MEMORY, those of training. @since 0.1 */
 NNOPT_API nnopt_status nnopt_lr_find(nnopt_lr_curve **out, nnopt_model *model, nnopt_loader *loader, nnopt_loss *loss,
                                      nnopt_optimizer *optimizer, const nnopt_lr_find_options *options);
 /** NULL is allowed. @since 0.1 */
@@ -84,9 +85,9 @@ NNOPT_API nnopt_status nnopt_search_create(nnopt_search **out, nnopt_context *co
 /** NULL is allowed. @since 0.1 */
 NNOPT_API void nnopt_search_destroy(nnopt_search *search);
 
-/** A number between low and high, drawn uniformly; `logarithmic` 1: its logarithm is, and both are above 0. A grid takes
- *  `points` of them, the ends included (1: low alone). Names are unique, of letters, digits, '_', '-' and '.'; at most 32.
- *  Errors: INVALID_ARGUMENT; STATE once the search has run. @since 0.1 */
+/** A number between low and high, drawn uniformly; `logarithmic` 1: its logarithm is, and both are above 0. Their difference, or
+ *  their ratio then, is finite. A grid takes `points` of them, the ends included (1: low alone). Names are unique, of letters,
+ *  digits, '_', '-' and '.'; at most 32. Errors: INVALID_ARGUMENT; STATE once the search has run. @since 0.1 */
 NNOPT_API nnopt_status nnopt_search_add_number(nnopt_search *search, const char *name, double low, double high,
                                                int32_t logarithmic, int64_t points);
 /** A whole number from low to high in steps of `step` from low. `logarithmic` 1: step is a factor of 2 or more, as

@@ -94,24 +94,41 @@ void nno_text_add_fixed(nno_text *t, double value, int decimals)
 	nno_text_add(t, text);
 }
 
+/* Adds the character at the start of `text`, which is not empty, and gives where the next one begins. No character goes
+ * over the NUL, so that nothing behind it is read. */
+static const char *add_character(nno_text *t, const char *text)
+{
+	size_t n = nno_utf8_length(text, 4);
+	nno_text_add_n(t, n > 0 ? text : "\xef\xbf\xbd", n > 0 ? n : 3);
+	return text + (n > 0 ? n : 1);
+}
+
+void nno_text_add_utf8(nno_text *t, const char *text)
+{
+	while (*text != '\0')
+		text = add_character(t, text);
+}
+
 void nno_text_add_csv(nno_text *t, const char *text)
 {
 	nno_text_add(t, "\"");
-	for (; *text != '\0'; text++)
-		nno_text_add_n(t, *text == '"' ? "\"\"" : text, *text == '"' ? 2 : 1);
+	while (*text != '\0') {
+		nno_text_add(t, *text == '"' ? "\"" : "");
+		text = add_character(t, text);
+	}
 	nno_text_add(t, "\"");
 }
 
 void nno_text_add_json(nno_text *t, const char *text)
 {
 	nno_text_add(t, "\"");
-	for (const unsigned char *c = (const unsigned char *)text; *c != '\0'; c++) {
-		if (*c == '"' || *c == '\\')
-			nno_text_addf(t, "\\%c", *c);
-		else if (*c < 0x20)
-			nno_text_addf(t, "\\u%04x", *c);
-		else
-			nno_text_add_n(t, (const char *)c, 1);
+	while (*text != '\0') {
+		if ((unsigned char)*text < 0x20) {
+			nno_text_addf(t, "\\u%04x", (unsigned char)*text++);
+			continue;
+		}
+		nno_text_add(t, *text == '"' || *text == '\\' ? "\\" : "");
+		text = add_character(t, text);
 	}
 	nno_text_add(t, "\"");
 }

@@ -29,6 +29,8 @@ void nno_text_add_number(nno_text *t, double value, bool is_float);
 void nno_text_add_digits(nno_text *t, double value, int digits);
 /* Fixed notation with `decimals` digits after a point, whatever the locale. */
 void nno_text_add_fixed(nno_text *t, double value, int decimals);
+/* These three write UTF-8 whatever they get: each byte that is no part of a character is written as U+FFFD. */
+void nno_text_add_utf8(nno_text *t, const char *text);
 /* A quoted CSV field, its quotes doubled (RFC 4180). */
 void nno_text_add_csv(nno_text *t, const char *text);
 /* A JSON string with quotes and escapes. */

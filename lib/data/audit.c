@@ -11,8 +11,6 @@ static const char *const kind_names[] = { "unreadable",     "off-size", "constan
 					  "near-duplicate", "leak",     "label",    "outlier" };
 static const char *const suggestion_names[] = { "review", "remove", "relabel" };
 
-enum { MOST_TEXT = 512 };
-
 static nnopt_status make_room(nnopt_audit *audit)
 {
 	if (audit->count < audit->room)
@@ -28,18 +26,20 @@ static nnopt_status make_room(nnopt_audit *audit)
 
 nnopt_status nno_audit_add(nnopt_audit *audit, const nno_finding *finding, const char *format, ...)
 {
-	char text[MOST_TEXT];
 	NNO_TRY(make_room(audit));
 	va_list args;
 	va_start(args, format);
-	int n = vsnprintf(text, sizeof text, format, args);
+	int n = vsnprintf(NULL, 0, format, args);
 	va_end(args);
-	size_t length = n < 0 ? 0 : (size_t)n < sizeof text ? (size_t)n : sizeof text - 1;
-	char *copy = nno_new_text(&audit->dataset->context->alloc, text, length);
-	if (copy == NULL)
-		return nno_fail_memory("audit", length + 1);
+	size_t bytes = (size_t)(n > 0 ? n : 0) + 1;
+	char *text = nno_new(&audit->dataset->context->alloc, bytes);
+	if (text == NULL)
+		return nno_fail_memory("audit", bytes);
+	va_start(args, format);
+	vsnprintf(text, bytes, format, args);
+	va_end(args);
 	audit->list[audit->count] = *finding;
-	audit->list[audit->count++].text = copy;
+	audit->list[audit->count++].text = text;
 	return NNOPT_OK;
 }
 
@@ -129,7 +129,7 @@ static void add_field(nno_text *t, const char *text)
 	if (text == NULL)
 		return;
 	if (strpbrk(text, ",\"\r\n") == NULL)
-		nno_text_add(t, text);
+		nno_text_add_utf8(t, text);
 	else
 		nno_text_add_csv(t, text);
 }

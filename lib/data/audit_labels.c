@@ -206,6 +206,9 @@ static nnopt_status report(learner *l, nnopt_audit *audit, const nnopt_audit_lab
 		qsort(l->rank, (size_t)found, sizeof *l->rank, by_key);
 	for (int64_t at = 0; at < found; at++) {
 		int64_t i = l->rank[at].sample, likely = most_probable(l->p + i * l->k, l->k);
+		if (l->class_size[l->label[i]] <= o->minimum_left)
+			continue;
+		l->class_size[l->label[i]]--; /* of those not found */
 		double p = (double)l->p[i * l->k + likely];
 		nno_finding f = nno_finding_of(i, NNOPT_FINDING_LABEL,
 					       p >= o->relabel_above ? NNOPT_SUGGEST_RELABEL : NNOPT_SUGGEST_REMOVE,

@@ -90,13 +90,14 @@ void nno_vote_give(float *row, double *mean, int64_t classes, nnopt_vote vote, i
 nnopt_status nno_vote_check(const char *what, int32_t vote);
 
 /* --- views.c --- */
-/* Room for one batch as a view sees it. */
+/* Room for one batch as a view sees it, of the views' context, which need not be the model's. */
 typedef struct nno_view_room {
+	nnopt_context *context;   /* that of `columns` */
 	nnopt_tensor *all, *part; /* a full batch, and its first pictures */
 	int64_t *columns;         /* of a row: where each value's pixel begins, -1 outside */
 } nno_view_room;
 nnopt_status nno_view_room_start(nno_view_room *room, const nnopt_views *views, nnopt_loader *loader);
-void nno_view_room_end(nno_view_room *room, nnopt_context *context);
+void nno_view_room_end(nno_view_room *room);
 double nno_view_weight(const nnopt_views *views, int64_t index);
 /* `images` as view `index` sees them: themselves, or the room's. */
 nnopt_status nno_view_make(const nnopt_tensor **seen, const nnopt_views *views, int64_t index, nno_view_room *room,

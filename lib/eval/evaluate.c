@@ -24,7 +24,9 @@ static nnopt_status run_batch(nnopt_plan *plan, const nnopt_batch *batch, nnopt_
 	if (status == NNOPT_OK && loss != NULL) {
 		nnopt_loss_result r = { .struct_size = sizeof r };
 		status = nnopt_loss_compute(loss, scores, batch->labels, 1.0f, NULL, &r);
-		t->loss += r.value * r.weight;
+		/* Nothing that counts has no mean, and no part in that of all. */
+		if (r.weight > 0.0)
+			t->loss += nnopt_loss_reduction(loss) == NNOPT_REDUCTION_SUM ? r.value : r.value * r.weight;
 		t->weight += r.weight;
 	}
 	if (status == NNOPT_OK && metrics != NULL)

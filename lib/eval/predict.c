@@ -120,7 +120,7 @@ nnopt_status nno_predict(nnopt_tensor **scores, nnopt_model *model, nnopt_plan *
 	nnopt_context *context = nnopt_model_context(model);
 	nnopt_context_free(context, p.sums);
 	nnopt_context_free(context, p.answer);
-	nno_view_room_end(&p.room, context);
+	nno_view_room_end(&p.room);
 	nnopt_plan_destroy(own);
 	if (status == NNOPT_OK)
 		*scores = p.scores;

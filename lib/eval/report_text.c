@@ -52,10 +52,20 @@ static const char *name_of(const char *const *names, int64_t index, char *number
 	return number;
 }
 
+/* The first characters of a name and spaces, NAME_WIDTH in all. A byte that only goes on with a character of UTF-8
+ * takes no place. */
 static void add_name(writer *w, const char *const *names, int64_t index)
 {
 	char number[24];
-	add(w, "%-*.*s", NAME_WIDTH, NAME_WIDTH, name_of(names, index, number, sizeof number));
+	const char *name = name_of(names, index, number, sizeof number);
+	int bytes = 0, width = 0;
+	for (; name[bytes] != '\0'; bytes++) {
+		int begins = ((unsigned char)name[bytes] & 0xc0) != 0x80;
+		if (width + begins > NAME_WIDTH)
+			break;
+		width += begins;
+	}
+	add(w, "%.*s%*s", bytes, name, NAME_WIDTH - width, "");
 }
 
 static void add_matrix(writer *w, const nnopt_metrics *m, int64_t classes, const char *const *names)

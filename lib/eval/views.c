@@ -115,16 +115,17 @@ nnopt_status nno_view_room_start(nno_view_room *room, const nnopt_views *views, 
 		status = nnopt_tensor_create(&room->all, views->context, NNOPT_F32, 4, shape, NNOPT_NHWC);
 	if (status != NNOPT_OK)
 		return status;
-	room->columns = nnopt_context_alloc(views->context, (size_t)shape[3] * sizeof *room->columns);
+	room->context = views->context;
+	room->columns = nnopt_context_alloc(room->context, (size_t)shape[3] * sizeof *room->columns);
 	return room->columns != NULL ? nnopt_tensor_view(&room->part, room->all, 0, shape[0])
 				     : nnopt_fail(NNOPT_ERROR_OUT_OF_MEMORY, "predict_augmented: out of memory");
 }
 
-void nno_view_room_end(nno_view_room *room, nnopt_context *context)
+void nno_view_room_end(nno_view_room *room)
 {
 	nnopt_tensor_destroy(room->part);
 	nnopt_tensor_destroy(room->all);
-	nnopt_context_free(context, room->columns);
+	nnopt_context_free(room->context, room->columns);
 }
 
 /* Where place `at` of a line of n comes from; -1: from outside. A reflection is less than n away. */

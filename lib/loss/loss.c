@@ -106,7 +106,16 @@ nnopt_status nno_loss_take_target(nno_loss_call *call)
 	return NNOPT_OK;
 }
 
-static nnopt_status check_gradient(const nnopt_loss *loss, const nnopt_tensor *x, const nnopt_tensor *gradient)
+static bool overlap(const nnopt_tensor *a, const nnopt_tensor *b)
+{
+	const char *x = a->data, *y = b->data;
+	size_t n = nnopt_tensor_bytes(a), m = nnopt_tensor_bytes(b);
+	return n > 0 && m > 0 && x < y + m && y < x + n;
+}
+
+/* The target is NULL where none is looked at. */
+static nnopt_status check_gradient(const nnopt_loss *loss, const nnopt_tensor *x, const nnopt_tensor *target,
+				   const nnopt_tensor *gradient)
 {
 	if (gradient->dtype != NNOPT_F32 || !same_shape(x, gradient) || gradient->layout != x->layout) {
 		char got[NNO_SHAPE_TEXT], wanted[NNO_SHAPE_TEXT];
@@ -115,11 +124,13 @@ static nnopt_status check_gradient(const nnopt_loss *loss, const nnopt_tensor *x
 				nnopt_dtype_name(gradient->dtype), nno_shape_text(got, gradient->shape, gradient->rank),
 				nno_shape_text(wanted, x->shape, x->rank));
 	}
-	const char *a = x->data, *b = gradient->data;
-	size_t bytes = nnopt_tensor_bytes(x);
-	if (bytes > 0 && a < b + bytes && b < a + bytes)
-		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT,
-				"%s: gradient overlaps the prediction, memory of its own wanted", loss->cls->name);
+	const char *what = overlap(gradient, x)                                        ? "prediction"
+			   : target != NULL && overlap(gradient, target)               ? "target"
+			   : loss->teacher != NULL && overlap(gradient, loss->teacher) ? "teacher's logits"
+										       : NULL;
+	if (what != NULL)
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "%s: gradient overlaps the %s, memory of its own wanted",
+				loss->cls->name, what);
 	return NNOPT_OK;
 }
 
@@ -201,7 +212,7 @@ static nnopt_status check_and_compute(nnopt_loss *loss, const nnopt_tensor *pred
 		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "%s: prediction %s, f32 wanted", loss->cls->name,
 				nnopt_dtype_name(prediction->dtype));
 	if (gradient != NULL)
-		NNO_TRY(check_gradient(loss, prediction, gradient));
+		NNO_TRY(check_gradient(loss, prediction, loss->cls->ignores_target ? NULL : target, gradient));
 	int64_t rows = prediction->rank > 0 ? prediction->shape[0] : 1;
 	nno_loss_call call = {
 		.loss = loss,
@@ -242,6 +253,11 @@ nnopt_status nnopt_loss_set_teacher(nnopt_loss *loss, const nnopt_tensor *teache
 }
 
 int32_t nnopt_loss_takes_teacher(const nnopt_loss *loss) { return loss != NULL && loss->cls->takes_teacher; }
+
+nnopt_reduction nnopt_loss_reduction(const nnopt_loss *loss)
+{
+	return loss != NULL ? loss->reduction : NNOPT_REDUCTION_MEAN;
+}
 
 const char *nnopt_loss_kind(const nnopt_loss *loss) { return loss == NULL ? "" : loss->cls->name; }
 

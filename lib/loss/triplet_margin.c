@@ -62,7 +62,8 @@ static void run(const nno_loss_call *call, int64_t begin, int64_t end, nno_loss_
 		double near = distance(a, p, o->eps, n), far = distance(a, q, o->eps, n);
 		double swapped = o->swap ? distance(p, q, o->eps, n) : INFINITY;
 		double u = near - fmin(far, swapped) + o->margin;
-		part->value += isnan(near + far) ? (double)NAN : fmax(u, 0.0);
+		/* Infinitely far, which no finite embedding is, would pass for a loss of 0. */
+		part->value += isfinite(near + far) ? fmax(u, 0.0) : (double)NAN;
 		part->active += u > 0.0;
 		if (call->gradient == NULL)
 			continue;

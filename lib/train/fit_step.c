@@ -167,7 +167,7 @@ nnopt_status nno_fit_batch(nno_fit_run *r, const nnopt_batch *batch)
 		status = second_pass(r, batch);
 	if (status != NNOPT_OK)
 		return status;
-	s->loss_sum += loss.value * loss.weight;
+	s->loss_sum += nnopt_loss_reduction(r->loss) == NNOPT_REDUCTION_SUM ? loss.value : loss.value * loss.weight;
 	s->weight_sum += loss.weight;
 	s->correct += loss.correct;
 	s->count += loss.count;

@@ -31,9 +31,10 @@ nnopt_status nnopt_lr_find_options_init(nnopt_lr_find_options *options, size_t s
 
 static nnopt_status check(const nnopt_lr_find_options *o)
 {
-	if (!(o->lowest > 0.0 && o->highest > o->lowest && isfinite(o->highest)))
-		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "lr_find: rates from %g to %g, above 0 and rising wanted",
-				o->lowest, o->highest);
+	if (!(o->lowest > 0.0 && o->highest > o->lowest && isfinite(o->highest / o->lowest)))
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT,
+				"lr_find: rates from %g to %g, above 0, rising and of a finite ratio wanted", o->lowest,
+				o->highest);
 	if (o->steps < 2 || o->steps > 1 << 24)
 		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "lr_find: %lld steps, 2 to %d wanted",
 				(long long)o->steps, 1 << 24);
@@ -125,9 +126,20 @@ static nnopt_status next_batch(nnopt_loader *loader, int64_t *epoch, const nnopt
 	return *batch != NULL ? NNOPT_OK : nno_fail(NNOPT_ERROR_NOT_FOUND, "lr_find: the loader has no batch");
 }
 
-/* One step; *ended when the loss or a gradient is not finite. */
+/* Whether the gradients may have overflowed because of the loss scale, which is halved then and can be halved further.
+ */
+static bool loss_scale_falls(const nnopt_plan *plan)
+{
+	nnopt_loss_scale scale = { .struct_size = sizeof scale };
+	return nnopt_plan_get_loss_scale(plan, &scale) == NNOPT_OK && scale.active && scale.scale >= 1.0;
+}
+
+typedef enum outcome { UPDATED, LEFT_OUT, ENDED } outcome;
+
+/* One batch. It ends the run when the loss or a gradient is not finite, but is only left out where the loss scale is to
+ * blame. */
 static nnopt_status step(nnopt_plan *plan, memory *m, nnopt_loss *loss, const nnopt_batch *batch, double lr,
-			 double *value, bool *ended)
+			 double *value, outcome *out)
 {
 	const nnopt_tensor *result = NULL;
 	nnopt_loss_result r = { .struct_size = sizeof r };
@@ -135,13 +147,14 @@ static nnopt_status step(nnopt_plan *plan, memory *m, nnopt_loss *loss, const nn
 	NNO_TRY(nnopt_plan_forward(plan, batch->images, &result));
 	NNO_TRY(nnopt_loss_compute(loss, result, batch->targets, 1.0f, nnopt_plan_output_gradient(plan), &r));
 	*value = r.value;
-	*ended = !r.finite;
-	if (*ended)
+	*out = ENDED;
+	if (!r.finite)
 		return NNOPT_OK;
 	NNO_TRY(nnopt_plan_backward(plan, 0));
 	NNO_TRY(nnopt_optimizer_set_lr(m->optimizer, lr));
 	NNO_TRY(nnopt_optimizer_step(m->optimizer, m->model, 1.0f, &s));
-	*ended = !s.finite;
+	if (s.finite || loss_scale_falls(plan))
+		*out = s.finite ? UPDATED : LEFT_OUT;
 	return NNOPT_OK;
 }
 
@@ -150,13 +163,15 @@ static nnopt_status run(nnopt_lr_curve *curve, memory *m, nnopt_plan *plan, nnop
 {
 	double average = 0.0, weight = 1.0, least = INFINITY;
 	int64_t epoch = 0;
-	bool ended = false;
+	outcome last = UPDATED;
 	NNO_TRY(nnopt_loader_start(loader, 0, 0));
-	for (int64_t i = 0; i < o->steps && !ended; i++) {
-		const nnopt_batch *batch = NULL;
+	for (int64_t i = 0; i < o->steps && last != ENDED; i++) {
 		double lr = o->lowest * pow(o->highest / o->lowest, (double)i / (double)(o->steps - 1)), value = NAN;
-		NNO_TRY(next_batch(loader, &epoch, &batch));
-		NNO_TRY(step(plan, m, loss, batch, lr, &value, &ended));
+		do {
+			const nnopt_batch *batch = NULL;
+			NNO_TRY(next_batch(loader, &epoch, &batch));
+			NNO_TRY(step(plan, m, loss, batch, lr, &value, &last));
+		} while (last == LEFT_OUT);
 		if (!isfinite(value))
 			break;
 		/* The average begins at 0, and its bias is divided out, as in Adam. */
@@ -165,7 +180,7 @@ static nnopt_status run(nnopt_lr_curve *curve, memory *m, nnopt_plan *plan, nnop
 		double smoothed = average / (1.0 - weight);
 		least = fmin(least, smoothed);
 		curve->points[curve->count++] = (point){ lr, value, smoothed };
-		ended = ended || smoothed > o->diverge * least;
+		last = smoothed > o->diverge * least ? ENDED : last;
 	}
 	return NNOPT_OK;
 }

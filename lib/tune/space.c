@@ -123,9 +123,13 @@ nnopt_status nnopt_search_add_number(nnopt_search *search, const char *name, dou
 				     int32_t logarithmic, int64_t points)
 {
 	NNO_TRY(check_name(search, name));
-	if (!(isfinite(low) && isfinite(high) && low <= high) || (logarithmic && !(low > 0.0)))
+	/* What values are drawn by. */
+	double range = logarithmic ? high / low : high - low;
+	if (!(low <= high && isfinite(range)) || (logarithmic && !(low > 0.0)))
 		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "search_add_number: '%s' from %g to %g, %s wanted", name,
-				low, high, logarithmic ? "above 0 and rising" : "finite and rising");
+				low, high,
+				logarithmic ? "above 0, rising and of a finite ratio"
+					    : "finite, rising and of a finite difference");
 	if (points < 1)
 		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT,
 				"search_add_number: '%s' of %lld points, 1 or more wanted", name, (long long)points);

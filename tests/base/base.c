@@ -290,6 +290,40 @@ static void json_values(void **state)
 
 /* Around the sizes from which on a block has huge pages: all of it can be written, it is zero where that was asked for
  * even when it was used before, and growing keeps what it holds. */
+/* Every text can be written and read: what is no UTF-8 comes out as U+FFFD, a byte at a time. */
+static void texts_of_any_bytes(void **state)
+{
+	(void)state;
+	static const char *const texts[][3] = {
+		{ "plain \"\\\n", "plain \"\\\n", "\"plain \"\"\\\n\"" },
+		{ "gr\xc3\xbc\xc3\x9f \xf0\x9f\x99\x82", "gr\xc3\xbc\xc3\x9f \xf0\x9f\x99\x82",
+		  "\"gr\xc3\xbc\xc3\x9f \xf0\x9f\x99\x82\"" },
+		{ "a\xff\"b\xe2\x82", "a\xef\xbf\xbd\"b\xef\xbf\xbd\xef\xbf\xbd",
+		  "\"a\xef\xbf\xbd\"\"b\xef\xbf\xbd\xef\xbf\xbd\"" },
+		{ "\xc3", "\xef\xbf\xbd", "\"\xef\xbf\xbd\"" },
+	};
+	for (size_t i = 0; i < NNO_COUNT(texts); i++) {
+		nno_text t;
+		nno_json *j = NULL;
+		char *back = NULL;
+		nno_text_start(&t, &nno_alloc_default);
+		nno_text_add(&t, "[");
+		nno_text_add_json(&t, texts[i][0]);
+		nno_text_add(&t, "]");
+		assert_ok(nno_text_check(&t, "text"));
+		assert_ok(nno_json_parse(&j, &nno_alloc_default, t.data, t.length, 100, "text"));
+		assert_ok(nno_json_text(j, nno_json_first(j, 0), &back));
+		assert_string_equal(back, texts[i][1]);
+		nno_delete(&nno_alloc_default, back);
+		nno_json_free(j);
+		nno_text_free(&t);
+		nno_text_add_csv(&t, texts[i][0]);
+		assert_ok(nno_text_check(&t, "text"));
+		assert_string_equal(t.data, texts[i][2]);
+		nno_text_free(&t);
+	}
+}
+
 static void large_blocks(void **state)
 {
 	(void)state;
@@ -365,6 +399,7 @@ int main(void)
 		cmocka_unit_test(numbers_do_not_follow_the_locale),
 		cmocka_unit_test(json_lists),
 		cmocka_unit_test(json_values),
+		cmocka_unit_test(texts_of_any_bytes),
 		cmocka_unit_test(large_blocks),
 		cmocka_unit_test(sizes),
 		cmocka_unit_test(error_texts),

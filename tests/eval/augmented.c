@@ -397,6 +397,37 @@ static void refuses(void **state)
 	nnopt_dataset_destroy(data);
 }
 
+/* Views of another context take its memory, and give it back to it. */
+static void views_of_another_context(void **state)
+{
+	(void)state;
+	nnopt_context *first = ctx;
+	nnopt_context_options o;
+	budget own = { 0 };
+	long blocks = atomic_load(&memory.blocks);
+	nnopt_tensor *scores = NULL;
+	assert_ok(nnopt_context_options_init(&o, sizeof o));
+	o.alloc = budget_alloc;
+	o.free = budget_free;
+	o.alloc_user = &own;
+	assert_ok(nnopt_context_create(&ctx, &o));
+	nnopt_views *views = make_views(NNOPT_PAD_ZERO, 1);
+	nnopt_context_destroy(ctx);
+	ctx = first;
+	nnopt_dataset *data = make_data(N, NULL);
+	nnopt_model *net = make_model(H, W);
+	nnopt_loader *loader = make_loader(data, 0);
+	assert_ok(nnopt_predict_augmented(&scores, net, NULL, loader, views, NNOPT_VOTE_LOGITS, 0));
+	nnopt_tensor_destroy(scores);
+	nnopt_loader_destroy(loader);
+	nnopt_model_destroy(net);
+	nnopt_dataset_destroy(data);
+	nnopt_views_destroy(views);
+	assert_int_equal(atomic_load(&own.blocks), 0);
+	assert_int_equal(atomic_load(&own.live), 0);
+	assert_int_equal(atomic_load(&memory.blocks), blocks);
+}
+
 /* Each allocation fails in turn: nothing is left, and nothing given. */
 static void out_of_memory(void **state)
 {
@@ -449,7 +480,7 @@ int main(void)
 		cmocka_unit_test(as_torch),          cmocka_unit_test(both_forms),
 		cmocka_unit_test(unreadable),        cmocka_unit_test(no_allocation_in_the_loop),
 		cmocka_unit_test(behind_transforms), cmocka_unit_test(refuses),
-		cmocka_unit_test(out_of_memory),
+		cmocka_unit_test(out_of_memory),     cmocka_unit_test(views_of_another_context),
 	};
 	return cmocka_run_group_tests(tests, make_context, free_context);
 }

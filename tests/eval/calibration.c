@@ -203,7 +203,8 @@ static void temperatures_end_somewhere(void **state)
 static void refuses(void **state)
 {
 	(void)state;
-	nnopt_tensor *p = shares(N, K, 0), *y = labels_of(NNOPT_I32, N, K), *one = tensor(NNOPT_F32, N, 1), *out = NULL;
+	nnopt_tensor *p = shares(N, K, 0), *y = labels_of(NNOPT_I32, N, K), *one = tensor(NNOPT_F32, N, 1),
+		     *none = NULL, *out = NULL;
 	nnopt_calibration *c = NULL;
 	nnopt_calibration_options o;
 	nnopt_calibration_info info = { .struct_size = sizeof info };
@@ -227,6 +228,8 @@ static void refuses(void **state)
 	refused("1 columns", nnopt_temperature_fit(&t, one, y));
 	refused("logits is NULL", nnopt_temperature_apply(&out, ctx, NULL, 1.0));
 	refused("type i32", nnopt_temperature_apply(&out, ctx, y, 1.0));
+	assert_ok(nnopt_tensor_create(&none, ctx, NNOPT_F32, 2, (int64_t[]){ N, 0 }, NNOPT_NCHW));
+	refused("0 columns", nnopt_temperature_apply(&out, ctx, none, 1.0));
 	refused("temperature 0", nnopt_temperature_apply(&out, ctx, p, 0.0));
 	refused("temperature inf", nnopt_temperature_apply(&out, ctx, p, INFINITY));
 	float *at = (float *)nnopt_tensor_data(p) + 2 * K + 1;
@@ -248,6 +251,7 @@ static void refuses(void **state)
 	nnopt_calibration_destroy(c);
 	assert_memory_failures(1, out == NULL, nnopt_temperature_apply(&out, ctx, p, 1.0));
 	nnopt_tensor_destroy(out);
+	nnopt_tensor_destroy(none);
 	nnopt_tensor_destroy(one);
 	nnopt_tensor_destroy(p);
 	nnopt_tensor_destroy(y);

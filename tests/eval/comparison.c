@@ -198,6 +198,16 @@ static double quantile(const double *sorted, int n, double p)
 	return sorted[below] * (1 - (at - below)) + sorted[next] * (at - below);
 }
 
+/* Fails and does not say why. */
+static nnopt_status silent(double *value, const int64_t *indices, int64_t n, void *user)
+{
+	(void)value;
+	(void)indices;
+	(void)n;
+	(void)user;
+	return NNOPT_ERROR_IO;
+}
+
 static void the_bootstrap(void **state)
 {
 	(void)state;
@@ -256,6 +266,14 @@ static void the_bootstrap(void **state)
 	assert_fails(NNOPT_ERROR_CALLBACK, "statistic failed: the disk is full",
 		     nnopt_bootstrap(&other, ctx, VALUES, mean_of, &again, &o));
 	assert_int_equal(again.calls, 8);
+	assert_fails(NNOPT_ERROR_CALLBACK,
+		     "the statistic failed: ", nnopt_bootstrap(&other, ctx, VALUES, silent, NULL, &o));
+	assert_non_null(strstr(nnopt_last_error(), nnopt_status_name(NNOPT_ERROR_IO)));
+	assert_null(strstr(nnopt_last_error(), "disk"));
+	(void)nnopt_fail(NNOPT_ERROR_STATE, "the last failure");
+	again = (book){ .fail_at = -1 };
+	assert_ok(nnopt_bootstrap(&other, ctx, VALUES, mean_of, &again, &o));
+	assert_string_equal(nnopt_last_error(), "the last failure");
 	again = (book){ .fail_at = -1 };
 	o.resamples = 0;
 	assert_ok(nnopt_bootstrap(&other, ctx, 1, mean_of, &again, &o));

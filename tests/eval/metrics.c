@@ -159,8 +159,9 @@ static void ties_nans_and_bad_labels(void **state)
 static void reports(void **state)
 {
 	(void)state;
-	static const char *const names[C] = { "one",  "two", "three", "a name that is much too long",
-					      "five", "six", "seven" };
+	static const char birds[] = "V\xc3\xb6gel sind gr\xc3\xb6\xc3\x9f\x65r", beetle[] = "K\xc3\xa4\x66\x65r";
+	static const char *const names[C] = { "one",  "two",  "three", "a name that is much too long",
+					      "five", beetle, birds };
 	static char text[8192];
 	size_t needed = 0;
 	nnopt_metrics *m = make_metrics(N, NNOPT_I32);
@@ -173,6 +174,11 @@ static void reports(void **state)
 	snprintf(wanted, sizeof wanted, "%d.%02d%%", (int)(accuracy * 100.0), (int)(accuracy * 10000.0 + 0.5) % 100);
 	assert_non_null(strstr(text, wanted));
 	assert_non_null(strstr(text, "a name that is m "));
+	/* Sixteen characters, not bytes. */
+	snprintf(wanted, sizeof wanted, "\n%s           %7d", beetle, (int)matrix[5][0]);
+	assert_non_null(strstr(text, wanted));
+	snprintf(wanted, sizeof wanted, "\n%.*s %6d", (int)strlen(birds) - 1, birds, (int)matrix[6][0]);
+	assert_non_null(strstr(text, wanted));
 	assert_non_null(strstr(text, "of 300 samples"));
 	nnopt_metrics_destroy(m);
 	m = NULL;
@@ -255,6 +261,108 @@ static void evaluation_is_a_loop(void **state)
 	nnopt_tensor_destroy(images);
 }
 
+static double loss_of(nnopt_model *net, nnopt_dataset *data, int64_t batch, const nnopt_cross_entropy_options *c)
+{
+	nnopt_loader *loader = NULL;
+	nnopt_loader_options o;
+	nnopt_loss *loss = NULL;
+	nnopt_evaluation e = { .struct_size = sizeof e };
+	assert_ok(nnopt_loader_options_init(&o, sizeof o));
+	o.batch = batch;
+	assert_ok(nnopt_loader_create(&loader, data, NULL, &o));
+	assert_ok(nnopt_cross_entropy_create(&loss, ctx, c));
+	assert_ok(nnopt_evaluate(net, NULL, loader, loss, NULL, &e));
+	nnopt_loss_destroy(loss);
+	nnopt_loader_destroy(loader);
+	return e.loss;
+}
+
+/* The loss of an epoch of training that changes nothing. */
+static nnopt_status train_loss_of(double *value, nnopt_model *net, nnopt_dataset *data,
+				  const nnopt_cross_entropy_options *c)
+{
+	nnopt_loader *loader = NULL;
+	nnopt_loader_options o;
+	nnopt_loss *loss = NULL;
+	nnopt_optimizer *sgd = NULL;
+	nnopt_fit_options f;
+	nnopt_history *h = NULL;
+	nnopt_epoch_record r = { .struct_size = sizeof r };
+	assert_ok(nnopt_loader_options_init(&o, sizeof o));
+	o.batch = 4;
+	assert_ok(nnopt_loader_create(&loader, data, NULL, &o));
+	assert_ok(nnopt_cross_entropy_create(&loss, ctx, c));
+	assert_ok(nnopt_sgd_create(&sgd, ctx, NULL));
+	assert_ok(nnopt_optimizer_set_lr(sgd, 0.0));
+	assert_ok(nnopt_fit_options_init(&f, sizeof f));
+	f.epochs = 1;
+	nnopt_status status = nnopt_fit(net, loader, loss, sgd, &f, &h);
+	if (status == NNOPT_OK)
+		assert_ok(nnopt_history_epoch(h, 0, &r));
+	*value = r.loss;
+	nnopt_history_destroy(h);
+	nnopt_optimizer_destroy(sgd);
+	nnopt_loss_destroy(loss);
+	nnopt_loader_destroy(loader);
+	return status;
+}
+
+/* A batch without anything that counts has a mean that is no number, and no part in that of all; and a loss that sums
+ * comes to the same mean, however the samples lie in batches. */
+static void losses_are_means_over_what_counts(void **state)
+{
+	(void)state;
+	enum { COUNT = 11, NONE = 4 };
+	static const float weights[4] = { 0.0f, 1.0f, 2.0f, 5.0f };
+	const int64_t rest[COUNT - NONE] = { 4, 5, 6, 7, 8, 9, 10 }, first[NONE] = { 0, 1, 2, 3 };
+	nnopt_tensor *images = NULL, *targets = NULL;
+	nnopt_dataset *data = NULL, *counted = NULL, *ignored = NULL;
+	nnopt_model *net = NULL;
+	nnopt_cross_entropy_options c;
+	assert_ok(nnopt_tensor_create(&images, ctx, NNOPT_U8, 4, (int64_t[]){ COUNT, 1, 5, 5 }, NNOPT_NCHW));
+	assert_ok(nnopt_tensor_create(&targets, ctx, NNOPT_I32, 1, (int64_t[]){ COUNT }, NNOPT_NCHW));
+	for (int i = 0; i < COUNT * 25; i++)
+		((uint8_t *)nnopt_tensor_data(images))[i] = (uint8_t)(i * 7 + i / 25 * 31);
+	for (int i = 0; i < COUNT; i++)
+		((int32_t *)nnopt_tensor_data(targets))[i] = i < NONE ? 0 : 1 + i % 3;
+	assert_ok(nnopt_dataset_from_tensors(&data, ctx, images, targets));
+	assert_ok(nnopt_dataset_subset(&counted, data, rest, COUNT - NONE));
+	assert_ok(nnopt_dataset_subset(&ignored, data, first, NONE));
+	assert_ok(nnopt_model_create(&net, ctx));
+	assert_ok(nnopt_add_flatten(net));
+	assert_ok(nnopt_add_linear(net, 4, NULL));
+	assert_ok(nnopt_model_build(net, 3, (int64_t[]){ 1, 5, 5 }));
+	for (int weighted = 0; weighted < 2; weighted++) {
+		double trained;
+		assert_ok(nnopt_cross_entropy_options_init(&c, sizeof c));
+		if (weighted) {
+			c.class_weights = weights;
+			c.class_weight_count = 4;
+		} else {
+			c.ignore_index = 0;
+		}
+		double wanted = loss_of(net, counted, COUNT, &c);
+		assert_true(wanted > 0.0);
+		assert_near(loss_of(net, data, 4, &c), wanted); /* batches of 4, 4 and 3 */
+		assert_near(loss_of(net, ignored, 4, &c), 0.0);
+		assert_int_equal(train_loss_of(&trained, net, data, &c), NNOPT_ERROR_NONFINITE);
+		assert_ok(train_loss_of(&trained, net, counted, &c));
+		assert_near(trained, wanted);
+		c.reduction = NNOPT_REDUCTION_SUM;
+		assert_near(loss_of(net, data, 4, &c), wanted);
+		assert_near(loss_of(net, data, 3, &c), wanted);
+		assert_near(loss_of(net, ignored, 4, &c), 0.0);
+		assert_ok(train_loss_of(&trained, net, data, &c));
+		assert_near(trained, wanted);
+	}
+	nnopt_model_destroy(net);
+	nnopt_dataset_destroy(ignored);
+	nnopt_dataset_destroy(counted);
+	nnopt_dataset_destroy(data);
+	nnopt_tensor_destroy(targets);
+	nnopt_tensor_destroy(images);
+}
+
 /* The shape is that after the transforms; a struct that ends earlier is filled as far as it goes. */
 static void plan_options_of_a_loader(void **state)
 {
@@ -303,7 +411,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(as_scikit_learn),          cmocka_unit_test(halves_are_merged),
 		cmocka_unit_test(ties_nans_and_bad_labels), cmocka_unit_test(reports),
-		cmocka_unit_test(evaluation_is_a_loop),     cmocka_unit_test(plan_options_of_a_loader),
+		cmocka_unit_test(evaluation_is_a_loop),     cmocka_unit_test(losses_are_means_over_what_counts),
+		cmocka_unit_test(plan_options_of_a_loader),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -1,4 +1,5 @@
-"""Values for tests/data/audit.c: perceptual hashes as imagehash makes them, label errors as cleanlab finds them.
+"""Values for tests/data/audit.c and audit_tables.c: perceptual hashes as imagehash makes them, label errors as cleanlab
+finds them.
 
 usage: make_audit.py > audit.inc   (numpy, Pillow, scipy, imagehash, cleanlab)
 """

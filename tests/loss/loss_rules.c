@@ -43,7 +43,12 @@ static void refuses(void **state)
 	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "weight 1 is -1", nnopt_cross_entropy_create(&loss, context, &o));
 	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "reduction 7", nnopt_mse_create(&loss, context, (nnopt_reduction)7));
 	assert_null(loss);
+	assert_ok(nnopt_mse_create(&loss, context, NNOPT_REDUCTION_SUM));
+	assert_int_equal(nnopt_loss_reduction(loss), NNOPT_REDUCTION_SUM);
+	nnopt_loss_destroy(loss);
 	assert_ok(nnopt_cross_entropy_create(&loss, context, NULL));
+	assert_int_equal(nnopt_loss_reduction(loss), NNOPT_REDUCTION_MEAN);
+	assert_int_equal(nnopt_loss_reduction(NULL), NNOPT_REDUCTION_MEAN);
 	nnopt_tensor *x = tensor(context, NNOPT_F32, 2, 3, 4), *g = tensor(context, NNOPT_F32, 2, 3, 4);
 	nnopt_tensor *t = tensor(context, NNOPT_I32, 1, 3, 0), *longer = tensor(context, NNOPT_I64, 1, 4, 0);
 	nnopt_tensor *bytes = tensor(context, NNOPT_U8, 1, 3, 0), *soft = tensor(context, NNOPT_F32, 2, 3, 5);
@@ -58,6 +63,8 @@ static void refuses(void **state)
 	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "overlaps", nnopt_loss_compute(loss, x, t, 1.0f, x, &result));
 	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "loss is NULL", nnopt_loss_compute(NULL, x, t, 1.0f, g, &result));
 	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "loss_result", nnopt_loss_compute(loss, x, t, 1.0f, g, NULL));
+	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "overlaps the target",
+		     nnopt_loss_compute(loss, x, g, 1.0f, g, &result));
 	for (int i = 0; i < 12; i++)
 		assert_true(((const float *)nnopt_tensor_const_data(g))[i] == 42.0f);
 	assert_true(result.value == 7.0);

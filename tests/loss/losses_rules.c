@@ -243,6 +243,9 @@ static void teachers_are_set_each_time(void **state)
 	/* A call that failed has used the teacher up too; and for the value alone none is needed. */
 	assert_fails(NNOPT_ERROR_STATE, "", nnopt_loss_compute(loss, b.x, b.labels, 1.0f, b.gradient, &r));
 	assert_ok(nnopt_loss_compute(loss, b.x, b.labels, 1.0f, NULL, &r));
+	assert_ok(nnopt_loss_set_teacher(loss, b.gradient));
+	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "overlaps the teacher's logits",
+		     nnopt_loss_compute(loss, b.x, b.labels, 1.0f, b.gradient, &r));
 	assert_ok(nnopt_cross_entropy_create(&plain, context, NULL));
 	assert_ok(nnopt_loss_compute(plain, b.x, b.labels, 1.0f, NULL, &labels_only));
 	assert_true(r.value == labels_only.value && r.correct == labels_only.correct && r.weight == labels_only.weight);
@@ -324,6 +327,14 @@ static void degenerate_embeddings(void **state)
 		x[17] = INFINITY;
 		assert_ok(compute(loss, which, &b, &r));
 		assert_int_equal(r.finite, 0);
+		x[17] = 0.0f;
+		for (int i = 2; i < 30 && which >= HARD; i += 5) { /* in whatever row */
+			float own = x[i];
+			x[i] = i % 2 ? INFINITY : -INFINITY;
+			assert_ok(compute(loss, which, &b, &r));
+			assert_int_equal(r.finite, 0);
+			x[i] = own;
+		}
 		memcpy(x, kept, sizeof kept);
 		assert_ok(compute(loss, which, &b, &r));
 		assert_int_equal(r.finite, 1);

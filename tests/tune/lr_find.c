@@ -164,6 +164,41 @@ static void the_curve_is_that_of_a_loop(void **state)
 	free_kit(&b);
 }
 
+/* Gradients that overflow f16 under the loss scale it begins with are no end: it falls until they do not. */
+static void the_loss_scale_finds_its_place(void **state)
+{
+	(void)state;
+	kit k = make_kit();
+	nnopt_lr_curve *curve = NULL;
+	nnopt_lr_find_options o;
+	nnopt_model_blocks blocks = { .struct_size = sizeof blocks };
+	nnopt_parameter_info info = { .struct_size = sizeof info };
+	int32_t index;
+	assert_ok(nnopt_model_find_parameter(k.model, "linear1.weight", &index));
+	assert_ok(nnopt_model_parameter_info(k.model, index, &info));
+	assert_ok(nnopt_model_get_blocks(k.model, &blocks));
+	for (int64_t i = 0; i < info.count; i++)
+		blocks.parameters[info.block_offset + i] *= 64.0f;
+	float first = blocks.parameters[info.block_offset];
+	assert_ok(nnopt_lr_find_options_init(&o, sizeof o));
+	o.steps = 9;
+	o.lowest = 1e-6;
+	o.highest = 1e-4;
+	o.precision = NNOPT_PRECISION_F16;
+	assert_ok(nnopt_lr_find(&curve, k.model, k.loader, k.loss, k.optimizer, &o));
+	assert_int_equal(nnopt_lr_curve_count(curve), o.steps);
+	for (int64_t i = 0; i < o.steps; i++) {
+		double lr, loss;
+		assert_ok(nnopt_lr_curve_point(curve, i, &lr, &loss, NULL));
+		assert_true(fabs(lr / (1e-6 * pow(100.0, (double)i / 8.0)) - 1.0) < 1e-12);
+		assert_true(isfinite(loss));
+	}
+	assert_true(blocks.parameters[info.block_offset] == first);
+	assert_int_equal(nnopt_optimizer_steps(k.optimizer), 0);
+	nnopt_lr_curve_destroy(curve);
+	free_kit(&k);
+}
+
 static void suggestions_are_read_off_the_curve(void **state)
 {
 	(void)state;
@@ -199,6 +234,11 @@ static void suggestions_are_read_off_the_curve(void **state)
 	o.highest = 1e-6;
 	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "rates from",
 		     nnopt_lr_find(&curve, k.model, k.loader, k.loss, k.optimizer, &o));
+	o.lowest = 1e-200;
+	o.highest = 1e200; /* their ratio is infinite */
+	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "rates from 1e-200 to 1e+200",
+		     nnopt_lr_find(&curve, k.model, k.loader, k.loss, k.optimizer, &o));
+	o.lowest = 1e-6;
 	o.highest = 1.0;
 	o.smoothing = 1.0;
 	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "smoothing 1",
@@ -214,6 +254,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(everything_is_put_back),
 		cmocka_unit_test(the_curve_is_that_of_a_loop),
+		cmocka_unit_test(the_loss_scale_finds_its_place),
 		cmocka_unit_test(suggestions_are_read_off_the_curve),
 	};
 	return cmocka_run_group_tests_name("tune/lr_find", tests, setup, teardown);

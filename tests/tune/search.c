@@ -74,7 +74,9 @@ static void a_grid_is_every_combination(void **state)
 	(void)state;
 	nnopt_search *s = make(NNOPT_SEARCH_GRID, 0, NULL);
 	journal l = new_journal();
+	(void)nnopt_fail(NNOPT_ERROR_STATE, "the last failure");
 	assert_ok(nnopt_search_run(s, evaluate, &l, 0));
+	assert_string_equal(nnopt_last_error(), "the last failure"); /* nothing has failed since */
 	assert_int_equal(l.calls, 4 * 4 * 3);
 	static const double rates[] = { 1e-4, 1e-3, 1e-2, 1e-1 };
 	for (int64_t i = 0; i < l.calls; i++) {
@@ -276,6 +278,69 @@ static void damaged_files_are_refused(void **state)
 	}
 }
 
+/* Fails with a text that is cut inside a character, and then without one. */
+static nnopt_status fail_badly(const nnopt_trial *t, double *value, void *user)
+{
+	char text[601];
+	int *calls = user;
+	(void)t;
+	*value = 0.0;
+	for (int i = 0; i < 600; i += 2)
+		memcpy(text + i, "\xc3\xa9", 2);
+	text[600] = '\0';
+	return ++*calls % 2 == 1 ? nnopt_fail(NNOPT_ERROR_IO, text) : NNOPT_ERROR_IO;
+}
+
+static nnopt_search *make_odd(const char *path)
+{
+	static const char *const names[] = { "caf\xc3\xa9", "caf\xe9" };
+	nnopt_search_options o;
+	nnopt_search *s = NULL;
+	assert_ok(nnopt_search_options_init(&o, sizeof o));
+	o.strategy = NNOPT_SEARCH_GRID;
+	o.trials = 0;
+	o.path = path;
+	assert_ok(nnopt_search_create(&s, ctx, &o));
+	assert_ok(nnopt_search_add_choice(s, "name", names, 2));
+	assert_ok(nnopt_search_add_integer(s, "size", 1, 2, 1, 0));
+	return s;
+}
+
+/* Whatever bytes names and errors have, the file can be read again; and an error without a text is not told with that
+ * of another. */
+static void odd_names_and_errors(void **state)
+{
+	(void)state;
+	const char *path = TEST_TMP "/odd.json";
+	int calls = 0;
+	unlink(path);
+	for (int part = 0; part < 2; part++) {
+		nnopt_search *s = make_odd(path);
+		(void)nnopt_fail(NNOPT_ERROR_STATE, "long ago");
+		assert_ok(nnopt_search_run(s, fail_badly, &calls, part == 0 ? 3 : 0));
+		assert_int_equal(calls, part == 0 ? 3 : 4);
+		for (int64_t i = 0; i < calls; i++) {
+			nnopt_trial_info info = { .struct_size = sizeof info };
+			assert_ok(nnopt_search_trial_info(s, i, &info));
+			assert_int_equal(info.failed, 1);
+			if (i % 2 == 1)
+				assert_string_equal(info.error, nnopt_status_name(NNOPT_ERROR_IO));
+			else
+				assert_int_equal(strncmp(info.error, "\xc3\xa9\xc3\xa9", 4), 0);
+		}
+		nnopt_search_destroy(s);
+	}
+}
+
+/* The reason for ending a search is its own too. */
+static nnopt_status cancel_silently(const nnopt_trial *t, double *value, void *user)
+{
+	(void)t;
+	(void)value;
+	(void)user;
+	return NNOPT_ERROR_CANCELLED;
+}
+
 static void results_are_written_down(void **state)
 {
 	(void)state;
@@ -336,6 +401,11 @@ static void nonsense_is_refused(void **state)
 	assert_fails(NNOPT_ERROR_STATE, "no options", nnopt_search_run(s, evaluate, &l, 0));
 	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "from 0 to 1", nnopt_search_add_number(s, "a", 0.0, 1.0, 1, 3));
 	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "from nan", nnopt_search_add_number(s, "a", (double)NAN, 1.0, 0, 3));
+	/* Drawn between, infinity would come out. */
+	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "from -1.5e+308 to 1.5e+308",
+		     nnopt_search_add_number(s, "a", -1.5e308, 1.5e308, 0, 3));
+	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "from 1e-200 to 1e+200",
+		     nnopt_search_add_number(s, "a", 1e-200, 1e200, 1, 3));
 	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "0 points", nnopt_search_add_number(s, "a", 0.0, 1.0, 0, 0));
 	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "steps of 1", nnopt_search_add_integer(s, "a", 1, 8, 1, 1));
 	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "from 8 to 1", nnopt_search_add_integer(s, "a", 8, 1, 1, 0));
@@ -344,6 +414,8 @@ static void nonsense_is_refused(void **state)
 	assert_ok(nnopt_search_add_integer(s, "a", -3, 4, 3, 0));
 	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "there already", nnopt_search_add_number(s, "a", 0.0, 1.0, 0, 3));
 	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "evaluate is NULL", nnopt_search_run(s, NULL, NULL, 0));
+	assert_fails(NNOPT_ERROR_CANCELLED, nnopt_status_name(NNOPT_ERROR_CANCELLED),
+		     nnopt_search_run(s, cancel_silently, NULL, 0));
 	nnopt_search_destroy(s);
 	nnopt_search_destroy(NULL);
 }
@@ -354,7 +426,7 @@ int main(void)
 		cmocka_unit_test(a_grid_is_every_combination), cmocka_unit_test(random_values_fill_the_space),
 		cmocka_unit_test(halving_gives_the_best_more), cmocka_unit_test(interrupted_searches_end_as_others_do),
 		cmocka_unit_test(damaged_files_are_refused),   cmocka_unit_test(results_are_written_down),
-		cmocka_unit_test(nonsense_is_refused),
+		cmocka_unit_test(odd_names_and_errors),        cmocka_unit_test(nonsense_is_refused),
 	};
 	return cmocka_run_group_tests_name("tune/search", tests, setup, teardown);
 }
