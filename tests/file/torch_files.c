@@ -400,6 +400,27 @@ static void deep_and_large_pickles(void **state)
 	assert_refused(bytes, wrap(bytes, pickle, n, NO_STORAGES, sizeof NO_STORAGES - 1), "too many places", "bomb");
 }
 
+/* A list of a hundred pairs, of which each call of four opcodes would make a dict. */
+static void one_list_in_many_dicts(void **state)
+{
+	(void)state;
+	static uint8_t bytes[MOST];
+	static char pickle[1024];
+	for (int calls = 1; calls <= 10; calls += 9) {
+		size_t n = put(pickle, 0, "(]q\0(K\1K\2\x86q\1", 12);
+		for (int i = 1; i < 100; i++)
+			n = put(pickle, n, "h\1", 2);
+		n = put(pickle, n, "eccollections\nOrderedDict\nq\2", 28);
+		for (int i = 0; i < calls; i++)
+			n = put(pickle, n, "h\2h\0\x85R", 6);
+		n = wrap(bytes, pickle, put(pickle, n, "t.", 2), NO_STORAGES, sizeof NO_STORAGES - 1);
+		if (calls == 1)
+			assert_ok(read_bytes(bytes, n));
+		else
+			assert_refused(bytes, n, "too many OrderedDicts", "one list in many dicts");
+	}
+}
+
 /* A text of `length` times 'k'. */
 static size_t put_text(char *to, size_t at, size_t length)
 {
@@ -554,6 +575,7 @@ int main(void)
 		cmocka_unit_test(cut_off_anywhere),
 		cmocka_unit_test(pickles_with_one_thing_wrong),
 		cmocka_unit_test(deep_and_large_pickles),
+		cmocka_unit_test(one_list_in_many_dicts),
 		cmocka_unit_test(long_names),
 		cmocka_unit_test(end_records_with_one_thing_wrong),
 		cmocka_unit_test(zips_with_one_thing_wrong),
