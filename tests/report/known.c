@@ -198,6 +198,25 @@ static void runs_are_followed(void **state)
 	unlink(PATH);
 }
 
+/* Stopped after three of ten epochs, the page still waits for more; the caller's is whole and does not. */
+static void runs_that_end_early(void **state)
+{
+	(void)state;
+	static const char refresh[] = "<meta http-equiv=\"refresh\" content=\"7\">";
+	nnopt_report *r = make();
+	nnopt_progress p = { .struct_size = sizeof p, .epochs = 10 };
+	assert_ok(nnopt_report_follow(r, NULL, PATH, 2, 7));
+	for (; p.epoch < 3; p.epoch++)
+		assert_ok(nnopt_report_on_epoch(&p, r));
+	assert_non_null(strstr(read_page(PATH), refresh));
+	assert_non_null(strstr(read_page(PATH), "<dt>Epochs</dt><dd>2</dd>"));
+	assert_ok(nnopt_report_write(r, PATH));
+	assert_null(strstr(read_page(PATH), "refresh"));
+	assert_non_null(strstr(read_page(PATH), "<dt>Epochs</dt><dd>3</dd>"));
+	nnopt_report_destroy(r);
+	unlink(PATH);
+}
+
 /* --- predictions --- */
 
 /* 0 is right, surely; 1 is wrong, surely; and so on: class c, or the next one, with rising probability. */
@@ -466,6 +485,7 @@ int main(void)
 		cmocka_unit_test(models_are_told),
 		cmocka_unit_test(large_numbers_have_three_digits),
 		cmocka_unit_test(runs_are_followed),
+		cmocka_unit_test(runs_that_end_early),
 		cmocka_unit_test(classes_are_told),
 		cmocka_unit_test(confusions_come_by_frequency),
 		cmocka_unit_test(probabilities_are_told),
