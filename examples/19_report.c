@@ -289,6 +289,8 @@ int main(int argc, char **argv)
 	train(&j);
 	add_tests(&j);
 	add_data(&j);
+	/* The browser does not load this one again; it also ends the page of a run that stopped before its last epoch.
+	 */
 	CHECK(nnopt_report_write(j.report, j.path));
 	printf("%lld sections in %s\n", (long long)nnopt_report_sections(j.report), j.path);
 	nnopt_report_destroy(j.report);

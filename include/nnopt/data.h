@@ -50,7 +50,8 @@ NNOPT_API nnopt_status nnopt_idx_open(nnopt_dataset **out, nnopt_context *contex
 NNOPT_API nnopt_status nnopt_cifar10_open(nnopt_dataset **out, nnopt_context *context, const char *directory, nnopt_split split);
 /** CIFAR-100 binary version: train.bin, test.bin; `coarse` 1 for the 20 superclasses. */
 NNOPT_API nnopt_status nnopt_cifar100_open(nnopt_dataset **out, nnopt_context *context, const char *directory, nnopt_split split, int32_t coarse);
-/** Pictures in memory: `images` u8 (N, C, H, W) any layout, `labels` i32 or i64 (N) from 0; both are copied. */
+/** Pictures in memory: `images` u8 (N, C, H, W) any layout, `labels` i32 or i64 (N) from 0, below 2^24; both are
+ *  copied. Errors: INVALID_ARGUMENT, OUT_OF_MEMORY. */
 NNOPT_API nnopt_status nnopt_dataset_from_tensors(nnopt_dataset **out, nnopt_context *context, nnopt_tensor *images, nnopt_tensor *labels);
 
 /** A sample as a callback delivers it: `pixels` has room for max_height * max_width * channels bytes; fill it in

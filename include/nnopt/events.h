@@ -101,7 +101,8 @@ typedef enum nnopt_session_end {
 	NNOPT_SESSION_FORCE_32 = 0x7fffffff
 } nnopt_session_end;
 /** Writes what was added. Runs of the same `group` count as repetitions, of which TensorBoard shows the mean; NULL: this run alone.
- *  Errors: INVALID_ARGUMENT, STATE (it has begun), IO, OUT_OF_MEMORY. @since 0.1 */
+ *  Errors: INVALID_ARGUMENT, STATE (it has begun), IO (it has begun all the same, unless nnopt_events_dropped() rose), OUT_OF_MEMORY.
+ *  @since 0.1 */
 NNOPT_API nnopt_status nnopt_events_begin_session(nnopt_events *events, const char *group);
 /** @param how nnopt_session_end. Also in a writer that went on from another. Errors: as above. @since 0.1 */
 NNOPT_API nnopt_status nnopt_events_end_session(nnopt_events *events, int32_t how);

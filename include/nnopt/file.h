@@ -16,7 +16,8 @@ typedef struct nnopt_weights nnopt_weights;
 
 /** Writes `count` tensors and `metadata_count` key-value texts, atomically and durably (temporary file, fsync, rename,
  *  fsync of the directory; the old file is untouched on any failure). Adds "nnopt.crc32c": a CRC-32C of each tensor's
- *  bytes. Rank-4 tensors are written row-major in NCHW order. @since 0.1 */
+ *  bytes. Rank-4 tensors are written row-major in NCHW order. All text is UTF-8; no name is there twice, and no key.
+ *  Errors: INVALID_ARGUMENT (also for the name "__metadata__" and the key "nnopt.crc32c"), IO, OUT_OF_MEMORY. @since 0.1 */
 NNOPT_API nnopt_status nnopt_safetensors_save(nnopt_context *context, const char *path, const char *const *names,
                                               const nnopt_tensor *const *tensors, int32_t count, const char *const *metadata_keys,
                                               const char *const *metadata_values, int32_t metadata_count);
@@ -39,7 +40,8 @@ NNOPT_API nnopt_status nnopt_weights_options_init(nnopt_weights_options *options
  *
  *  A PyTorch file holds a Python pickle. This one is read by an interpreter that executes nothing: it knows dicts, lists,
  *  tuples, texts, numbers, None, tensors and parameters, as a `state_dict` is made of, and refuses everything else with
- *  UNSUPPORTED and the name of what it met. A tensor's name is the keys and positions on the way to it, joined by dots.
+ *  UNSUPPORTED and the name of what it met. A tensor's name is the keys and positions on the way to it, joined by dots; 511
+ *  bytes at most.
  *  `options` may be NULL. The file must not change while it is open.
  *  Errors: INVALID_ARGUMENT, NOT_FOUND (no such file, or nothing below the root), IO, FORMAT, UNSUPPORTED, OUT_OF_MEMORY.
  *  (huggingface/safetensors README; torch/serialization.py, torch/_weights_only_unpickler.py) @since 0.1 */

@@ -45,7 +45,7 @@ NNOPT_API void nnopt_report_destroy(nnopt_report *report);
 /** Sections so far; 0 for NULL. @since 0.1 */
 NNOPT_API int64_t nnopt_report_sections(const nnopt_report *report);
 
-/** The report as one HTML file, written atomically. Errors: IO, OUT_OF_MEMORY. @since 0.1 */
+/** The report as one HTML file, written atomically; it is not loaded again. Errors: IO, OUT_OF_MEMORY. @since 0.1 */
 NNOPT_API nnopt_status nnopt_report_write(const nnopt_report *report, const char *path);
 /** The same as text. Text rule as nnopt_model_to_json(). @since 0.1 */
 NNOPT_API nnopt_status nnopt_report_html(const nnopt_report *report, char *text, size_t size, size_t *needed);
@@ -163,9 +163,10 @@ NNOPT_API nnopt_status nnopt_report_add_search(nnopt_report *report, const char 
 /* ---- a report of a training that runs ---- */
 
 /** Makes nnopt_report_on_epoch() keep the section `title` (NULL: "Training") up to date with the run's curves, and write the report to
- *  `path` (copied) after every `every` epochs and after the last. While epochs are left the page asks the browser to load it again every
- *  `reload` seconds (0: not). nnopt_report_add_history() of that title takes the section's place afterwards. Errors: INVALID_ARGUMENT,
- *  OUT_OF_MEMORY. @since 0.1 */
+ *  `path` (copied) after every `every` epochs and after the last of fit_options.epochs. While epochs are left the page asks the browser
+ *  to load it again every `reload` seconds (0: not). A run that ends before its last epoch (patience, cancelled, an error) leaves such a
+ *  page: call nnopt_report_write() after nnopt_fit() to finish it, which writes the epochs so far and never asks for more.
+ *  nnopt_report_add_history() of that title takes the section's place afterwards. Errors: INVALID_ARGUMENT, OUT_OF_MEMORY. @since 0.1 */
 NNOPT_API nnopt_status nnopt_report_follow(nnopt_report *report, const char *title, const char *path, int64_t every, int64_t reload);
 /** Ready-made nnopt_progress_fn for on_epoch; `user` is a report that follows. Errors: STATE when it does not, IO. @since 0.1 */
 NNOPT_API nnopt_status nnopt_report_on_epoch(const nnopt_progress *progress, void *user);

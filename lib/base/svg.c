@@ -23,19 +23,30 @@ void nno_svg_widen(nno_svg_scale *s, double value)
 	s->high = fmax(s->high, value);
 }
 
+/* Beyond these nothing can be halved, doubled, rounded or subtracted with a finite result. */
+static const double tiny = 1e-300, vast = 1e300;
+
+static double within(const nno_svg_scale *s, double value)
+{
+	double low = s->logarithmic ? tiny : -vast;
+	return value < low ? low : value > vast ? vast : value;
+}
+
 void nno_svg_settle(nno_svg_scale *s)
 {
 	if (!(s->low <= s->high)) {
 		s->low = s->logarithmic ? 0.1 : 0.0;
 		s->high = 1.0;
 	}
-	if (s->high > s->low)
+	s->low = within(s, s->low);
+	s->high = within(s, s->high);
+	if (s->logarithmic ? log(s->high) > log(s->low) : s->high - s->low >= tiny)
 		return;
 	if (s->logarithmic) {
 		s->low /= 2.0;
 		s->high *= 2.0;
 	} else {
-		double room = s->low == 0.0 ? 1.0 : fabs(s->low) / 2.0;
+		double room = fabs(s->low) < tiny ? 1.0 : fabs(s->low) / 2.0;
 		s->low -= room;
 		s->high += room;
 	}
@@ -43,8 +54,9 @@ void nno_svg_settle(nno_svg_scale *s)
 
 double nno_svg_place(const nno_svg_scale *s, double value)
 {
-	double share =
-	    s->logarithmic ? log(value / s->low) / log(s->high / s->low) : (value - s->low) / (s->high - s->low);
+	value = within(s, value);
+	double share = s->logarithmic ? (log(value) - log(s->low)) / (log(s->high) - log(s->low))
+				      : (value - s->low) / (s->high - s->low);
 	return s->from + share * (s->to - s->from);
 }
 
@@ -91,8 +103,11 @@ void nno_svg_round(nno_svg_scale *s, int wanted)
 	if (s->logarithmic)
 		return;
 	double step = round_step(s->high - s->low, wanted);
-	s->low = floor(s->low / step + 1e-9) * step;
-	s->high = ceil(s->high / step - 1e-9) * step;
+	double low = floor(s->low / step + 1e-9) * step, high = ceil(s->high / step - 1e-9) * step;
+	if (!(low < high)) /* neighbours: their steps are lost in rounding */
+		return;
+	s->low = low;
+	s->high = high;
 }
 
 /* --- elements --- */
@@ -182,7 +197,7 @@ void nno_svg_axes(nno_text *t, const nno_svg_frame *f, const char *x_name)
 	nno_svg_text(t, (x->from + x->to) / 2.0, y->from + 34.0, "middle", "tick", x_name);
 }
 
-static bool can_be_drawn(const nno_svg_frame *f, double x, double y)
+bool nno_svg_can_be_drawn(const nno_svg_frame *f, double x, double y)
 {
 	return isfinite(x) && isfinite(y) && (!f->x.logarithmic || x > 0.0) && (!f->y.logarithmic || y > 0.0);
 }
@@ -202,7 +217,7 @@ void nno_svg_curve(nno_text *t, const nno_svg_frame *f, const double *x, const d
 	add_class(t, classes);
 	nno_text_add(t, " d=\"");
 	for (int64_t i = 0; i < n; i++) {
-		bool here = can_be_drawn(f, x[i], y[i]);
+		bool here = nno_svg_can_be_drawn(f, x[i], y[i]);
 		if (here)
 			add_point(t, f, drawing ? 'L' : 'M', x[i], y[i]);
 		drawing = here;
@@ -218,7 +233,9 @@ void nno_svg_band(nno_text *t, const nno_svg_frame *f, const double *x, const do
 	add_class(t, classes);
 	nno_text_add(t, " d=\"");
 	for (int64_t from = 0, to; from < n; from = to + 1) {
-		for (to = from; to < n && can_be_drawn(f, x[to], low[to]) && can_be_drawn(f, x[to], high[to]); to++)
+		for (to = from;
+		     to < n && nno_svg_can_be_drawn(f, x[to], low[to]) && nno_svg_can_be_drawn(f, x[to], high[to]);
+		     to++)
 			add_point(t, f, to == from ? 'M' : 'L', x[to], high[to]);
 		for (int64_t i = to; i-- > from;)
 			add_point(t, f, 'L', x[i], low[i]);
@@ -230,25 +247,33 @@ void nno_svg_band(nno_text *t, const nno_svg_frame *f, const double *x, const do
 
 int64_t nno_svg_thin(const double *values, int64_t n, int64_t most, int64_t *kept)
 {
-	int64_t count = 0, pieces = (most - 2) / 2;
+	int64_t count = 0;
 	if (n <= most) {
 		for (; count < n; count++)
 			kept[count] = count;
 		return n;
 	}
+	bool gaps = false;
+	for (int64_t i = 0; i < n && !gaps; i++)
+		gaps = !isfinite(values[i]);
+	int64_t pieces = (most - 2) / (gaps ? 3 : 2);
 	kept[count++] = 0;
 	for (int64_t k = 0; k < pieces; k++) {
 		/* Pieces of what lies between the ends; quotient and rest apart, so that no product overflows. */
 		int64_t inner = n - 2, from = 1 + inner / pieces * k + inner % pieces * k / pieces;
 		int64_t to = 1 + inner / pieces * (k + 1) + inner % pieces * (k + 1) / pieces;
-		int64_t least = from, largest = from;
+		int64_t low = -1, high = -1, gap = -1;
 		for (int64_t i = from; i < to; i++) {
-			least = values[i] < values[least] || isnan(values[least]) ? i : least;
-			largest = values[i] > values[largest] || isnan(values[largest]) ? i : largest;
+			if (!isfinite(values[i])) {
+				gap = i;
+				continue;
+			}
+			low = low < 0 || values[i] < values[low] ? i : low;
+			high = high < 0 || values[i] > values[high] ? i : high;
 		}
-		kept[count++] = least < largest ? least : largest;
-		if (least != largest)
-			kept[count++] = least < largest ? largest : least;
+		for (int64_t i = from; i < to; i++)
+			if (i == low || i == high || i == gap)
+				kept[count++] = i;
 	}
 	kept[count++] = n - 1;
 	return count;

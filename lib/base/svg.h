@@ -22,7 +22,8 @@ typedef struct nno_svg_frame {
  * those not above 0, do nothing. */
 nno_svg_scale nno_svg_range(bool logarithmic);
 void nno_svg_widen(nno_svg_scale *scale, double value);
-/* Makes an empty range, or one of a single value, one that can be drawn. */
+/* Makes an empty range, or one of a single value, one that can be drawn; values of 1e300 and more, and of 1e-300 and
+ * less under a logarithm, stand at these. */
 void nno_svg_settle(nno_svg_scale *scale);
 double nno_svg_place(const nno_svg_scale *scale, double value);
 /* About `wanted` round values within the scale, rising; their number. */
@@ -41,14 +42,17 @@ void nno_svg_dot(nno_text *t, double x, double y, double radius, const char *cla
 void nno_svg_bar(nno_text *t, double x, double y, double width, double height, const char *classes);
 /* Both axes with grid and ticks, and the name of the x axis under it. */
 void nno_svg_axes(nno_text *t, const nno_svg_frame *frame, const char *x_name);
-/* A line through `n` points, broken where one is not finite. */
+/* Whether a point has a place: finite and, under a logarithm, above 0. */
+bool nno_svg_can_be_drawn(const nno_svg_frame *frame, double x, double y);
+/* A line through `n` points, broken where one cannot be drawn. */
 void nno_svg_curve(nno_text *t, const nno_svg_frame *frame, const double *x, const double *y, int64_t n,
 		   const char *classes);
 /* The area between two lines. */
 void nno_svg_band(nno_text *t, const nno_svg_frame *frame, const double *x, const double *low, const double *high,
 		  int64_t n, const char *classes);
-/* Which of `n` values stand for all in a curve of `most` (4 or more) points: of equal pieces each one's least and
- * largest, and both ends; in order, into kept, which has room for `most`. Their number. */
+/* Which of `n` values stand for all in a curve of `most` (5 or more) points: of equal pieces each one's least and
+ * largest finite value and one that is not finite, if it has these, and both ends; in order, into kept, which has room
+ * for `most`. Their number. */
 int64_t nno_svg_thin(const double *values, int64_t n, int64_t most, int64_t *kept);
 
 /* A style element for text, axes, grid and ticks. */

@@ -6,6 +6,9 @@
 
 #include <string.h>
 
+/* As many as a model can have outputs. */
+#define MOST_CLASSES ((int64_t)1 << 24)
+
 typedef struct packed {
 	uint8_t *pixels;
 	int32_t *labels;
@@ -85,6 +88,28 @@ static nnopt_status check_tensors(const nnopt_tensor *images, const nnopt_tensor
 	return NNOPT_OK;
 }
 
+/* Compared before they are made narrow, which saturates. */
+static nnopt_status take_labels(int32_t *ids, int64_t *classes, const nno_alloc *a, const nnopt_tensor *labels)
+{
+	size_t count = (size_t)labels->shape[0];
+	int64_t *wide = nno_new_array(a, count, sizeof *wide);
+	if (wide == NULL)
+		return nno_fail_memory("dataset_from_tensors", count * sizeof *wide);
+	nnopt_status status = nnopt_tensor_copy_out(labels, wide, count * sizeof *wide, NNOPT_I64, NNOPT_NCHW);
+	for (size_t i = 0; i < count && status == NNOPT_OK; i++) {
+		if (wide[i] < 0 || wide[i] >= MOST_CLASSES) {
+			status = nno_fail(NNOPT_ERROR_INVALID_ARGUMENT,
+					  "dataset_from_tensors: labels[%zu] is %lld, 0 to %lld wanted", i,
+					  (long long)wide[i], (long long)MOST_CLASSES - 1);
+			break;
+		}
+		ids[i] = (int32_t)wide[i];
+		*classes = nno_i64_max(*classes, wide[i] + 1);
+	}
+	nno_delete(a, wide);
+	return status;
+}
+
 nnopt_status nnopt_dataset_from_tensors(nnopt_dataset **out, nnopt_context *context, nnopt_tensor *images,
 					nnopt_tensor *labels)
 {
@@ -100,14 +125,7 @@ nnopt_status nnopt_dataset_from_tensors(nnopt_dataset **out, nnopt_context *cont
 	if (status == NNOPT_OK)
 		status = nnopt_tensor_copy_out(images, pixels, (size_t)images->count, NNOPT_U8, NNOPT_NHWC);
 	if (status == NNOPT_OK)
-		status = nnopt_tensor_copy_out(labels, ids, (size_t)count * sizeof *ids, NNOPT_I32, NNOPT_NCHW);
-	for (int64_t i = 0; i < count && status == NNOPT_OK; i++) {
-		if (ids[i] < 0)
-			status =
-			    nno_fail(NNOPT_ERROR_INVALID_ARGUMENT,
-				     "dataset_from_tensors: labels[%lld] is %d, >= 0 wanted", (long long)i, ids[i]);
-		classes = nno_i64_max(classes, (int64_t)ids[i] + 1);
-	}
+		status = take_labels(ids, &classes, &context->alloc, labels);
 	if (status != NNOPT_OK) {
 		nno_delete(&context->alloc, pixels);
 		nno_delete(&context->alloc, ids);

@@ -152,6 +152,10 @@ static nnopt_status ordered_dict(nno_machine *m, nno_pickle_value arguments, nno
 	if (args->count != 1 || args->values[0].kind != NNO_PICKLE_LIST)
 		return nno_machine_bad(m, "OrderedDict of something other than a list of pairs");
 	nno_pickle_value list = args->values[0];
+	/* A value in a node costs the pickle a byte or more, and a pair in a list two: twice its bytes are enough,
+	 * unless a list is copied again and again. */
+	if (m->p->values + 2 * (size_t)node_of(m, list)->count > 2 * m->at)
+		return nno_machine_unsupported(m, "the same list in too many OrderedDicts");
 	for (uint32_t i = 0; i < node_of(m, list)->count; i++) {
 		nno_pickle_value pair = node_of(m, list)->values[i];
 		if ((pair.kind != NNO_PICKLE_LIST && pair.kind != NNO_PICKLE_TUPLE) || node_of(m, pair)->count != 2)

@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define CRC_KEY "nnopt.crc32c"
+
 typedef struct entry {
 	const char *name;
 	const nnopt_tensor *tensor;
@@ -34,17 +36,49 @@ static int by_size_and_name(const void *a, const void *b)
 	return p != q ? (p < q ? 1 : -1) : strcmp(x->name, y->name);
 }
 
+static int by_text(const void *a, const void *b) { return strcmp(*(const char *const *)a, *(const char *const *)b); }
+
+static nnopt_status check_texts(const char *what, const char *const *texts, int32_t count)
+{
+	for (int32_t i = 0; i < count; i++)
+		if (texts[i] == NULL || !nno_is_utf8(texts[i]))
+			return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "safetensors_save: %s[%d] is %s, UTF-8 wanted",
+					what, i, texts[i] == NULL ? "NULL" : "not UTF-8");
+	return NNOPT_OK;
+}
+
+/* The keys of an object: one `reserved` for what is written beside them, and each once. */
+static nnopt_status check_keys(const nno_alloc *a, const char *what, const char *const *keys, int32_t count,
+			       const char *reserved)
+{
+	NNO_TRY(check_texts(what, keys, count));
+	const char **sorted = nno_new_array(a, (size_t)count, sizeof *sorted);
+	if (sorted == NULL)
+		return nno_fail_memory("safetensors_save", (size_t)count * sizeof *sorted);
+	nnopt_status status = NNOPT_OK;
+	for (int32_t i = 0; i < count && status == NNOPT_OK; i++) {
+		sorted[i] = keys[i];
+		if (strcmp(keys[i], reserved) == 0)
+			status = nno_fail(NNOPT_ERROR_INVALID_ARGUMENT,
+					  "safetensors_save: %s[%d] is %s, which is reserved", what, i, reserved);
+	}
+	if (status == NNOPT_OK)
+		qsort(sorted, (size_t)count, sizeof *sorted, by_text);
+	for (int32_t i = 1; i < count && status == NNOPT_OK; i++)
+		if (strcmp(sorted[i], sorted[i - 1]) == 0)
+			status = nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "safetensors_save: %s: '%.100s' is there twice",
+					  what, sorted[i]);
+	nno_delete(a, sorted);
+	return status;
+}
+
 static nnopt_status gather(entry *entries, nnopt_context *context, const char *const *names,
 			   const nnopt_tensor *const *tensors, int32_t count)
 {
 	for (int32_t i = 0; i < count; i++) {
 		entry *e = &entries[i];
-		if (names[i] == NULL || tensors[i] == NULL)
-			return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "safetensors_save: %s[%d] is NULL",
-					names[i] == NULL ? "names" : "tensors", i);
-		if (strcmp(names[i], "__metadata__") == 0)
-			return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT,
-					"safetensors_save: names[%d] is __metadata__, which the format reserves", i);
+		if (tensors[i] == NULL)
+			return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "safetensors_save: tensors[%d] is NULL", i);
 		e->name = names[i];
 		e->tensor = tensors[i];
 		e->data = tensors[i]->data;
@@ -57,10 +91,6 @@ static nnopt_status gather(entry *entries, nnopt_context *context, const char *c
 		e->crc = nno_crc32c(0, e->data, nnopt_tensor_bytes(e->tensor));
 	}
 	qsort(entries, (size_t)count, sizeof *entries, by_size_and_name);
-	for (int32_t i = 1; i < count; i++)
-		if (strcmp(entries[i].name, entries[i - 1].name) == 0)
-			return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "safetensors_save: '%.100s' is there twice",
-					entries[i].name);
 	return NNOPT_OK;
 }
 
@@ -78,7 +108,7 @@ static void write_header(nno_text *t, const entry *entries, int32_t count, const
 		nno_text_add_json(t, values[i]);
 		nno_text_add(t, ",");
 	}
-	nno_text_addf(t, "\"nnopt.crc32c\":\"");
+	nno_text_add(t, "\"" CRC_KEY "\":\"");
 	nno_text_add(t, crcs.data != NULL ? crcs.data : "");
 	nno_text_add(t, "\"}");
 	size_t offset = 0;
@@ -131,6 +161,9 @@ nnopt_status nnopt_safetensors_save(nnopt_context *context, const char *path, co
 	    (metadata_count > 0 && (metadata_keys == NULL || metadata_values == NULL)))
 		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT,
 				"safetensors_save: an argument is NULL or a count is negative");
+	NNO_TRY(check_keys(&context->alloc, "names", names, count, "__metadata__"));
+	NNO_TRY(check_keys(&context->alloc, "metadata_keys", metadata_keys, metadata_count, CRC_KEY));
+	NNO_TRY(check_texts("metadata_values", metadata_values, metadata_count));
 	entry *entries = nno_new_array(&context->alloc, (size_t)count, sizeof *entries);
 	if (entries == NULL)
 		return nno_fail_memory("safetensors_save", (size_t)count * sizeof *entries);

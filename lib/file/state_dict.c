@@ -63,9 +63,10 @@ static nnopt_status add_key(walk *w, size_t length, const nno_pickle_value *key,
 	} else {
 		return unsupported(w, "a dict's key below it is neither text nor integer");
 	}
-	if (n > MAX_NAME - 2 - length || memchr(text, 0, n) != NULL)
-		return unsupported(w, "a key below it is longer than 500 bytes or has a NUL");
-	if (length > 0)
+	size_t dot = length > 0;
+	if (length + dot >= MAX_NAME || n > MAX_NAME - 1 - length - dot || memchr(text, 0, n) != NULL)
+		return unsupported(w, "a key below it has a NUL or makes a name longer than 511 bytes");
+	if (dot > 0)
 		w->name[length++] = '.';
 	memcpy(w->name + length, text, n);
 	*longer = length + n;

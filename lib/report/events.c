@@ -282,14 +282,19 @@ nnopt_status nnopt_events_set_time(nnopt_events *e, double seconds)
 	return NNOPT_OK;
 }
 
+/* Both are made whatever becomes of the first: one alone says nothing. */
 nnopt_status nnopt_events_purge(nnopt_events *e, int64_t step)
 {
+	nnopt_status status = NNOPT_OK;
 	for (int i = 0; i < 2; i++) {
-		NNO_TRY(nno_events_begin(e, "events_purge", step));
-		size_t log = nno_wire_open(&e->out, EVENT_SESSION_LOG);
-		nno_wire_number(&e->out, SESSION_STATUS, SESSION_START);
-		nno_wire_close(&e->out, log);
-		NNO_TRY(nno_events_end(e));
+		nnopt_status made = nno_events_begin(e, "events_purge", step);
+		if (made == NNOPT_OK) {
+			size_t log = nno_wire_open(&e->out, EVENT_SESSION_LOG);
+			nno_wire_number(&e->out, SESSION_STATUS, SESSION_START);
+			nno_wire_close(&e->out, log);
+			made = nno_events_end(e);
+		}
+		status = status == NNOPT_OK ? made : status;
 	}
-	return NNOPT_OK;
+	return status;
 }

@@ -29,7 +29,8 @@ struct nnopt_events {
 };
 
 /* --- events.c: an Event of `step` is begun, filled through `out` by the functions below, and ended; `what` begins the
- * texts of errors. Whatever fails, ending gives it, and leaves the record out. --- */
+ * texts of errors. Whatever fails, ending gives it: OUT_OF_MEMORY leaves the record out, after a write that failed it
+ * waits. --- */
 
 nnopt_status nno_events_begin(nnopt_events *e, const char *what, int64_t step);
 /* The same with a Summary that has one Value of this tag and `suffix` after it. */

@@ -29,15 +29,13 @@ typedef struct point {
 	double value;
 } point;
 
-/* All are tried; the first failure counts. */
-static nnopt_status write_points(nnopt_events *e, const point *points, int count, int64_t step)
+/* All records are tried, for one whose write failed waits and the next may find room: the first failure counts. */
+static void note(nnopt_status *first, nnopt_status next) { *first = *first == NNOPT_OK ? next : *first; }
+
+static void write_points(nnopt_events *e, const point *points, int count, int64_t step, nnopt_status *status)
 {
-	nnopt_status status = NNOPT_OK;
-	for (int i = 0; i < count; i++) {
-		nnopt_status written = nnopt_events_scalar(e, points[i].tag, points[i].value, step);
-		status = status == NNOPT_OK ? written : status;
-	}
-	return status;
+	for (int i = 0; i < count; i++)
+		note(status, nnopt_events_scalar(e, points[i].tag, points[i].value, step));
 }
 
 nnopt_status nnopt_events_on_batch(const nnopt_progress *progress, void *events)
@@ -48,12 +46,12 @@ nnopt_status nnopt_events_on_batch(const nnopt_progress *progress, void *events)
 		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "events_on_batch: %s is NULL",
 				p == NULL ? "progress" : "events");
 	nnopt_status status = void_later_steps(e, p, false);
-	if (status == NNOPT_OK && p->updated && e->o.every_steps > 0 && p->step % e->o.every_steps == 0) {
+	if (p->updated && e->o.every_steps > 0 && p->step % e->o.every_steps == 0) {
 		const point points[] = { { "step/loss", p->batch_loss },
 					 { "step/learning_rate", p->lr },
 					 { "step/gradient_norm", p->gradient_norm },
 					 { "step/images_per_second", p->samples_per_second } };
-		status = write_points(e, points, NNO_COUNT(points), p->step);
+		write_points(e, points, NNO_COUNT(points), p->step, &status);
 	}
 	return judge(e, status);
 }
@@ -63,16 +61,16 @@ static nnopt_status write_histograms(nnopt_events *e, nnopt_model *model, int64_
 	nnopt_model_blocks b = { .struct_size = sizeof b };
 	NNO_TRY(nnopt_model_get_blocks(model, &b));
 	nnopt_status status = NNOPT_OK;
-	for (int32_t i = 0; i < nnopt_model_parameter_count(model) && status == NNOPT_OK; i++) {
+	for (int32_t i = 0; i < nnopt_model_parameter_count(model); i++) {
 		nnopt_parameter_info p = { .struct_size = sizeof p };
-		status = nnopt_model_parameter_info(model, i, &p);
-		if (status != NNOPT_OK || p.role == NNOPT_ROLE_STATE)
+		NNO_TRY(nnopt_model_parameter_info(model, i, &p));
+		if (p.role == NNOPT_ROLE_STATE)
 			continue;
-		status = nno_events_histogram(e, "events_on_epoch", "parameters/", p.name,
-					      b.parameters + p.block_offset, p.count, step);
-		if (status == NNOPT_OK && e->o.histograms == 2 && p.trainable && b.gradients != NULL)
-			status = nno_events_histogram(e, "events_on_epoch", "gradients/", p.name,
-						      b.gradients + p.block_offset, p.count, step);
+		note(&status, nno_events_histogram(e, "events_on_epoch", "parameters/", p.name,
+						   b.parameters + p.block_offset, p.count, step));
+		if (e->o.histograms == 2 && p.trainable && b.gradients != NULL)
+			note(&status, nno_events_histogram(e, "events_on_epoch", "gradients/", p.name,
+							   b.gradients + p.block_offset, p.count, step));
 	}
 	return status;
 }
@@ -91,11 +89,9 @@ nnopt_status nnopt_events_on_epoch(const nnopt_progress *progress, void *events)
 				 { "validation/loss", p->validation_loss },
 				 { "validation/accuracy", p->validation_accuracy } };
 	nnopt_status status = void_later_steps(e, p, true);
-	if (status == NNOPT_OK)
-		status = write_points(e, points, p->validated ? 6 : 4, p->step);
-	if (status == NNOPT_OK && e->o.histograms > 0 && p->model != NULL)
-		status = write_histograms(e, p->model, p->step);
-	if (status == NNOPT_OK)
-		status = nnopt_events_flush(e);
+	write_points(e, points, p->validated ? 6 : 4, p->step, &status);
+	if (e->o.histograms > 0 && p->model != NULL)
+		note(&status, write_histograms(e, p->model, p->step));
+	note(&status, nnopt_events_flush(e));
 	return judge(e, status);
 }

@@ -62,7 +62,7 @@ static nnopt_status add_option(nno_text *t, const nno_json *j, int key)
 		return NNOPT_OK;
 	NNO_TRY(type == NNO_JSON_BOOL ? nno_json_bool(j, value, &flag) : nno_json_number(j, value, &number));
 	NNO_TRY(nno_json_text(j, key, &name));
-	if (type == NNO_JSON_NUMBER && number == floor(number)) {
+	if (type == NNO_JSON_NUMBER && number == floor(number) && fabs(number) < 0x1p63) {
 		add_integer(t, name, (int64_t)number);
 	} else {
 		size_t entry = nno_wire_open(t, NODE_ATTRIBUTE);

@@ -84,8 +84,9 @@ nnopt_status nnopt_events_add_metric(nnopt_events *events, const char *tag)
 	return keep(t, before, t, before, "events_add_metric");
 }
 
+/* *kept: the record is written, or waits after a write that failed. */
 static nnopt_status write_part(nnopt_events *e, const char *what, const char *tag, int field, const nno_text *a,
-			       const nno_text *b)
+			       const nno_text *b, bool *kept)
 {
 	nno_text data;
 	nno_text_start(&data, &e->context->alloc);
@@ -98,9 +99,11 @@ static nnopt_status write_part(nnopt_events *e, const char *what, const char *ta
 		status = nno_text_check(b, what);
 	if (status == NNOPT_OK)
 		status = nno_events_begin_value(e, what, "_hparams_/", tag, 0);
-	if (status == NNOPT_OK) {
+	*kept = status == NNOPT_OK;
+	if (*kept) {
 		nno_events_metadata(&e->out, "hparams", data.data, data.length);
 		status = nno_events_end(e);
+		*kept = status != NNOPT_ERROR_OUT_OF_MEMORY;
 	}
 	nno_text_free(&data);
 	return status;
@@ -112,24 +115,29 @@ nnopt_status nnopt_events_begin_session(nnopt_events *events, const char *group)
 {
 	nno_text rest;
 	NNO_TRY(check(events, "events_begin_session", "group", group != NULL ? group : "-"));
+	nnopt_status status = NNOPT_OK;
+	bool kept = true;
 	/* What an experiment does not say of its metrics, TensorBoard finds out. */
 	if (events->metrics.length > 0)
-		NNO_TRY(write_part(events, "events_begin_session", "experiment", DATA_EXPERIMENT, &events->infos,
-				   &events->metrics));
+		status = write_part(events, "events_begin_session", "experiment", DATA_EXPERIMENT, &events->infos,
+				    &events->metrics, &kept);
+	if (!kept)
+		return status;
+	events->metrics.length = 0; /* told, should the session's record be tried again */
 	nno_text_start(&rest, &events->context->alloc);
 	if (group != NULL)
 		nno_wire_text(&rest, START_GROUP, group);
 	nno_wire_double(&rest, START_TIME, seconds(events));
-	nnopt_status status =
-	    write_part(events, "events_begin_session", "session_start_info", DATA_START, &events->hparams, &rest);
+	nnopt_status start = write_part(events, "events_begin_session", "session_start_info", DATA_START,
+					&events->hparams, &rest, &events->begun);
 	nno_text_free(&rest);
-	events->begun = status == NNOPT_OK;
-	return status;
+	return status == NNOPT_OK ? start : status;
 }
 
 nnopt_status nnopt_events_end_session(nnopt_events *events, int32_t how)
 {
 	nno_text end, none;
+	bool kept;
 	if (events == NULL)
 		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "events_end_session: events is NULL");
 	if (how != NNOPT_SESSION_SUCCESS && how != NNOPT_SESSION_FAILURE)
@@ -141,7 +149,8 @@ nnopt_status nnopt_events_end_session(nnopt_events *events, int32_t how)
 	nno_text_start(&end, &events->context->alloc);
 	nno_wire_number(&end, END_STATUS, (uint64_t)how);
 	nno_wire_double(&end, END_TIME, seconds(events));
-	nnopt_status status = write_part(events, "events_end_session", "session_end_info", DATA_END, &none, &end);
+	nnopt_status status =
+	    write_part(events, "events_end_session", "session_end_info", DATA_END, &none, &end, &kept);
 	nno_text_free(&end);
 	return status;
 }

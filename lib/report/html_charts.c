@@ -112,7 +112,7 @@ static const char *class_of(char text[32], const char *what, int64_t series)
 static void add_dot(nno_text *t, const nno_svg_frame *f, const nnopt_report_series *s, int64_t number)
 {
 	char classes[32];
-	if (!isfinite(s->y[0]))
+	if (!nno_svg_can_be_drawn(f, x_of(s, 0), s->y[0]))
 		return;
 	double x = nno_svg_place(&f->x, x_of(s, 0)), y = nno_svg_place(&f->y, s->y[0]);
 	bool left = x > (f->x.from + f->x.to) / 2.0;
@@ -135,9 +135,9 @@ static void add_labels(nno_text *t, const nno_svg_frame *f, const nnopt_report_c
 	for (int64_t k = 0; k < c->series_count && k < COLOURS; k++) {
 		const nnopt_report_series *s = c->series[k];
 		int64_t last = s->count - 1;
-		while (last > 0 && !isfinite(s->y[last]))
+		while (last >= 0 && !nno_svg_can_be_drawn(f, x_of(s, last), s->y[last]))
 			last--;
-		if (s->name == NULL || s->count < 2 || !isfinite(s->y[last]))
+		if (s->name == NULL || s->count < 2 || last < 0)
 			continue;
 		int at = n++;
 		double y = nno_svg_place(&f->y, s->y[last]);
@@ -175,13 +175,17 @@ static bool add_series(const nnopt_report *r, nno_text *t, const nno_svg_frame *
 	return true;
 }
 
-/* All lines of more than a point have the same x, so that one table holds them. */
+/* All lines of more than a point have the same x, or there are only points, all of one x: one table holds them. */
 static bool share_x(const nnopt_report_chart *c)
 {
 	const nnopt_report_series *first = c->series[0];
-	for (int64_t k = 1; k < c->series_count; k++)
-		if (c->series[k]->count > 1 && (c->series[k]->x != first->x || c->series[k]->count != first->count))
+	for (int64_t k = 1; k < c->series_count; k++) {
+		const nnopt_report_series *s = c->series[k];
+		bool same = s->count == first->count &&
+			    (s->count == 1 ? x_of(s, 0) == x_of(first, 0) : s->count == 0 || s->x == first->x);
+		if (!same && (s->count > 1 || first->count <= 1))
 			return false;
+	}
 	return true;
 }
 

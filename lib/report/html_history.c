@@ -201,9 +201,6 @@ nnopt_status nnopt_report_on_epoch(const nnopt_progress *progress, void *user)
 		return nno_fail(NNOPT_ERROR_STATE,
 				"report_on_epoch: the report follows no run, see nnopt_report_follow()");
 	NNO_TRY(take_up(r, progress));
-	bool last = progress->epoch + 1 >= progress->epochs;
-	if (!last && (progress->epoch + 1) % f->every != 0)
-		return NNOPT_OK;
 	nno_text t;
 	nno_text_start(&t, &r->context->alloc);
 	nnopt_status status = nno_report_history(r, &t, f->records, f->count, f->first, f->best, "report_on_epoch");
@@ -211,5 +208,9 @@ nnopt_status nnopt_report_on_epoch(const nnopt_progress *progress, void *user)
 		status = nno_report_put(r, f->title, &t, "report_on_epoch");
 	else
 		nno_text_free(&t);
-	return status == NNOPT_OK ? nno_report_write(r, f->path, last ? 0 : f->reload, "report_on_epoch") : status;
+	/* A run that ends early does not tell: its caller writes the report, with the section as it is now. */
+	bool last = progress->epoch + 1 >= progress->epochs;
+	if (status != NNOPT_OK || (!last && (progress->epoch + 1) % f->every != 0))
+		return status;
+	return nno_report_write(r, f->path, last ? 0 : f->reload, "report_on_epoch");
 }

@@ -11,7 +11,7 @@ static void add_large(nno_text *t, const char *name, double value, const char *u
 	static const char *const prefixes[] = { "", "k", "M", "G", "T" };
 	int k = 0;
 	char text[NNO_NUMBER_TEXT], all[NNO_NUMBER_TEXT + 16];
-	for (; value >= 1000.0 && k < 4; k++)
+	for (; value >= 999.5 && k < 4; k++) /* three digits would make a thousand of it */
 		value /= 1000.0;
 	nno_print_number(text, value, 3);
 	snprintf(all, sizeof all, "%s%s%s%s", text, k > 0 || unit[0] != '\0' ? " " : "", prefixes[k], unit);

@@ -3,6 +3,7 @@
 
 #include "base/svg.h"
 
+#include <float.h>
 #include <math.h>
 
 static nno_text start(void)
@@ -105,6 +106,43 @@ static void ranges_can_be_drawn(void **state)
 	assert_true(fabs(round.low - 0.1) < 1e-12 && fabs(round.high - 0.7) < 1e-12);
 }
 
+/* Whatever finite values there are, their scale is finite, each has a place on it, and ticks are found. */
+static void values_at_the_ends_of_doubles(void **state)
+{
+	(void)state;
+	const double values[] = {
+		DBL_MAX, -DBL_MAX, DBL_TRUE_MIN, -DBL_TRUE_MIN,      DBL_MIN, 1e300, nextafter(1e300, INFINITY),
+		1.0,     0.0,      0.1,          nextafter(0.1, 1.0)
+	};
+	for (size_t i = 0; i < NNO_COUNT(values); i++)
+		for (size_t k = i; k < NNO_COUNT(values); k++)
+			for (int logarithmic = 0; logarithmic < 2; logarithmic++)
+				for (int rounded = 0; rounded < 2; rounded++) {
+					double ticks[NNO_SVG_TICKS];
+					nno_svg_scale s = nno_svg_range(logarithmic == 1);
+					s.from = 10.0;
+					s.to = 20.0;
+					nno_svg_widen(&s, values[i]);
+					nno_svg_widen(&s, values[k]);
+					nno_svg_settle(&s);
+					if (rounded == 1)
+						nno_svg_round(&s, 5);
+					assert_true(isfinite(s.high - s.low) && s.low < s.high);
+					assert_true(nno_svg_ticks(&s, 5, ticks) > 0);
+					for (size_t v = i; v <= k; v += k > i ? k - i : 1) {
+						double at = nno_svg_place(&s, values[v]);
+						bool none = logarithmic == 1 && values[v] <= 0.0;
+						assert_true(none || (at >= 10.0 - 1e-9 && at <= 20.0 + 1e-9));
+					}
+				}
+	/* From one end to the other, the middle is in the middle. */
+	nno_svg_scale all = { .low = -DBL_MAX, .high = DBL_MAX, .from = 10.0, .to = 20.0 };
+	nno_svg_settle(&all);
+	assert_true(fabs(nno_svg_place(&all, 0.0) - 15.0) < 1e-9 && isnan(nno_svg_place(&all, NAN)));
+	nno_svg_scale vast = { .low = 1e-200, .high = 1e200, .from = 10.0, .to = 20.0, .logarithmic = true };
+	assert_true(fabs(nno_svg_place(&vast, 1.0) - 15.0) < 1e-9);
+}
+
 static void curves_break_where_nothing_is(void **state)
 {
 	(void)state;
@@ -135,6 +173,7 @@ static void thin_curves_keep_what_stands_out(void **state)
 	y[417] = 9.0;
 	y[633] = -9.0;
 	y[500] = NAN;
+	y[415] = INFINITY;              /* in the piece of a peak */
 	for (int64_t i = 0; i < 4; i++) /* nothing to leave out */
 		assert_int_equal(nno_svg_thin(y, 4, 4, kept), 4);
 	int64_t n = nno_svg_thin(y, N, MOST, kept), seen = 0;
@@ -143,9 +182,21 @@ static void thin_curves_keep_what_stands_out(void **state)
 	assert_int_equal(kept[n - 1], N - 1);
 	for (int64_t i = 0; i < n; i++) {
 		assert_true(i == 0 || kept[i] > kept[i - 1]);
-		seen += kept[i] == 417 || kept[i] == 633;
+		seen += kept[i] == 415 || kept[i] == 417 || kept[i] == 500 || kept[i] == 633;
 	}
-	assert_int_equal(seen, 2);
+	assert_int_equal(seen, 4);
+	/* Each piece has a gap, a least and a largest value; then gaps alone. */
+	for (int i = 0; i < N; i++)
+		y[i] = i % 3 == 0 ? NAN : i % 3 == 1 ? i : -i;
+	for (int64_t most = 5; most <= MOST; most++) {
+		n = nno_svg_thin(y, N, most, kept);
+		assert_true(n <= most && n == 2 + (most - 2) / 3 * 3);
+		for (int64_t i = 1; i < n; i++)
+			assert_true(kept[i] > kept[i - 1]);
+	}
+	for (int i = 0; i < N; i++)
+		y[i] = NAN;
+	assert_int_equal(nno_svg_thin(y, N, 20, kept), 8);
 }
 
 int main(void)
@@ -155,6 +206,7 @@ int main(void)
 		cmocka_unit_test(base64_vectors),
 		cmocka_unit_test(ticks_are_round),
 		cmocka_unit_test(ranges_can_be_drawn),
+		cmocka_unit_test(values_at_the_ends_of_doubles),
 		cmocka_unit_test(curves_break_where_nothing_is),
 		cmocka_unit_test(thin_curves_keep_what_stands_out),
 	};

@@ -175,13 +175,51 @@ static void stratified_split(void **state)
 	nnopt_tensor_destroy(labels);
 }
 
+/* A label is what it was, or refused: a wide one is not made to fit. */
+static void labels_of_tensors(void **state)
+{
+	(void)state;
+	static const int64_t bad[] = { -1, INT64_MIN, 1 << 24, INT32_MAX, INT64_C(1) << 32, INT64_MAX };
+	nnopt_tensor *images = NULL, *wide = NULL, *narrow = NULL;
+	nnopt_dataset *d = NULL;
+	assert_ok(nnopt_tensor_create(&images, ctx, NNOPT_U8, 4, (int64_t[]){ 3, 1, 1, 1 }, NNOPT_NCHW));
+	assert_ok(nnopt_tensor_create(&wide, ctx, NNOPT_I64, 1, (int64_t[]){ 3 }, NNOPT_NCHW));
+	assert_ok(nnopt_tensor_create(&narrow, ctx, NNOPT_I32, 1, (int64_t[]){ 3 }, NNOPT_NCHW));
+	for (int is_wide = 0; is_wide < 2; is_wide++) {
+		nnopt_tensor *labels = is_wide ? wide : narrow;
+		void *values = nnopt_tensor_data(labels);
+		for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+			char words[64];
+			snprintf(words, sizeof words, "labels[1] is %lld, 0 to 16777215", (long long)bad[i]);
+			if (!is_wide && bad[i] != (int32_t)bad[i])
+				continue;
+			if (is_wide)
+				((int64_t *)values)[1] = bad[i];
+			else
+				((int32_t *)values)[1] = (int32_t)bad[i];
+			assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, words,
+				     nnopt_dataset_from_tensors(&d, ctx, images, labels));
+		}
+		if (is_wide)
+			((int64_t *)values)[1] = 1000;
+		else
+			((int32_t *)values)[1] = 1000;
+		assert_ok(nnopt_dataset_from_tensors(&d, ctx, images, labels));
+		assert_int_equal(nnopt_dataset_classes(d), 1001);
+		assert_int_equal(nnopt_dataset_label(d, 1), 1000);
+		nnopt_dataset_destroy(d);
+	}
+	nnopt_tensor_destroy(images);
+	nnopt_tensor_destroy(wide);
+	nnopt_tensor_destroy(narrow);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(idx_plain_and_gzip),
-		cmocka_unit_test(bad_idx_files),
-		cmocka_unit_test(cifar_records),
-		cmocka_unit_test(stratified_split),
+		cmocka_unit_test(idx_plain_and_gzip), cmocka_unit_test(bad_idx_files),
+		cmocka_unit_test(cifar_records),      cmocka_unit_test(stratified_split),
+		cmocka_unit_test(labels_of_tensors),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);
 }

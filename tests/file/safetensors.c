@@ -107,6 +107,49 @@ static void files_of_ours(void **state)
 		nnopt_tensor_destroy(t[i]);
 }
 
+/* What the reader would refuse is not written, and leaves the file that is there. */
+static void what_no_reader_takes(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *names[2], *keys[2], *values[2], *words;
+	} bad[] = {
+		{ { "a", "a" }, { "k", "l" }, { "", "" }, "names: 'a' is there twice" },
+		{ { "a", "__metadata__" }, { "k", "l" }, { "", "" }, "names[1] is __metadata__" },
+		{ { NULL, "b" }, { "k", "l" }, { "", "" }, "names[0] is NULL" },
+		{ { "a", "\xff" }, { "k", "l" }, { "", "" }, "names[1] is not UTF-8" },
+		{ { "a", "b" }, { "k", "k" }, { "", "" }, "metadata_keys: 'k' is there twice" },
+		{ { "a", "b" }, { "nnopt.crc32c", "k" }, { "", "" }, "metadata_keys[0] is nnopt.crc32c" },
+		{ { "a", "b" }, { "k", NULL }, { "", "" }, "metadata_keys[1] is NULL" },
+		{ { "a", "b" }, { "k\xc0\x80", "l" }, { "", "" }, "metadata_keys[0] is not UTF-8" },
+		{ { "a", "b" }, { "k", "l" }, { "", NULL }, "metadata_values[1] is NULL" },
+		{ { "a", "b" }, { "k", "l" }, { "\xed\xa0\x80", "" }, "metadata_values[0] is not UTF-8" },
+	};
+	/* Their elements are of two sizes, so that the names are not neighbours by the order of the file. */
+	static const char *const good[] = { "b", "a" };
+	nnopt_tensor *t[2] = { NULL };
+	nnopt_weights *f = NULL;
+	assert_ok(nnopt_tensor_create(&t[0], ctx, NNOPT_F32, 1, (int64_t[]){ 2 }, NNOPT_NCHW));
+	assert_ok(nnopt_tensor_create(&t[1], ctx, NNOPT_U8, 1, (int64_t[]){ 2 }, NNOPT_NCHW));
+	const nnopt_tensor *const tensors[] = { t[0], t[1], t[1] }, *const none[] = { t[0], NULL };
+	assert_ok(nnopt_safetensors_save(ctx, PATH, good, tensors, 2, good, good, 2));
+	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+		assert_fails(
+		    NNOPT_ERROR_INVALID_ARGUMENT, bad[i].words,
+		    nnopt_safetensors_save(ctx, PATH, bad[i].names, tensors, 2, bad[i].keys, bad[i].values, 2));
+	assert_fails(
+	    NNOPT_ERROR_INVALID_ARGUMENT, "names: 'b' is there twice",
+	    nnopt_safetensors_save(ctx, PATH, (const char *const[]){ "b", "a", "b" }, tensors, 3, NULL, NULL, 0));
+	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "tensors[1] is NULL",
+		     nnopt_safetensors_save(ctx, PATH, good, none, 2, NULL, NULL, 0));
+	assert_ok(nnopt_weights_open(&f, ctx, PATH, NULL));
+	assert_int_equal(nnopt_weights_count(f), 2);
+	assert_string_equal(nnopt_weights_metadata(f, "a"), "a");
+	nnopt_weights_destroy(f);
+	nnopt_tensor_destroy(t[0]);
+	nnopt_tensor_destroy(t[1]);
+}
+
 static nnopt_status open_header(const char *header, uint64_t length, size_t data)
 {
 	FILE *f = fopen(PATH, "wb");
@@ -172,6 +215,7 @@ int main(void)
 
 		cmocka_unit_test(files_of_the_real_tool),
 		cmocka_unit_test(files_of_ours),
+		cmocka_unit_test(what_no_reader_takes),
 		cmocka_unit_test(headers_with_one_thing_wrong),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);

@@ -400,6 +400,70 @@ static void deep_and_large_pickles(void **state)
 	assert_refused(bytes, wrap(bytes, pickle, n, NO_STORAGES, sizeof NO_STORAGES - 1), "too many places", "bomb");
 }
 
+/* A list of a hundred pairs, of which each call of four opcodes would make a dict. */
+static void one_list_in_many_dicts(void **state)
+{
+	(void)state;
+	static uint8_t bytes[MOST];
+	static char pickle[1024];
+	for (int calls = 1; calls <= 10; calls += 9) {
+		size_t n = put(pickle, 0, "(]q\0(K\1K\2\x86q\1", 12);
+		for (int i = 1; i < 100; i++)
+			n = put(pickle, n, "h\1", 2);
+		n = put(pickle, n, "eccollections\nOrderedDict\nq\2", 28);
+		for (int i = 0; i < calls; i++)
+			n = put(pickle, n, "h\2h\0\x85R", 6);
+		n = wrap(bytes, pickle, put(pickle, n, "t.", 2), NO_STORAGES, sizeof NO_STORAGES - 1);
+		if (calls == 1)
+			assert_ok(read_bytes(bytes, n));
+		else
+			assert_refused(bytes, n, "too many OrderedDicts", "one list in many dicts");
+	}
+}
+
+/* A text of `length` times 'k'. */
+static size_t put_text(char *to, size_t at, size_t length)
+{
+	char head[] = { 'X', (char)length, (char)(length >> 8), 0, 0 };
+	at = put(to, at, head, sizeof head);
+	memset(to + at, 'k', length);
+	return at + length;
+}
+
+/* A name is at most 511 bytes long; what goes to the end of that can have one key more below it. */
+static void long_names(void **state)
+{
+	(void)state;
+	static uint8_t bytes[MOST];
+	static char pickle[4096];
+	static const struct {
+		const char *open, *close;
+		size_t key; /* behind `open`; 0: none */
+	} below[] = { { "K\1", "", 0 },      { "}", "K\1s", 1000 }, { "}", "K\1s", 1 },
+		      { "}K\7K\1s", "", 0 }, { "]K\1a", "", 0 },    { "K\1\x85", "", 0 } };
+	for (size_t longest = 505; longest <= 515; longest++)
+		for (int dots = 0; dots < 2; dots++)
+			for (size_t i = 0; i < sizeof below / sizeof *below; i++) {
+				char what[64];
+				snprintf(what, sizeof what, "%zu bytes, %d dots, case %zu", longest, dots, i);
+				size_t n = put(pickle, 0, "}", 1);
+				if (dots > 0)
+					n = put(pickle, put_text(pickle, n, 1), "}", 1);
+				n = put_text(pickle, n, longest - 2 * (size_t)dots);
+				n = put(pickle, n, below[i].open, strlen(below[i].open));
+				if (below[i].key > 0)
+					n = put_text(pickle, n, below[i].key);
+				n = put(pickle, n, below[i].close, strlen(below[i].close));
+				n = put(pickle, n, dots > 0 ? "ss." : "s.", dots > 0 ? 3 : 2);
+				n = wrap(bytes, pickle, n, NO_STORAGES, sizeof NO_STORAGES - 1);
+				/* A dot and one character more. */
+				if (longest + (i == 0 ? 0 : 2) <= 511 && below[i].key <= 1)
+					assert_ok(read_bytes(bytes, n));
+				else
+					assert_refused(bytes, n, "longer than 511 bytes", what);
+			}
+}
+
 /* --- zips --- */
 
 /* The directory's record of the entry whose name ends so; n when there is none. */
@@ -511,6 +575,8 @@ int main(void)
 		cmocka_unit_test(cut_off_anywhere),
 		cmocka_unit_test(pickles_with_one_thing_wrong),
 		cmocka_unit_test(deep_and_large_pickles),
+		cmocka_unit_test(one_list_in_many_dicts),
+		cmocka_unit_test(long_names),
 		cmocka_unit_test(end_records_with_one_thing_wrong),
 		cmocka_unit_test(zips_with_one_thing_wrong),
 	};

@@ -276,6 +276,42 @@ static void graphs_of_every_model(void **state)
 	free(file);
 }
 
+/* An option that is no number of 64 bits is shown as the real number that it is. */
+static void graphs_with_large_options(void **state)
+{
+	(void)state;
+	static const float factors[] = { 3.0f, 1e30f, -1e30f };
+	nnopt_model *net = NULL;
+	nnopt_layer *scales[3] = { NULL };
+	size_t n = 0, at = 0;
+	assert_ok(nnopt_model_create(&net, ctx));
+	for (int i = 0; i < 3; i++) {
+		assert_ok(nnopt_scale_create(&scales[i], ctx, factors[i]));
+		assert_ok(nnopt_model_add(net, scales[i]));
+	}
+	begin(NULL);
+	assert_ok(nnopt_events_graph(events, net));
+	uint8_t *file = end(&n);
+	(void)next_record(file, n, &at);
+	message graph = field(next_record(file, n, &at), 4, 0);
+	for (int i = 0; i < 3; i++) {
+		message option = field(field(graph, 1, i + 1), 5, 0), value = field(option, 2, 0),
+			real = field(value, 4, 0);
+		float got = 0.0f;
+		assert_true(is_text(field(option, 1, 0), "factor"));
+		if (i == 0) {
+			assert_int_equal(integer(field(value, 3, 0)), 3);
+		} else {
+			assert_int_equal(real.n, 4);
+			memcpy(&got, real.data, 4);
+			assert_true(got == factors[i]);
+		}
+		nnopt_layer_destroy(scales[i]);
+	}
+	nnopt_model_destroy(net);
+	free(file);
+}
+
 #define INVALID(words, call) assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, words, call)
 
 static void bad_input_is_refused(void **state)
@@ -347,6 +383,7 @@ int main(void)
 		cmocka_unit_test(bytes_of_the_real_tool),         cmocka_unit_test(pictures_are_laid_out),
 		cmocka_unit_test(values_fall_into_their_buckets), cmocka_unit_test(damaged_values_are_left_out),
 		cmocka_unit_test(graphs_of_every_model),          cmocka_unit_test(bad_input_is_refused),
+		cmocka_unit_test(graphs_with_large_options),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -270,6 +270,98 @@ static void files_follow_each_other(void **state)
 	remove_directory(DIRECTORY);
 }
 
+/* Records of a value called `tag` in all files. */
+static int count_values(const char *tag)
+{
+	char *paths[32];
+	int files = list_files(DIRECTORY, paths, 32), count = 0;
+	for (int i = 0; i < files; i++) {
+		size_t n, at = 0;
+		uint8_t *file = read_bytes(paths[i], &n);
+		for (message m; (m = next_record(file, n, &at)).data != NULL;)
+			count += is_text(field(field(field(m, 5, 0), 1, 0), 1, 0), tag);
+		if (n > 0)
+			free(file);
+		free(paths[i]);
+	}
+	return count;
+}
+
+/* The disk is full when a session begins: its records wait, and it has begun; those that were dropped are tried again.
+ */
+static void full_when_a_session_begins(void **state)
+{
+	(void)state;
+	static const char *const tags[] = { "_hparams_/experiment", "_hparams_/session_start_info",
+					    "_hparams_/session_end_info" };
+	for (int dropped = 0; dropped < 2; dropped++) {
+		nnopt_events *e = open_events(1024, 0.0);
+		assert_ok(nnopt_events_add_number(e, "lr", 0.1));
+		assert_ok(nnopt_events_add_metric(e, "train/loss"));
+		space = 0;
+		for (int64_t i = 0; dropped && nnopt_events_dropped(e) == 0; i++)
+			assert_fails(NNOPT_ERROR_IO, "No space left", nnopt_events_scalar(e, "loss", 1.0, i));
+		assert_fails(NNOPT_ERROR_IO, "No space left", nnopt_events_begin_session(e, NULL));
+		assert_int_equal(nnopt_events_dropped(e), 2 * dropped);
+		if (dropped) {
+			assert_fails(NNOPT_ERROR_STATE, "no session",
+				     nnopt_events_end_session(e, NNOPT_SESSION_SUCCESS));
+			space = -1;
+			assert_ok(nnopt_events_begin_session(e, NULL));
+		}
+		space = -1;
+		assert_fails(NNOPT_ERROR_STATE, "has begun", nnopt_events_begin_session(e, NULL));
+		assert_ok(nnopt_events_end_session(e, NNOPT_SESSION_SUCCESS));
+		nnopt_events_destroy(e);
+		for (size_t t = 0; t < sizeof tags / sizeof *tags; t++)
+			assert_int_equal(count_values(tags[t]), 1);
+		remove_directory(DIRECTORY);
+	}
+}
+
+/* The disk is full at the first call of a run that goes on, and at the end of an epoch: nothing that fits is lost. */
+static void full_when_a_run_goes_on(void **state)
+{
+	(void)state;
+	nnopt_progress p = { .struct_size = sizeof p, .updated = 1 };
+	nnopt_model *net = NULL;
+	nnopt_events *e = open_events(65536, 0.0);
+	nnopt_events_options o;
+	int64_t steps[16];
+	float values[16];
+	for (p.step = 1; p.step <= 6; p.step++) {
+		p.batch_loss = (double)p.step;
+		assert_ok(nnopt_events_on_batch(&p, e));
+	}
+	nnopt_events_destroy(e);
+	assert_ok(nnopt_model_create(&net, ctx));
+	assert_ok(nnopt_add_linear(net, 3, NULL));
+	assert_ok(nnopt_model_build(net, 1, (int64_t[]){ 4 }));
+	assert_ok(nnopt_events_options_init(&o, sizeof o));
+	o.flush_seconds = 0.0;
+	o.every_steps = o.histograms = 1;
+	assert_ok(nnopt_events_create(&e, ctx, DIRECTORY, &o));
+	for (p.step = 4; p.step <= 5; p.step++) { /* 4 is the first that is not in the checkpoint */
+		p.batch_loss = 10.0 * (double)p.step;
+		space = p.step == 4 ? 0 : -1;
+		assert_ok(nnopt_events_on_batch(&p, e));
+	}
+	space = 0;
+	p.model = net;
+	assert_ok(nnopt_events_on_epoch(&p, e));
+	space = -1;
+	assert_int_equal(nnopt_events_dropped(e), 0);
+	nnopt_events_destroy(e);
+	nnopt_model_destroy(net);
+	assert_int_equal(read_scalars("step/loss", steps, values, 16), 5);
+	for (int i = 0; i < 5; i++)
+		assert_true(steps[i] == i + 1 && values[i] == (float)(i < 3 ? i + 1 : 10 * (i + 1)));
+	assert_int_equal(read_scalars("train/loss", steps, values, 16), 1);
+	assert_int_equal(count_values("parameters/linear1.weight"), 1);
+	assert_int_equal(count_values("parameters/linear1.bias"), 1);
+	remove_directory(DIRECTORY);
+}
+
 /* --- by nnopt_fit --- */
 
 typedef struct bench {
@@ -424,7 +516,8 @@ int main(void)
 		cmocka_unit_test(full_for_a_while),        cmocka_unit_test(full_for_long),
 		cmocka_unit_test(large_records),           cmocka_unit_test(directories_that_fail),
 		cmocka_unit_test(files_follow_each_other), cmocka_unit_test(killed_and_resumed),
-		cmocka_unit_test(training_on_a_full_disk),
+		cmocka_unit_test(training_on_a_full_disk), cmocka_unit_test(full_when_a_session_begins),
+		cmocka_unit_test(full_when_a_run_goes_on),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -231,6 +231,66 @@ static void long_curves_are_thinned(void **state)
 	nnopt_report_destroy(r);
 }
 
+/* The numbers of points: in one table where they stand at one x, and else each with what it is. */
+static void points_have_their_numbers(void **state)
+{
+	(void)state;
+	static const double x[] = { 1.0, 2.0, 1.0 }, y[] = { 0.25, 0.5, 0.75 };
+	static const char together[] =
+	    "<th scope=\"col\" class=\"n\">a</th><th scope=\"col\" class=\"n\">b</th></tr></thead>\n"
+	    "<tbody>\n<tr><td class=\"n\">1</td><td class=\"n\">0.25</td><td class=\"n\">0.75</td></tr>",
+			  apart[] = "<tr><th scope=\"row\">b</th><td class=\"n\">1</td><td class=\"n\">0.5</td>"
+				    "<td class=\"n\">0.5</td><td class=\"n\">0.5</td></tr>",
+			  behind_none[] = "<tr><th scope=\"row\">b</th><td class=\"n\">1</td><td class=\"n\">0.75</td>";
+	nnopt_report *r = make();
+	nnopt_report_series a = { .struct_size = sizeof a, .name = "a", .x = x, .y = y, .count = 1 }, b = a;
+	const nnopt_report_series *both[] = { &a, &b };
+	nnopt_report_chart c = { .struct_size = sizeof c, .x_name = "x", .series = both, .series_count = 2 };
+	const nnopt_report_chart *charts[] = { &c };
+	b.name = "b";
+	b.x = x + 1;
+	b.y = y + 1;
+	assert_ok(nnopt_report_add_charts(r, NULL, charts, 1));
+	assert_good_page(r, HAS(apart));
+	b.x = x + 2;
+	b.y = y + 2;
+	assert_ok(nnopt_report_add_charts(r, NULL, charts, 1));
+	assert_good_page(r, HAS(together));
+	a.count = 0;
+	assert_ok(nnopt_report_add_charts(r, NULL, charts, 1));
+	assert_good_page(r, HAS(behind_none));
+	nnopt_report_destroy(r);
+}
+
+/* Under a logarithm, where 0 has no place, and without an x: neither a dot nor a name at the end of a line. */
+static void what_has_no_place_is_not_drawn(void **state)
+{
+	(void)state;
+	static const double x[] = { 1.0, 2.0, 3.0 }, y[] = { 10.0, 100.0, 0.0 }, none[] = { 0.0, -1.0, 0.0 };
+	nnopt_report *r = make();
+	nnopt_report_series s[] = {
+		{ .struct_size = sizeof *s, .name = "zero", .x = x, .y = none, .count = 1 },
+		{ .struct_size = sizeof *s, .name = "nowhere", .x = &(double){ NAN }, .y = y, .count = 1 },
+		{ .struct_size = sizeof *s, .name = "line", .x = x, .y = y, .count = 3 },
+		{ .struct_size = sizeof *s, .name = "below", .x = x, .y = none, .count = 3 },
+		{ .struct_size = sizeof *s, .name = "dot", .x = x, .y = y, .count = 1 }
+	};
+	const nnopt_report_series *all[] = { &s[0], &s[1], &s[2], &s[3], &s[4] };
+	nnopt_report_chart c = { .struct_size = sizeof c, .series = all, .series_count = 5, .y_logarithmic = 1 };
+	const nnopt_report_chart *charts[] = { &c };
+	assert_ok(nnopt_report_add_charts(r, NULL, charts, 1));
+	assert_good_page(r, HAS(">line</text>", ">dot</text>"));
+	char *html = page_of(r);
+	assert_int_equal(times(html, "<circle"), 1);
+	assert_null(strstr(html, ">zero</text>"));
+	assert_null(strstr(html, ">nowhere</text>"));
+	assert_null(strstr(html, ">below</text>"));
+	assert_null(strstr(html, "nan"));
+	assert_null(strstr(html, "inf"));
+	free(html);
+	nnopt_report_destroy(r);
+}
+
 static int sextet(char c)
 {
 	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -350,6 +410,7 @@ int main(void)
 		cmocka_unit_test(an_empty_report_is_a_page), cmocka_unit_test(sections_stand_in_order_and_are_replaced),
 		cmocka_unit_test(values_are_escaped),        cmocka_unit_test(tables_show_numbers_and_draw_them),
 		cmocka_unit_test(long_curves_are_thinned),   cmocka_unit_test(pictures_are_in_the_page),
+		cmocka_unit_test(points_have_their_numbers), cmocka_unit_test(what_has_no_place_is_not_drawn),
 		cmocka_unit_test(nonsense_is_refused),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);

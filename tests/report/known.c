@@ -76,6 +76,31 @@ static void models_are_told(void **state)
 	nnopt_report_destroy(r);
 }
 
+static void large_numbers_have_three_digits(void **state)
+{
+	(void)state;
+	/* inputs and outputs of a layer; its parameters are (inputs + 1) outputs */
+	static const struct {
+		int64_t inputs, outputs;
+		const char *parameters, *size;
+	} cases[] = { { 8, 111, "999", "4 kB" },   { 9, 100, "1 k", "4 kB" },    { 99, 9994, "999 k", "4 MB" },
+		      { 99, 9995, "1 M", "4 MB" }, { 99, 10000, "1 M", "4 MB" }, { 123, 1000, "124 k", "496 kB" } };
+	nnopt_report *r = make();
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		nnopt_model *m = NULL;
+		char parameters[64], size[64];
+		assert_ok(nnopt_model_create(&m, ctx));
+		assert_ok(nnopt_add_linear(m, cases[i].outputs, NULL));
+		assert_ok(nnopt_model_build(m, 1, &cases[i].inputs));
+		snprintf(parameters, sizeof parameters, "<dt>Parameters</dt><dd>%s</dd>", cases[i].parameters);
+		snprintf(size, sizeof size, "<dt>Size of the weights</dt><dd>%s</dd>", cases[i].size);
+		assert_ok(nnopt_report_add_model(r, NULL, m));
+		assert_good_page(r, HAS(parameters, size));
+		nnopt_model_destroy(m);
+	}
+	nnopt_report_destroy(r);
+}
+
 /* --- a run --- */
 
 typedef struct watcher {
@@ -170,6 +195,25 @@ static void runs_are_followed(void **state)
 	nothing.epochs = 1;
 	assert_fails(NNOPT_ERROR_NOT_FOUND, "/absent/", nnopt_report_on_epoch(&nothing, w.report));
 	nnopt_report_destroy(w.report);
+	unlink(PATH);
+}
+
+/* Stopped after three of ten epochs, the page still waits for more; the caller's is whole and does not. */
+static void runs_that_end_early(void **state)
+{
+	(void)state;
+	static const char refresh[] = "<meta http-equiv=\"refresh\" content=\"7\">";
+	nnopt_report *r = make();
+	nnopt_progress p = { .struct_size = sizeof p, .epochs = 10 };
+	assert_ok(nnopt_report_follow(r, NULL, PATH, 2, 7));
+	for (; p.epoch < 3; p.epoch++)
+		assert_ok(nnopt_report_on_epoch(&p, r));
+	assert_non_null(strstr(read_page(PATH), refresh));
+	assert_non_null(strstr(read_page(PATH), "<dt>Epochs</dt><dd>2</dd>"));
+	assert_ok(nnopt_report_write(r, PATH));
+	assert_null(strstr(read_page(PATH), "refresh"));
+	assert_non_null(strstr(read_page(PATH), "<dt>Epochs</dt><dd>3</dd>"));
+	nnopt_report_destroy(r);
 	unlink(PATH);
 }
 
@@ -439,7 +483,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(models_are_told),
+		cmocka_unit_test(large_numbers_have_three_digits),
 		cmocka_unit_test(runs_are_followed),
+		cmocka_unit_test(runs_that_end_early),
 		cmocka_unit_test(classes_are_told),
 		cmocka_unit_test(confusions_come_by_frequency),
 		cmocka_unit_test(probabilities_are_told),
