@@ -52,9 +52,8 @@ static nnopt_loader *open_split(nnopt_context *ctx, const settings *s, nnopt_spl
 {
 	static const float mean[3] = { 0.485f, 0.456f, 0.406f }, std[3] = { 0.229f, 0.224f, 0.225f };
 	nnopt_dataset *data = NULL;
-	char dir[1024];
-	snprintf(dir, sizeof dir, "%s/%s", s->images != NULL ? s->images : "", split == NNOPT_SPLIT_TRAIN ? "train" : "test");
-	CHECK(s->images != NULL ? nnopt_image_folder_open(&data, ctx, dir, NULL) : nnopt_cifar10_open(&data, ctx, s->cifar10, split));
+	CHECK(s->images != NULL ? open_folder(&data, ctx, s->images, split == NNOPT_SPLIT_TRAIN ? "train" : "test")
+				: nnopt_cifar10_open(&data, ctx, s->cifar10, split));
 	nnopt_transforms *t = NULL;
 	CHECK(nnopt_transforms_create(&t, ctx));
 	if (split == NNOPT_SPLIT_TRAIN) {

@@ -97,7 +97,12 @@ int main(int argc, char **argv)
 						     s.lr * nnopt_schedule_factor(cosine, nnopt_optimizer_steps(sgd))));
 			/* nnopt_plan_backward() and nnopt_optimizer_step() do the same in two calls, between which lies
 			 * the gradient block: change it, reduce it over machines, look at it. */
-			CHECK(nnopt_optimizer_backward_step(sgd, plan, NULL));
+			nnopt_step_result step = { .struct_size = sizeof step };
+			CHECK(nnopt_optimizer_backward_step(sgd, plan, &step));
+			if (!r.finite || !step.finite) { /* the weights are those before it */
+				fprintf(stderr, "a loss or gradient is infinite or NaN: take a lower rate\n");
+				return EXIT_FAILURE;
+			}
 			sum += r.value * r.weight;
 			correct += r.correct;
 			count += r.count;

@@ -1,9 +1,9 @@
-/* 09_cnn_rnn_fusion.c - a CNN, and what a recurrent layer that reads the rows of its feature map adds to it: joined with the
- * pooled features (feature-level fusion), and as a second head whose vote is weighed (decision-level fusion).
+/* 09_cnn_rnn_fusion.c - a CNN, and what a recurrent layer that reads the rows of its feature map adds to it: joined
+ * with the pooled features (feature-level fusion), and as a second head whose vote is weighed (decision-level fusion).
  *
  * usage: 09_cnn_rnn_fusion [EPOCHS [DIR]]
- * DIR holds train/CLASS/ and test/CLASS/ with pictures, CIFAR-10 for one. Without it the task is made here, and is one that
- * pooling makes hard: which of two strokes, one lying and one standing, is the upper one? */
+ * DIR holds train/CLASS/ and test/CLASS/ with pictures, CIFAR-10 for one. Without it the task is made here, and is one
+ * that pooling makes hard: which of two strokes, one lying and one standing, is the upper one? */
 #include "example.h"
 
 #define SIZE 28
@@ -45,18 +45,16 @@ static nnopt_dataset *make_strokes(nnopt_context *ctx, int64_t count, uint32_t n
 	return data;
 }
 
-static nnopt_loader *open_part(nnopt_context *ctx, const char *dir, const char *part, int32_t training, int64_t *classes)
+static nnopt_loader *open_part(nnopt_context *ctx, const char *dir, const char *part, int32_t training,
+			       int64_t *classes)
 {
-	char path[1024];
 	nnopt_dataset *data = NULL;
 	nnopt_loader_options o;
 	nnopt_loader *loader = NULL;
-	if (dir != NULL) {
-		snprintf(path, sizeof path, "%s/%s", dir, part);
-		CHECK(nnopt_image_folder_open(&data, ctx, path, NULL));
-	} else {
+	if (dir != NULL)
+		CHECK(open_folder(&data, ctx, dir, part));
+	else
 		data = make_strokes(ctx, training ? 1024 : 512, training ? 1 : 2);
-	}
 	CHECK(nnopt_loader_options_init(&o, sizeof o));
 	o.batch = 64;
 	o.shuffle = training;
@@ -66,7 +64,8 @@ static nnopt_loader *open_part(nnopt_context *ctx, const char *dir, const char *
 	return loader;
 }
 
-/* Adds a layer that reads node `first`, and `second` where that is not negative; lets its handle go; returns its node. */
+/* Adds a layer that reads node `first`, and `second` where that is not negative; lets its handle go; returns its node.
+ */
 static int32_t connect(nnopt_model *net, nnopt_layer *layer, int32_t first, int32_t second)
 {
 	int32_t node = 0;
@@ -133,7 +132,8 @@ static nnopt_model *make_network(nnopt_context *ctx, fusion how, int64_t classes
 	return net;
 }
 
-static void train(nnopt_context *ctx, fusion how, int64_t classes, nnopt_loader *batches, nnopt_loader *test, int64_t epochs)
+static void train(nnopt_context *ctx, fusion how, int64_t classes, nnopt_loader *batches, nnopt_loader *test,
+		  int64_t epochs)
 {
 	static const char *const names[FUSIONS] = { "CNN alone", "feature-level fusion", "decision-level fusion" };
 	nnopt_model *net = make_network(ctx, how, classes);
@@ -175,7 +175,8 @@ int main(int argc, char **argv)
 	const char *dir = argc > 2 ? argv[2] : NULL;
 	nnopt_context *ctx = NULL;
 	CHECK(nnopt_context_create(&ctx, NULL));
-	nnopt_loader *batches = open_part(ctx, dir, "train", 1, &classes), *test = open_part(ctx, dir, "test", 0, &classes);
+	nnopt_loader *batches = open_part(ctx, dir, "train", 1, &classes),
+		     *test = open_part(ctx, dir, "test", 0, &classes);
 	for (fusion how = CNN_ALONE; how < FUSIONS; how++)
 		train(ctx, how, classes, batches, test, epochs);
 	nnopt_loader_destroy(test);

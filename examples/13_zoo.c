@@ -103,7 +103,7 @@ int main(int argc, char **argv)
 	else if (strcmp(what, "list") == 0)
 		list(ctx, argc > 2 ? atoll(argv[2]) : 32, argc > 3 ? atoll(argv[3]) : 32, argc > 4 ? argv[4] : "");
 	else
-		fprintf(stderr, "usage: %s list [SIDE [BATCH [PART]]] | train NAME [EPOCHS [DIR]]\n", argv[0]);
+		return fprintf(stderr, "usage: %s list [SIDE [BATCH [PART]]] | train NAME [EPOCHS [DIR]]\n", argv[0]), EXIT_FAILURE;
 	nnopt_context_destroy(ctx);
 	return EXIT_SUCCESS;
 }

@@ -168,15 +168,6 @@ static void tell(const char *what, const double *results, int64_t count)
 	printf("%-12s %6.2f %%, %.2f to %.2f\n", what, 100 * mean.value, 100 * mean.low, 100 * mean.high);
 }
 
-static nnopt_dataset *open_split(nnopt_context *ctx, const char *images, const char *split)
-{
-	char path[1024];
-	nnopt_dataset *data = NULL;
-	snprintf(path, sizeof path, "%s/%s", images, split);
-	CHECK(nnopt_image_folder_open(&data, ctx, path, NULL));
-	return data;
-}
-
 /* Both ways with one seed: first weights, order of the pictures, flips. */
 static void compare(const char *images, const char **weights, uint64_t seed, task t, double *scratch, double *tuned)
 {
@@ -184,7 +175,9 @@ static void compare(const char *images, const char **weights, uint64_t seed, tas
 	CHECK(nnopt_context_options_init(&o, sizeof o));
 	o.seed = seed;
 	CHECK(nnopt_context_create(&t.ctx, &o));
-	nnopt_dataset *train_all = open_split(t.ctx, images, "train"), *test_all = open_split(t.ctx, images, "test");
+	nnopt_dataset *train_all = NULL, *test_all = NULL;
+	CHECK(open_folder(&train_all, t.ctx, images, "train"));
+	CHECK(open_folder(&test_all, t.ctx, images, "test"));
 	nnopt_dataset *few = some_of(train_all, 0, t.per_class), *unseen = some_of(test_all, 0, t.per_class);
 	t.classes = nnopt_dataset_classes(train_all);
 	t.train = make_loader(t.ctx, few, t.side, 1);

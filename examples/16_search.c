@@ -1,5 +1,5 @@
 /* 16_search.c - finding good options: first a learning rate by its finder, then width, depth, batch size, optimizer and
- * learning rate together by successive halving. Stop it at any time and start it again: it goes on from its file.
+ * learning rate together by successive halving. With --file, stop it at any time and start it again: it goes on.
  *
  * usage: 16_search [TRAIN_DIR] [--trials N] [--budget EPOCHS] [--samples N] [--file search.json] [--svg search.svg] */
 #include "example.h"
@@ -85,7 +85,8 @@ static nnopt_optimizer *make_optimizer(const job *j, const char *name, double lr
 	return optimizer;
 }
 
-/* One trial: trained anew for its budget of epochs; the better, the higher its accuracy on what it was not trained with. */
+/* One trial: trained anew for its budget of epochs; the better, the higher its accuracy on what it was not trained
+ * with. */
 static nnopt_status evaluate(const nnopt_trial *trial, double *value, void *user)
 {
 	const job *j = user;
@@ -94,7 +95,8 @@ static nnopt_status evaluate(const nnopt_trial *trial, double *value, void *user
 	nnopt_evaluation e = { .struct_size = sizeof e };
 	nnopt_loader *train = make_loader(j, j->train, nnopt_trial_integer(trial, "batch"), 1);
 	nnopt_loader *validation = make_loader(j, j->validation, 256, 0);
-	nnopt_model *model = make_model(j, train, nnopt_trial_integer(trial, "width"), nnopt_trial_integer(trial, "depth"));
+	nnopt_model *model =
+	    make_model(j, train, nnopt_trial_integer(trial, "width"), nnopt_trial_integer(trial, "depth"));
 	nnopt_optimizer *optimizer =
 	    make_optimizer(j, nnopt_trial_choice(trial, "optimizer"), nnopt_trial_number(trial, "lr"));
 	CHECK(nnopt_cross_entropy_create(&loss, j->ctx, NULL));
@@ -126,8 +128,9 @@ static void find_rate(const job *j)
 	CHECK(nnopt_cross_entropy_create(&loss, j->ctx, NULL));
 	CHECK(nnopt_lr_find(&curve, model, loader, loss, adam, NULL));
 	CHECK(nnopt_lr_curve_suggest(curve, &steepest, &tenth));
-	printf("learning rate for Adam: %.1e where the loss falls steepest, %.1e a tenth of where it is least (%lld steps)\n", steepest,
-	       tenth, (long long)nnopt_lr_curve_count(curve));
+	printf("learning rate for Adam: %.1e where the loss falls steepest, %.1e a tenth of where it is least (%lld "
+	       "steps)\n",
+	       steepest, tenth, (long long)nnopt_lr_curve_count(curve));
 	nnopt_lr_curve_destroy(curve);
 	nnopt_loss_destroy(loss);
 	nnopt_optimizer_destroy(adam);
@@ -169,7 +172,7 @@ int main(int argc, char **argv)
 	nnopt_search *search = NULL;
 	nnopt_search_options o;
 	const char *folder = argc > 1 && strncmp(argv[1], "--", 2) != 0 ? argv[1] : NULL, *svg = NULL;
-	char table[16384];
+	size_t bytes = 0;
 	int64_t samples = 0;
 	CHECK(nnopt_search_options_init(&o, sizeof o));
 	o.trials = 6;
@@ -196,8 +199,13 @@ int main(int argc, char **argv)
 	CHECK(nnopt_search_add_integer(search, "depth", 1, 3, 1, 0));
 	CHECK(nnopt_search_add_choice(search, "optimizer", optimizers, 2));
 	CHECK(nnopt_search_run(search, evaluate, &j, 0));
-	CHECK(nnopt_search_table(search, table, sizeof table, NULL));
-	printf("%s", table);
+	CHECK(nnopt_search_table(search, NULL, 0, &bytes));
+	char *table = malloc(bytes);
+	if (table != NULL) {
+		CHECK(nnopt_search_table(search, table, bytes, NULL));
+		printf("%s", table);
+		free(table);
+	}
 	if (svg != NULL)
 		CHECK(nnopt_search_write_svg(search, svg));
 	nnopt_search_destroy(search);

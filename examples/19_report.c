@@ -177,13 +177,16 @@ static void add_ladder(job *j, const nnopt_tensor *plain, const nnopt_tensor *la
 
 static void add_tests(job *j)
 {
-	const char *names[1024] = { NULL };
+	int64_t classes = nnopt_dataset_classes(j->test);
+	const char **names = calloc((size_t)classes, sizeof *names);
 	nnopt_tensor *labels = NULL, *probabilities = predict(j, j->test, 0, 1);
 	nnopt_metrics *metrics = NULL;
 	nnopt_report_mistakes_options mo;
-	for (int64_t i = 0; i < nnopt_dataset_classes(j->test) && i < 1024; i++)
+	if (names == NULL)
+		exit(EXIT_FAILURE);
+	for (int64_t i = 0; i < classes; i++)
 		names[i] = nnopt_dataset_class_name(j->test, i);
-	if (strcmp(names[0], "0") == 0 && nnopt_dataset_classes(j->test) == SHAPES)
+	if (strcmp(names[0], "0") == 0 && classes == SHAPES)
 		memcpy(names,
 		       (const char *[]){ "disc", "ring", "square", "frame", "cross", "slanting cross", "bars across",
 					 "bars upright", "diamond", "triangle" },
@@ -204,6 +207,7 @@ static void add_tests(job *j)
 	nnopt_metrics_destroy(metrics);
 	nnopt_tensor_destroy(labels);
 	nnopt_tensor_destroy(probabilities);
+	free(names);
 }
 
 /* Trained for the trial's budget of epochs; the better, the higher its accuracy in validation. */
@@ -275,8 +279,11 @@ int main(int argc, char **argv)
 			j.path = argv[i + 1];
 	CHECK(nnopt_context_create(&j.ctx, NULL));
 	if (folders) {
-		CHECK(nnopt_image_folder_open(&all, j.ctx, argv[1], NULL));
-		CHECK(nnopt_image_folder_open(&j.test, j.ctx, argv[2], NULL));
+		nnopt_image_folder_options f;
+		CHECK(nnopt_image_folder_options_init(&f, sizeof f));
+		CHECK(nnopt_image_folder_open(&all, j.ctx, argv[1], &f));
+		f.classes_from = argv[1]; /* one that the second lacks shifts no label */
+		CHECK(nnopt_image_folder_open(&j.test, j.ctx, argv[2], &f));
 	} else {
 		all = make_shapes(j.ctx, 1600, 1);
 		j.test = make_shapes(j.ctx, 1000, 2);

@@ -96,6 +96,34 @@ static const char *file_of(const ladder *l, int rung, int64_t seed, const char *
 	return path;
 }
 
+/* What a run trains with. */
+typedef struct trainer {
+	nnopt_model *net;
+	nnopt_loader *batches;
+	nnopt_loss *loss;
+	nnopt_optimizer *optimizer;
+	nnopt_fit_options fit;
+} trainer;
+
+/* From the last checkpoint to `epochs`, with a line of progress and TensorBoard's files in `directory`. */
+static void train_until(trainer *t, int64_t epochs, const char *directory, nnopt_history **history)
+{
+	nnopt_context *ctx = nnopt_model_context(t->net);
+	nnopt_events *events = NULL; /* one serves one nnopt_fit() */
+	nnopt_callbacks *callbacks = NULL;
+	CHECK(nnopt_events_create(&events, ctx, directory, NULL));
+	CHECK(nnopt_callbacks_create(&callbacks, ctx));
+	CHECK(nnopt_callbacks_add(callbacks, nnopt_progress_bar, nnopt_progress_line, NULL));
+	CHECK(nnopt_callbacks_add(callbacks, nnopt_events_on_batch, nnopt_events_on_epoch, events));
+	t->fit.epochs = epochs;
+	t->fit.on_batch = nnopt_callbacks_on_batch;
+	t->fit.on_epoch = nnopt_callbacks_on_epoch;
+	t->fit.progress_user = callbacks;
+	CHECK(nnopt_fit(t->net, t->batches, t->loss, t->optimizer, &t->fit, history));
+	nnopt_callbacks_destroy(callbacks);
+	nnopt_events_destroy(events);
+}
+
 /* Trains and leaves the weights in a file; a run that was stopped goes on from its last checkpoint. */
 static void train(const ladder *l, int rung, int64_t seed, outcome *result)
 {
@@ -106,49 +134,33 @@ static void train(const ladder *l, int rung, int64_t seed, outcome *result)
 	c.seed = (uint64_t)seed;
 	c.threads = (int32_t)l->threads;
 	CHECK(nnopt_context_create(&ctx, &c));
-	nnopt_loader *batches = ladder_loader(&l->pictures, &r, 1, c.seed),
-		     *test = ladder_loader(&l->pictures, &r, 0, c.seed);
-	int64_t steps = r.epochs * nnopt_loader_batches(batches);
-	nnopt_model *net = ladder_network(ctx, &r, &l->pictures, c.seed);
-	nnopt_optimizer *optimizer = ladder_optimizer(ctx, &r);
-	CHECK(nnopt_optimizer_set_clipping(optimizer, r.clip, 0.0));
-	nnopt_schedule *schedule = ladder_schedule(ctx, &r, steps);
-	nnopt_average *average = ladder_average(ctx, &r, steps);
-	nnopt_loss *loss = ladder_loss(ctx, &r);
-	nnopt_model *teacher = NULL;
+	trainer t = { .net = ladder_network(ctx, &r, &l->pictures, c.seed),
+		      .batches = ladder_loader(&l->pictures, &r, 1, c.seed),
+		      .loss = ladder_loss(ctx, &r),
+		      .optimizer = ladder_optimizer(ctx, &r) };
+	int64_t steps = r.epochs * nnopt_loader_batches(t.batches);
 	nnopt_history *history = NULL;
-	nnopt_events *events = NULL; /* for TensorBoard */
-	nnopt_callbacks *callbacks = NULL;
-	nnopt_fit_options fit;
-	char checkpoint[2048];
-	CHECK(nnopt_events_create(&events, ctx, file_of(l, rung, seed, "events"), NULL));
-	CHECK(nnopt_callbacks_create(&callbacks, ctx));
-	CHECK(nnopt_callbacks_add(callbacks, nnopt_progress_bar, nnopt_progress_line, NULL));
-	CHECK(nnopt_callbacks_add(callbacks, nnopt_events_on_batch, nnopt_events_on_epoch, events));
+	char checkpoint[2048], directory[2048];
+	CHECK(nnopt_optimizer_set_clipping(t.optimizer, r.clip, 0.0));
 	snprintf(checkpoint, sizeof checkpoint, "%s", file_of(l, rung, seed, "checkpoint"));
-	CHECK(nnopt_fit_options_init(&fit, sizeof fit));
-	fit.validation = test; /* looked at, never chosen by */
-	fit.schedule = schedule;
-	fit.average = average;
-	fit.precision = r.precision;
-	fit.sam_rho = r.sam;
+	snprintf(directory, sizeof directory, "%s", file_of(l, rung, seed, "events"));
+	CHECK(nnopt_fit_options_init(&t.fit, sizeof t.fit));
+	t.fit.validation = ladder_loader(&l->pictures, &r, 0, c.seed); /* looked at, never chosen by */
+	t.fit.schedule = ladder_schedule(ctx, &r, steps);
+	t.fit.average = ladder_average(ctx, &r, steps);
+	t.fit.precision = r.precision;
+	t.fit.sam_rho = r.sam;
 	if (r.teacher != NULL)
-		CHECK(nnopt_model_load(&teacher, ctx, file_of(l, find(r.teacher), seed, "safetensors")));
-	fit.teacher = teacher;
-	fit.checkpoint_path = checkpoint;
-	fit.checkpoint_seconds = 60.0;
-	fit.resume = 1;
-	fit.on_batch = nnopt_callbacks_on_batch;
-	fit.on_epoch = nnopt_callbacks_on_epoch;
-	fit.progress_user = callbacks;
+		CHECK(nnopt_model_load(&t.fit.teacher, ctx, file_of(l, find(r.teacher), seed, "safetensors")));
+	t.fit.checkpoint_path = checkpoint;
+	t.fit.checkpoint_seconds = 60.0;
+	t.fit.resume = 1;
 	if (r.whitening && r.epochs > 3) { /* the bias of the first convolution has learnt all it can */
-		fit.epochs = 3;
-		CHECK(nnopt_fit(net, batches, loss, optimizer, &fit, NULL));
-		CHECK(nnopt_model_set_trainable(net, "whiten.", 0, NULL));
+		train_until(&t, 3, directory, NULL);
+		CHECK(nnopt_model_set_trainable(t.net, "whiten.", 0, NULL));
 	}
-	fit.epochs = r.epochs;
-	CHECK(nnopt_fit(net, batches, loss, optimizer, &fit, &history));
-	CHECK(nnopt_model_save(net, file_of(l, rung, seed, "safetensors")));
+	train_until(&t, r.epochs, directory, &history);
+	CHECK(nnopt_model_save(t.net, file_of(l, rung, seed, "safetensors")));
 	result->seconds = 0.0;
 	for (int64_t i = 0; i < nnopt_history_epochs(history); i++) {
 		nnopt_epoch_record epoch = { .struct_size = sizeof epoch };
@@ -158,16 +170,14 @@ static void train(const ladder *l, int rung, int64_t seed, outcome *result)
 	result->rate = (double)(r.epochs * nnopt_dataset_count(l->pictures.train)) / result->seconds;
 	remove(checkpoint);
 	nnopt_history_destroy(history);
-	nnopt_callbacks_destroy(callbacks);
-	nnopt_events_destroy(events);
-	nnopt_loss_destroy(loss);
-	nnopt_average_destroy(average);
-	nnopt_schedule_destroy(schedule);
-	nnopt_optimizer_destroy(optimizer);
-	nnopt_model_destroy(teacher);
-	nnopt_model_destroy(net);
-	nnopt_loader_destroy(test);
-	nnopt_loader_destroy(batches);
+	nnopt_loss_destroy(t.loss);
+	nnopt_average_destroy(t.fit.average);
+	nnopt_schedule_destroy(t.fit.schedule);
+	nnopt_optimizer_destroy(t.optimizer);
+	nnopt_model_destroy(t.fit.teacher);
+	nnopt_model_destroy(t.net);
+	nnopt_loader_destroy(t.fit.validation);
+	nnopt_loader_destroy(t.batches);
 	nnopt_context_destroy(ctx);
 }
 

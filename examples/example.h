@@ -16,4 +16,16 @@
 		}                                                                   \
 	} while (0)
 
+/* DIR/PART with a folder for each class. Classes are numbered as in DIR/train: one that PART lacks shifts no label. */
+static inline nnopt_status open_folder(nnopt_dataset **out, nnopt_context *ctx, const char *dir, const char *part)
+{
+	nnopt_image_folder_options o;
+	char path[1024], train[1024];
+	snprintf(path, sizeof path, "%s/%s", dir, part);
+	snprintf(train, sizeof train, "%s/train", dir);
+	CHECK(nnopt_image_folder_options_init(&o, sizeof o));
+	o.classes_from = train;
+	return nnopt_image_folder_open(out, ctx, path, &o);
+}
+
 #endif

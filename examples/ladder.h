@@ -167,8 +167,7 @@ static inline nnopt_dataset *open_split(nnopt_context *ctx, const char *dir, int
 		CHECK(nnopt_idx_open(&data, ctx, a, b));
 		return data;
 	}
-	snprintf(a, sizeof a, "%s/%s", dir, test ? "test" : "train");
-	nnopt_status status = nnopt_image_folder_open(&data, ctx, a, NULL);
+	nnopt_status status = open_folder(&data, ctx, dir, test ? "test" : "train");
 	CHECK(status == NNOPT_ERROR_NOT_FOUND ? nnopt_cifar10_open(&data, ctx, dir, split) : status);
 	return data;
 }

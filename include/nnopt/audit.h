@@ -73,7 +73,7 @@ typedef struct nnopt_audit_pictures_options {
 	int64_t height, width;    /**< expected; 0: what most pictures have. Default 0. */
 	double constant_below;    /**< standard deviation of a picture's values in [0, 1] up to which it counts as constant.
 	                               Default 0.01; negative: not checked. */
-	double near_above;        /**< score from which two pictures are near duplicates, 0 to 1. Default 0.5; above 1: only
+	double near_above;        /**< score from which two pictures are near duplicates, above 0. Default 0.5; above 1: only
 	                               exact ones. */
 	int32_t hash_distance;    /**< bits in which the 64-bit perceptual hashes of candidates may differ, 0 to 7. Default 7. */
 	int32_t same_label_only;  /**< 1: duplicates only among samples of one label. Default 0. */

@@ -75,7 +75,7 @@ NNOPT_API nnopt_status nnopt_context_options_init(nnopt_context_options *options
 
 /** Creates a context. Threads are started at the first parallel call, not here.
  *  @param options NULL for the defaults; copied.
- *  Errors: INVALID_ARGUMENT, OUT_OF_MEMORY, UNSUPPORTED (device, ISA absent). @since 0.1 */
+ *  Errors: INVALID_ARGUMENT, OUT_OF_MEMORY, UNSUPPORTED (a device, an isa_cap of another architecture). @since 0.1 */
 NNOPT_API nnopt_status nnopt_context_create(nnopt_context **out, const nnopt_context_options *options);
 /** Destroys the handle; the context lives until the last object made from it is destroyed. NULL is allowed. @since 0.1 */
 NNOPT_API void nnopt_context_destroy(nnopt_context *context);

@@ -80,7 +80,8 @@ NNOPT_API nnopt_status nnopt_dataset_from_callbacks(nnopt_dataset **out, nnopt_c
 
 /** The samples `indices[0..count)` of `base`, in that order. Keeps a reference to base. */
 NNOPT_API nnopt_status nnopt_dataset_subset(nnopt_dataset **out, nnopt_dataset *base, const int64_t *indices, int64_t count);
-/** Two disjoint parts drawn at random by `seed`, `fraction` of each class in the first (stratified). */
+/** Two disjoint parts drawn at random by `seed`, `fraction` of each class in the first (stratified). Samples whose labels are known
+ *  only by reading, those of callbacks, count as of one class here and in folds; nnopt_dataset_relabel() gives them labels. */
 NNOPT_API nnopt_status nnopt_dataset_split(nnopt_dataset **first, nnopt_dataset **second, nnopt_dataset *base, double fraction, uint64_t seed);
 /** Stratified folds for cross-validation, drawn by `seed`: fold[i] of each sample, 0 to folds - 1. The folds of each class,
  *  and the folds as a whole, differ by one sample at most. Errors: INVALID_ARGUMENT, OUT_OF_MEMORY. @since 0.1 */
@@ -118,8 +119,8 @@ NNOPT_API nnopt_status nnopt_dataset_get(nnopt_dataset *dataset, int64_t index, 
 /** Mean and standard deviation of each channel over all pixels in [0, 1], for normalisation; `channels` entries each.
  *  Samples that cannot be read are left out. */
 NNOPT_API nnopt_status nnopt_dataset_fit_normalisation(nnopt_dataset *dataset, int32_t channels, float *mean, float *std);
-/** Decodes a PNG, JPEG or BMP file, as the image folder does, or writes a u8 tensor (1, C, H, W) or (C, H, W), C of 1 or 3,
- *  as PNG. */
+/** Decodes a PNG, JPEG or BMP file, as the image folder does, into a new u8 tensor (1, C, H, W) in NHWC memory, `channels` 1, 3 or
+ *  4, to be destroyed by the caller. Errors: INVALID_ARGUMENT, NOT_FOUND, IO, FORMAT, UNSUPPORTED, OUT_OF_MEMORY. @since 0.1 */
 NNOPT_API nnopt_status nnopt_image_read(nnopt_tensor **out, nnopt_context *context, const char *path, int32_t channels);
 /** Writes a u8 tensor (1, C, H, W) or (C, H, W), C of 1 or 3, as PNG of 8 bits, atomically. Errors:
  *  INVALID_ARGUMENT, IO, OUT_OF_MEMORY. @since 0.1 */
@@ -365,7 +366,8 @@ typedef enum nnopt_bad_sample {
 } nnopt_bad_sample;
 /** Fills `options` with the defaults. @param size sizeof *options. @since 0.1 */
 NNOPT_API nnopt_status nnopt_loader_options_init(nnopt_loader_options *options, size_t size);
-/** All pictures must have one size after the transforms. References dataset and transforms (may be NULL). A sample that comes
+/** All pictures must have one size after the transforms, which is that of the first readable sample, read here where it must be.
+ *  References the dataset and copies the transforms (may be NULL). A sample that comes
  *  more than once in an epoch is augmented anew each time. Errors: INVALID_ARGUMENT, OUT_OF_MEMORY, those of reading. */
 NNOPT_API nnopt_status nnopt_loader_create(nnopt_loader **out, nnopt_dataset *dataset, nnopt_transforms *transforms,
                                            const nnopt_loader_options *options);
@@ -397,7 +399,7 @@ NNOPT_API int64_t nnopt_loader_batches(const nnopt_loader *loader);
 /** The batch size it was created with; 0 for NULL. @since 0.1 */
 NNOPT_API int64_t nnopt_loader_batch_size(const nnopt_loader *loader);
 NNOPT_API nnopt_dataset *nnopt_loader_dataset(const nnopt_loader *loader); /**< borrowed */
-/** Shape (C, H, W) of a sample after the transforms; reads the first readable sample if it must. */
+/** Shape (C, H, W) of a sample after the transforms. */
 NNOPT_API nnopt_status nnopt_loader_sample_shape(nnopt_loader *loader, int64_t shape[3]);
 /** Bad samples met so far, each once, in order of index: their number, and index and error text of each. */
 NNOPT_API int64_t nnopt_loader_bad_count(const nnopt_loader *loader);

@@ -104,7 +104,8 @@ typedef enum nnopt_session_end {
  *  Errors: INVALID_ARGUMENT, STATE (it has begun), IO (it has begun all the same, unless nnopt_events_dropped() rose), OUT_OF_MEMORY.
  *  @since 0.1 */
 NNOPT_API nnopt_status nnopt_events_begin_session(nnopt_events *events, const char *group);
-/** @param how nnopt_session_end. Also in a writer that went on from another. Errors: as above. @since 0.1 */
+/** @param how nnopt_session_end. Also in a writer that went on from another. Errors: as above, STATE here where none has
+ *  begun. @since 0.1 */
 NNOPT_API nnopt_status nnopt_events_end_session(nnopt_events *events, int32_t how);
 
 /* ---- ready-made nnopt_progress_fn, with the writer as their user; with a progress bar and others through nnopt_callbacks_add().
@@ -116,7 +117,8 @@ NNOPT_API nnopt_status nnopt_events_end_session(nnopt_events *events, int32_t ho
 NNOPT_API nnopt_status nnopt_events_on_batch(const nnopt_progress *progress, void *events);
 /** For on_epoch: "train/loss", "train/accuracy", "train/learning_rate", "train/images_per_second" and, when validated,
  *  "validation/loss", "validation/accuracy", by the number of updates; histograms "parameters/<name>" and "gradients/<name>" (of
- *  the gradients gathered last); then everything is flushed. @since 0.1 */
+ *  the gradients gathered last, but for those that nnopt_optimizer_backward_step() used up: of large linear layers, where nothing
+ *  asks for all of them before the update, as clipping by norm does); then everything is flushed. @since 0.1 */
 NNOPT_API nnopt_status nnopt_events_on_epoch(const nnopt_progress *progress, void *events);
 
 #ifdef __cplusplus

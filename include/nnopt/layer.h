@@ -4,7 +4,7 @@
  * a model it was added to is built and planned.
  *
  * Shapes are NCHW. Rank-2 values are (N, features). Every create function copies its options; NULL options are the
- * defaults. Destroy the handle when you like: a model keeps its own reference.
+ * defaults (but for a layer of one's own, which has none). Destroy the handle when you like: a model keeps its own reference.
  *
  * Create functions fail with INVALID_ARGUMENT, naming the option, and OUT_OF_MEMORY; whether a layer suits its input is seen
  * when its model is built. A layer is used by one thread at a time. Everything here is since 0.1. Activations
@@ -54,7 +54,7 @@ typedef enum nnopt_parameter_role {
 /** How a convolution pads. @since 0.1 */
 typedef enum nnopt_padding_mode {
 	NNOPT_PADDING_EXPLICIT = 0, /**< padding_h and padding_w on both sides */
-	NNOPT_PADDING_SAME = 1,     /**< dilation * (kernel - 1) / 2 on both sides: same size at stride 1 and odd kernels */
+	NNOPT_PADDING_SAME = 1,     /**< dilation * (kernel - 1) / 2 on both sides, which must be whole: same size at stride 1 */
 	NNOPT_PADDING_SAME_UPPER = 2, /**< H' = H / stride rounded up, any kernel; of an odd number of zeros the end gets one more.
 	                               As TensorFlow's SAME and ONNX's SAME_UPPER. */
 	NNOPT_PADDING_FORCE_32 = 0x7fffffff

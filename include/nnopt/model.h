@@ -143,6 +143,9 @@ typedef struct nnopt_parameter_info {
 	int64_t shape[NNOPT_MAX_RANK]; /**< as PyTorch's */
 	int64_t count;           /**< elements */
 	int64_t block_offset;    /**< first element in the parameter block (state: in the state block) */
+	int32_t spent;           /**< 1: its gradient was used up by nnopt_optimizer_backward_step(), or its pass failed, and what the
+	                              gradient block holds is none */
+	int32_t reserved;
 } nnopt_parameter_info;
 
 /** Number of parameters and state tensors, in graph order; 0 before the model is built. @since 0.1 */
@@ -155,16 +158,17 @@ NNOPT_API nnopt_status nnopt_model_find_parameter(const nnopt_model *model, cons
 NNOPT_API nnopt_status nnopt_model_get_parameter(const nnopt_model *model, int32_t index, nnopt_tensor *dst);
 /** Copies a tensor into the model; shape as in its info, any dtype. @since 0.1 */
 NNOPT_API nnopt_status nnopt_model_set_parameter(nnopt_model *model, int32_t index, const nnopt_tensor *src);
-/** Copies the gradient of parameter `index` out; STATE before the first backward. @since 0.1 */
+/** Copies the gradient of parameter `index` out: zeros before the first backward pass. Errors: INVALID_ARGUMENT, also for state;
+ *  STATE before a training plan was made, and where it was used up by nnopt_optimizer_backward_step() or its pass failed. @since 0.1 */
 NNOPT_API nnopt_status nnopt_model_get_gradient(const nnopt_model *model, int32_t index, nnopt_tensor *dst);
 /** Freezes (0) or frees (1) every parameter whose name begins with `prefix` ("" is all); plans made before are stale and
- *  refuse to run. `changed` (may be NULL) gets their number. Freezing a batch norm also stops its running statistics.
+ *  refuse to run. `changed` (may be NULL) gets the number of those that were not so already. Freezing a batch norm also stops its running statistics.
  *  @since 0.1 */
 NNOPT_API nnopt_status nnopt_model_set_trainable(nnopt_model *model, const char *prefix, int32_t trainable, int32_t *changed);
 /** Puts the batch norms whose name begins with `prefix` ("" is all) into the form of inference in training plans too (1): they
  *  use their running statistics and leave them alone, while weight and bias train on as set_trainable() says. For fine-tuning
  *  with few samples or small batches. 0 takes it back. Plans made before are stale and refuse to run. `changed` (may be NULL)
- *  gets the number of layers. Like what is trainable, it is not saved with the model. As eval() on the BatchNorm2d modules of a
+ *  gets the number of layers that were not so already. Like what is trainable, it is not saved with the model. As eval() on the BatchNorm2d modules of a
  *  model in training in PyTorch. Errors: INVALID_ARGUMENT, STATE before the model is built. @since 0.1 */
 NNOPT_API nnopt_status nnopt_model_set_frozen_norms(nnopt_model *model, const char *prefix, int32_t frozen, int32_t *changed);
 /** Sets the weight of a convolution so that its results on pictures like `images` are uncorrelated: its filters become the

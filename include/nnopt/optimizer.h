@@ -232,9 +232,9 @@ NNOPT_API nnopt_status nnopt_optimizer_backward_step(nnopt_optimizer *optimizer,
 
 /** Sharpness-aware minimisation (Foret et al. 2021, arXiv 2010.01412; adaptive: Kwon et al. 2021, arXiv 2102.11600), in front of
  *  any optimizer: a step from the gradients at the worst weights nearby. In a loop of one's own, for each batch: forward, loss,
- *  backward; nnopt_sam_perturb(); forward, loss, backward; nnopt_sam_restore(); nnopt_optimizer_step(). Take nnopt_model_step() and a
- *  copy of the state block before the second pass and put them back after it, so that dropout draws the same mask and running
- *  statistics see the batch once. nnopt_fit() does all of that when nnopt_fit_options::sam_rho is not 0.
+ *  backward; nnopt_sam_perturb(); forward, loss, backward; nnopt_sam_restore(); nnopt_optimizer_step(). Before the second pass
+ *  copy the state block and set the step back, nnopt_model_set_step(m, nnopt_model_step(m) - 1), and after it put the state back, so
+ *  that dropout draws the same mask and running statistics see the batch once. nnopt_fit() does all of that when nnopt_fit_options::sam_rho is not 0.
  *
  *  Moves the trainable weights by rho g / |g|, g being the model's gradients (adaptive: by rho w^2 g / |w g|), the norm over all of
  *  them. Weights are kept to be put back exactly: memory for a copy of the parameter block, allocated by the first call. `result` (may

@@ -183,7 +183,7 @@ NNOPT_API nnopt_status nnopt_model_refresh_batch_norm(nnopt_model *model, nnopt_
  *  that mean in `model`, which is none of them, of the same parameters. `refresh` not NULL: running statistics of each mean come
  *  from nnopt_model_refresh_batch_norm() over `refresh_batches` of it, in f32. `taken` (may be NULL): `count` numbers, 1 for each
  *  model that is in it; `accuracy` (may be NULL): its own on `validation`. Errors: INVALID_ARGUMENT, OUT_OF_MEMORY, those of
- *  nnopt_model_average() and nnopt_evaluate(). @since 0.1 */
+ *  nnopt_model_average() and nnopt_evaluate(); the weights of `model` and both lists are then of any of the means. @since 0.1 */
 NNOPT_API nnopt_status nnopt_model_greedy_soup(nnopt_model *model, nnopt_model *const *models, int32_t count,
                                                nnopt_loader *validation, nnopt_loader *refresh, int64_t refresh_batches,
                                                int32_t *taken, double *accuracy);
@@ -292,11 +292,15 @@ typedef struct nnopt_training_state {
 	nnopt_plateau *plateau;        /**< kept too; may be NULL */
 	nnopt_snapshots *snapshots;    /**< kept too, attached when they are not; may be NULL */
 } nnopt_training_state;
-/** Writes the state, atomically. Errors: INVALID_ARGUMENT, STATE (the model is not built), IO, OUT_OF_MEMORY. @since 0.1 */
+/** Writes the state, atomically. Errors: INVALID_ARGUMENT, STATE (the model is not built, averaged weights are swapped in, weights are
+ *  perturbed), IO, OUT_OF_MEMORY. @since 0.1 */
 NNOPT_API nnopt_status nnopt_checkpoint_save(const nnopt_training_state *state, const char *path);
 /** Restores model, optimizer, epoch and batch, average and plateau where they are given. The model must be built with the same
  *  architecture, the optimizer of the same kind; a file with an average wants one of its kind, and the other way round. A plateau that the
- *  file does not know stays as it is, as do snapshots; those it knows must have been as many at most. On failure nothing changes. */
+ *  file does not know stays as it is, as do snapshots; for those it knows nnopt_snapshots_options::most must be the same. Errors:
+ *  INVALID_ARGUMENT, STATE (the model is not built, averaged weights are swapped in, weights are perturbed), NOT_FOUND, FORMAT,
+ *  UNSUPPORTED, IO, OUT_OF_MEMORY. On failure no number changes; optimizer, average and snapshots may be attached already.
+ *  @since 0.1 */
 NNOPT_API nnopt_status nnopt_checkpoint_load(nnopt_training_state *state, const char *path);
 
 #ifdef __cplusplus

@@ -141,6 +141,7 @@ nnopt_status nnopt_model_parameter_info(const nnopt_model *model, int32_t index,
 		.first_axis_place = place_of_first_axis(&p->spec),
 		.count = p->count,
 		.block_offset = p->offset,
+		.spent = p->spent,
 	};
 	memcpy(full.shape, p->spec.shape, sizeof p->spec.shape);
 	NNO_TRY(nnopt_result_check(info, "parameter_info"));

@@ -68,7 +68,7 @@ static nnopt_status write_histograms(nnopt_events *e, nnopt_model *model, int64_
 			continue;
 		note(&status, nno_events_histogram(e, "events_on_epoch", "parameters/", p.name,
 						   b.parameters + p.block_offset, p.count, step));
-		if (e->o.histograms == 2 && p.trainable && b.gradients != NULL)
+		if (e->o.histograms == 2 && p.trainable && !p.spent && b.gradients != NULL)
 			note(&status, nno_events_histogram(e, "events_on_epoch", "gradients/", p.name,
 							   b.gradients + p.block_offset, p.count, step));
 	}
