@@ -15,7 +15,7 @@ static bool book_ops(nnopt_plan *plan)
 		node->op.batch = plan->batch;
 		node->op.constant = plan->constant;
 		node->op.type = plan->graph.type;
-		node->op.late = nno_op_suits_late(&node->op);
+		node->op.late = nno_op_suits_late(&node->op) && !plan->model->params[node->first_param].frozen;
 		if (!nno_op_code_of(&node->op)->book(&node->op, slots))
 			return false;
 		if (plan->constant) {

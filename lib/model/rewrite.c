@@ -14,6 +14,7 @@ static void bypass(nno_graph *g, nno_graph_op *node)
 			if (g->ops[i].inputs[k] == from)
 				g->ops[i].inputs[k] = to;
 	g->values[to].consumers += g->values[from].consumers - 1;
+	g->values[to].wants_gradient = g->values[to].wants_gradient || g->values[from].wants_gradient;
 	g->values[from].consumers = 0;
 	if (g->output == from)
 		g->output = to;
@@ -31,8 +32,8 @@ static bool drop_identity(nno_graph *g, nno_graph_op *node)
 		identity = !g->training || ((const nno_dropout_attr *)op->attr)->p == 0.0f;
 	if (op->cls == &nno_op_flatten)
 		identity = op->in[0].c == 1 || op->in[0].h * op->in[0].w == 1;
-	/* The output must be the plan's own memory, not the caller's input. */
-	if (!identity || (node->output == g->output && node->inputs[0] == 0))
+	/* What the caller sees must be the plan's own memory, not the caller's input. */
+	if (!identity || (node->inputs[0] == 0 && (node->output == g->output || node->output == g->watched)))
 		return false;
 	bypass(g, node);
 	return true;
@@ -132,6 +133,13 @@ static bool fuse_activation(nno_graph *g, nno_graph_op *node)
 	return true;
 }
 
+/* Not where a flatten between them went that made features of one channel's pixels. */
+static bool same_shapes(const nno_op *source, const nno_op *reader)
+{
+	nno_shape a = source->out, b = reader->in[0];
+	return a.h == b.h && a.w == b.w && a.c == b.c;
+}
+
 /* Whether the weights and bias of this op, and nothing after them, make its result. */
 static bool *bias_of(const nno_op *op)
 {
@@ -149,7 +157,7 @@ static bool fold_norm(nno_graph *g, nno_graph_op *node)
 	nno_graph_op *source =
 	    g->constant && node->op.cls == &nno_op_batch_norm && node->op.n_in == 1 ? only_source(g, node, 0) : NULL;
 	bool *bias = source != NULL && source->folded_param < 0 ? bias_of(&source->op) : NULL;
-	if (bias == NULL)
+	if (bias == NULL || !same_shapes(&source->op, &node->op))
 		return false;
 	*bias = true;
 	source->folded = *(const nno_norm_attr *)node->op.attr;
@@ -254,7 +262,8 @@ static bool normalise_on_load(nno_graph *g, nno_graph_op *node)
 static bool moments_on_store(nno_graph *g, nno_graph_op *node)
 {
 	int producer = of_batch(g, &node->op) ? g->values[node->inputs[0]].producer : -1;
-	if (producer < 0 || !nno_op_borrows(&g->ops[producer].op) || g->ops[producer].op.dst_lazy != NULL)
+	if (producer < 0 || !nno_op_borrows(&g->ops[producer].op) || g->ops[producer].op.dst_lazy != NULL ||
+	    !same_shapes(&g->ops[producer].op, &node->op))
 		return false;
 	lend(node, NNO_LAZY_MOMENTS, &g->ops[producer].op.dst_lazy);
 	note_fused(&g->ops[producer], "moments");
@@ -266,7 +275,7 @@ static bool gradient_on_load(nno_graph *g, nno_graph_op *node)
 {
 	bool wanted = of_batch(g, &node->op) && node->op.n_in == 1 && node->in_backward && node->op.wants_dsrc[0];
 	nno_graph_op *source = wanted ? only_source(g, node, 0) : NULL;
-	if (source == NULL || !nno_op_borrows(&source->op) ||
+	if (source == NULL || !nno_op_borrows(&source->op) || !same_shapes(&source->op, &node->op) ||
 	    ((const nno_conv_attr *)source->op.attr)->activation != NNO_ACT_NONE ||
 	    (source->op.dst_lazy != NULL && source->op.dst_lazy != &node->lazy))
 		return false;
@@ -306,6 +315,15 @@ static bool reads_last(const nno_graph *g, const nno_graph_op *node, int value)
 	return true;
 }
 
+/* Whether an op between these two adds to this value where it lies. */
+static bool is_overwritten(const nno_graph_op *first, const nno_graph_op *last, int value)
+{
+	for (const nno_graph_op *op = first + 1; op < last; op++)
+		if (!op->removed && nno_op_is_conv(&op->op) && op->op.n_in == 2 && op->inputs[1] == value)
+			return true;
+	return false;
+}
+
 /* In a constant plan a normalisation with a skip goes into the convolution before it, which adds to the skip where that
  * lies. */
 static bool sum_in_convolution(nno_graph *g, nno_graph_op *node)
@@ -313,7 +331,8 @@ static bool sum_in_convolution(nno_graph *g, nno_graph_op *node)
 	bool wanted = g->constant && node->op.cls == &nno_op_batch_norm && node->op.n_in == 2;
 	nno_graph_op *conv = wanted ? only_source(g, node, 0) : NULL;
 	if (conv == NULL || !nno_op_adds_to_result(&conv->op) || conv->folded_param >= 0 ||
-	    conv->inputs[0] == node->inputs[1] || !reads_last(g, node, node->inputs[1]))
+	    !same_shapes(&conv->op, &node->op) || conv->inputs[0] == node->inputs[1] ||
+	    !reads_last(g, node, node->inputs[1]) || is_overwritten(conv, node, conv->inputs[0]))
 		return false;
 	const nno_norm_attr *norm = node->op.attr;
 	nno_conv_attr *attr = conv->op.attr;

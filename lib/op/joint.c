@@ -1,4 +1,5 @@
 /* joint.c - flatten, add and concat: values moved, not computed. A task is one image. */
+#include "base/size.h"
 #include "op/element.h"
 
 #include <string.h>
@@ -48,12 +49,31 @@ static void flatten_backward(const nno_op *op, nno_run *run)
 		nno_parallel_for(run->pool, run->n, flatten_back_image, &j);
 }
 
+/* More than two are rounded once, when all are added. */
+static void add_as_floats(const joint_job *j, elem *dst, int64_t at, int64_t n)
+{
+	enum { FEW = 512 };
+	float sums[FEW], room[FEW];
+	for (int64_t from = 0; from < n; from += FEW) {
+		int64_t few = nno_i64_min(FEW, n - from);
+		memset(sums, 0, sizeof sums);
+		for (int k = 0; k < j->op->n_in; k++)
+			j->run->kernels->f32->add(sums, sums,
+						  nno_as_floats(j->run, room, src_of(j->run, k) + at + from, few), few);
+		kernels_of(j->run)->narrow(dst + from, sums, 1.0f, few, 0);
+	}
+}
+
 static void add_image(void *user, int64_t i, int slot)
 {
 	(void)slot;
 	const joint_job *j = user;
 	int64_t n = nno_shape_count(j->op->out);
 	elem *dst = dst_of(j->run) + i * n;
+	if (NNO_WIDENS && j->op->n_in > 2) {
+		add_as_floats(j, dst, i * n, n);
+		return;
+	}
 	kernels_of(j->run)->add(dst, src_of(j->run, 0) + i * n, src_of(j->run, 1) + i * n, n);
 	for (int k = 2; k < j->op->n_in; k++)
 		kernels_of(j->run)->add(dst, dst, src_of(j->run, k) + i * n, n);

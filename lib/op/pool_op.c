@@ -61,20 +61,26 @@ static bool is_pool2(const nno_op *op)
 	       a->pad_h == 0 && a->pad_w == 0 && 2 * op->out.h <= op->in[0].h && 2 * op->out.w <= op->in[0].w;
 }
 
-static bool book_max(nno_op *op, int slots)
+/* Whether narrow values' gradients are summed as floats: where a pixel is in several windows. */
+static bool widens_gradient(const nno_op *op) { return NNO_WIDENS && !is_pool2(op) && !windows_cut_picture(op); }
+
+/* An image's gradient and its results' as floats, in each slot. */
+static bool book_gradient(nno_op *op, int slots)
 {
-	(void)slots;
-	op->saved_bytes = 0;
-	size_t place = places_are_bytes(op) ? 1 : sizeof(int32_t);
-	return !op->training ||
-	       nno_size_mul((size_t)nno_shape_count(op->out) * place, (size_t)op->batch, &op->saved_bytes);
+	size_t floats = (size_t)nno_shape_count(op->in[0]) + (size_t)nno_shape_count(op->out);
+	op->backward_workspace = 0;
+	return !op->training || !widens_gradient(op) ||
+	       nno_size_mul(floats * sizeof(float), (size_t)slots, &op->backward_workspace);
 }
 
-static bool book_nothing(nno_op *op, int slots)
+static bool book_max(nno_op *op, int slots)
 {
-	(void)op;
-	(void)slots;
-	return true;
+	op->saved_bytes = 0;
+	bool bytes = places_are_bytes(op);
+	return !op->training || ((bytes || op->in[0].h * op->in[0].w <= INT32_MAX) &&
+				 nno_size_mul((size_t)nno_shape_count(op->out) * (bytes ? 1 : sizeof(int32_t)),
+					      (size_t)op->batch, &op->saved_bytes) &&
+				 book_gradient(op, slots));
 }
 
 typedef struct pool_job {
@@ -176,52 +182,108 @@ static void max_back_pool2(const pool_job *j, elem *dsrc, const elem *ddst, cons
 		memset(dsrc, 0, (size_t)((op->in[0].h - 2 * op->out.h) * row) * sizeof(elem));
 }
 
-static void max_back_windows(const pool_job *j, elem *dsrc, const elem *ddst, const uint8_t *place, int flags)
+/* The gradients of an image: as values, or floats that stand in for them. */
+typedef struct gradients {
+	void *dsrc;
+	const void *ddst;
+	bool floats;
+	int flags; /* with which windows are written */
+} gradients;
+
+/* Zeros where windows will add, unless something is there to be added to. `covered`: each pixel is written once. */
+static gradients begin_gradients(const pool_job *j, int64_t image, int slot, bool covered)
 {
 	const nno_op *op = j->op;
-	int64_t c = op->in[0].c;
+	int64_t in = nno_shape_count(op->in[0]), out = nno_shape_count(op->out);
+	const elem *ddst = ddst_of(j->run) + image * out;
+	gradients g = { dsrc_of(j->run, 0) + image * in, ddst, !NNO_WIDENS, j->run->dsrc_add[0] ? NNO_GEMM_ADD : 0 };
+	if (widens_gradient(op)) {
+		float *room = (float *)j->run->workspace + slot * (in + out);
+		g = (gradients){ room, nno_as_floats(j->run, room + in, ddst, out), true, 0 };
+	}
+	if (g.flags == 0 && !covered) {
+		memset(g.dsrc, 0, (size_t)in * (g.floats ? sizeof(float) : sizeof(elem)));
+		g.flags = NNO_GEMM_ADD;
+	}
+	return g;
+}
+
+static void end_gradients(const pool_job *j, int64_t image, const gradients *g)
+{
+	int64_t in = nno_shape_count(j->op->in[0]);
+	if (widens_gradient(j->op))
+		kernels_of(j->run)->narrow(dsrc_of(j->run, 0) + image * in, g->dsrc, 1.0f, in, j->run->dsrc_add[0]);
+}
+
+/* Result number i, at value `from`, gives its gradient to the window that begins at `to`. */
+static void max_back_window(const pool_job *j, const gradients *g, int64_t to, int64_t from, const uint8_t *place,
+			    const nno_window *w)
+{
+	int64_t c = j->op->in[0].c;
+	if (g->floats)
+		j->run->kernels->f32->max_window_gradient((float *)g->dsrc + to, (const float *)g->ddst + from, place,
+							  w, c, g->flags);
+	else
+		kernels_of(j->run)->max_window_gradient((elem *)g->dsrc + to, (const elem *)g->ddst + from, place, w, c,
+							g->flags);
+}
+
+static void avg_back_window(const pool_job *j, const gradients *g, int64_t to, int64_t from, float factor,
+			    const nno_window *w)
+{
+	int64_t c = j->op->in[0].c;
+	if (g->floats)
+		j->run->kernels->f32->spread_window((float *)g->dsrc + to, (const float *)g->ddst + from, w, factor, c,
+						    g->flags);
+	else
+		kernels_of(j->run)->spread_window((elem *)g->dsrc + to, (const elem *)g->ddst + from, w, factor, c,
+						  g->flags);
+}
+
+static void max_back_windows(const pool_job *j, const gradients *g, const uint8_t *place)
+{
+	const nno_op *op = j->op;
+	int64_t at = 0;
 	for (int64_t y = 0; y < op->out.h; y++) {
 		window v = window_h(op, y);
-		for (int64_t x = 0; x < op->out.w; x++, ddst += c, place += c) {
+		for (int64_t x = 0; x < op->out.w; x++, at += op->in[0].c) {
 			window h = window_w(op, x);
 			nno_window w = kernel_window(op, v, h);
-			kernels_of(j->run)->max_window_gradient(dsrc + pixel_at(op, v, h), ddst, place, &w, c, flags);
+			max_back_window(j, g, pixel_at(op, v, h), at, place + at, &w);
 		}
 	}
 }
 
-/* Zeros where windows will add, unless something is there to be added to; the flags with which they write. */
-static int prepare_gradient(const pool_job *j, elem *dsrc, bool cut)
+static void max_back_places(const pool_job *j, const gradients *g, const int32_t *place)
 {
-	if (j->run->dsrc_add[0])
-		return NNO_GEMM_ADD;
-	if (cut)
-		return 0;
-	memset(dsrc, 0, (size_t)nno_shape_count(j->op->in[0]) * sizeof(elem));
-	return NNO_GEMM_ADD;
+	int64_t c = j->op->in[0].c;
+	const value_kernels *values = kernels_of(j->run);
+	for (int64_t i = 0; i < nno_shape_count(j->op->out); i++) {
+		int64_t to = place[i] * c + i % c;
+		if (g->floats)
+			((float *)g->dsrc)[to] += ((const float *)g->ddst)[i];
+		else
+			values->add((elem *)g->dsrc + to, (elem *)g->dsrc + to, (const elem *)g->ddst + i, 1);
+	}
 }
 
 static void max_back_image(void *user, int64_t image, int slot)
 {
-	(void)slot;
 	const pool_job *j = user;
 	const nno_op *op = j->op;
-	int64_t c = op->in[0].c, count = nno_shape_count(op->out);
-	elem *dsrc = dsrc_of(j->run, 0) + image * nno_shape_count(op->in[0]);
-	const elem *ddst = ddst_of(j->run) + image * count;
+	int64_t in = nno_shape_count(op->in[0]), count = nno_shape_count(op->out);
 	const uint8_t *bytes = (const uint8_t *)j->run->saved + image * count;
 	if (is_pool2(op)) {
-		max_back_pool2(j, dsrc, ddst, bytes);
+		max_back_pool2(j, dsrc_of(j->run, 0) + image * in, ddst_of(j->run) + image * count, bytes);
 		return;
 	}
-	if (places_are_bytes(op)) {
-		max_back_windows(j, dsrc, ddst, bytes, prepare_gradient(j, dsrc, windows_cut_picture(op)));
-		return;
-	}
-	(void)prepare_gradient(j, dsrc, false);
-	const int32_t *place = (const int32_t *)j->run->saved + image * count;
-	for (int64_t i = 0; i < count; i++)
-		kernels_of(j->run)->add(dsrc + place[i] * c + i % c, dsrc + place[i] * c + i % c, ddst + i, 1);
+	bool windows = places_are_bytes(op);
+	gradients g = begin_gradients(j, image, slot, windows && windows_cut_picture(op));
+	if (windows)
+		max_back_windows(j, &g, bytes);
+	else
+		max_back_places(j, &g, (const int32_t *)j->run->saved + image * count);
+	end_gradients(j, image, &g);
 }
 
 static void max_backward(const nno_op *op, nno_run *run)
@@ -263,19 +325,17 @@ static void avg_forward(const nno_op *op, nno_run *run)
 
 static void avg_back_image(void *user, int64_t image, int slot)
 {
-	(void)slot;
 	const pool_job *j = user;
 	const nno_op *op = j->op;
-	elem *dsrc = dsrc_of(j->run, 0) + image * nno_shape_count(op->in[0]);
-	const elem *ddst = ddst_of(j->run) + image * nno_shape_count(op->out);
-	int flags = prepare_gradient(j, dsrc, windows_cut_picture(op));
+	gradients g = begin_gradients(j, image, slot, windows_cut_picture(op));
+	int64_t at = 0;
 	for (int64_t y = 0; y < op->out.h; y++)
-		for (int64_t x = 0; x < op->out.w; x++, ddst += op->in[0].c) {
+		for (int64_t x = 0; x < op->out.w; x++, at += op->in[0].c) {
 			window v = window_h(op, y), h = window_w(op, x);
 			nno_window w = kernel_window(op, v, h);
-			kernels_of(j->run)->spread_window(dsrc + pixel_at(op, v, h), ddst, &w, average_factor(op, v, h),
-							  op->in[0].c, flags);
+			avg_back_window(j, &g, pixel_at(op, v, h), at, average_factor(op, v, h), &w);
 		}
+	end_gradients(j, image, &g);
 }
 
 static void avg_backward(const nno_op *op, nno_run *run)
@@ -286,4 +346,4 @@ static void avg_backward(const nno_op *op, nno_run *run)
 }
 
 NNO_OP_CODE(max_pool) = { .book = book_max, .forward = max_forward, .backward = max_backward };
-NNO_OP_CODE(avg_pool) = { .book = book_nothing, .forward = avg_forward, .backward = avg_backward };
+NNO_OP_CODE(avg_pool) = { .book = book_gradient, .forward = avg_forward, .backward = avg_backward };

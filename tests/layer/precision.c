@@ -231,12 +231,146 @@ static void values_take_half_the_memory(void **state)
 	nnopt_context_destroy(context);
 }
 
+/* The gradient of a picture that is all 0 but for its middle, of a slope of 1 everywhere, in that pixel. */
+static float gradient_in_the_middle(nnopt_context *context, nnopt_model *model, int64_t side, int32_t precision)
+{
+	nnopt_plan_options o;
+	nnopt_plan *plan = NULL;
+	nnopt_tensor *x = NULL;
+	const nnopt_tensor *y = NULL;
+	assert_ok(nnopt_plan_options_init(&o, sizeof o));
+	o.mode = NNOPT_TRAINING;
+	o.input_gradient = 1;
+	o.batch = 1;
+	o.precision = precision;
+	o.rank = 3;
+	o.shape[0] = 1, o.shape[1] = o.shape[2] = side;
+	assert_ok(nnopt_plan_create(&plan, model, &o));
+	if (precision == NNOPT_PRECISION_F16) {
+		nnopt_loss_scale scale = { .struct_size = sizeof scale };
+		assert_ok(nnopt_plan_get_loss_scale(plan, &scale));
+		scale.scale = 1.0; /* that no slope of 1 is beyond the type */
+		assert_ok(nnopt_plan_set_loss_scale(plan, &scale));
+	}
+	assert_ok(nnopt_tensor_create(&x, context, NNOPT_F32, 4, (int64_t[]){ 1, 1, side, side }, NNOPT_NHWC));
+	((float *)nnopt_tensor_data(x))[side * side / 2] = 1.0f;
+	assert_ok(nnopt_plan_forward(plan, x, &y));
+	for (int64_t i = 0; i < nnopt_tensor_count(y); i++)
+		((float *)nnopt_tensor_data(nnopt_plan_output_gradient(plan)))[i] = 1.0f;
+	assert_ok(nnopt_plan_backward(plan, 0));
+	float middle = ((const float *)nnopt_tensor_const_data(nnopt_plan_input_gradient(plan)))[side * side / 2];
+	nnopt_tensor_destroy(x);
+	nnopt_plan_destroy(plan);
+	nnopt_model_destroy(model);
+	return middle;
+}
+
+/* A pixel in more windows than 16 bits can count: the gradient is summed in 32. */
+static void shared_pixels_are_summed_in_f32(void **state)
+{
+	(void)state;
+	nnopt_context *context = NULL;
+	nnopt_pool2d_options slide;
+	assert_ok(nnopt_context_create(&context, NULL));
+	assert_ok(nnopt_pool2d_options_init(&slide, sizeof slide));
+	slide.stride_h = slide.stride_w = 1;
+	for (int p = 0; p < 3; p++) {
+		nnopt_model *spread = NULL, *average = NULL, *small = NULL, *large = NULL;
+		assert_ok(nnopt_model_create(&spread, context));
+		assert_ok(nnopt_add_adaptive_avg_pool2d(spread, 64, 64));
+		assert_true(gradient_in_the_middle(context, spread, 1, p) == 4096.0f);
+		assert_ok(nnopt_model_create(&average, context));
+		assert_ok(nnopt_add_avg_pool2d(average, 32, &slide));
+		assert_true(gradient_in_the_middle(context, average, 63, p) == 1.0f);
+		assert_ok(nnopt_model_create(&small, context)); /* the places of maxima in a byte, and in four */
+		assert_ok(nnopt_add_max_pool2d(small, 16, &slide));
+		assert_true(gradient_in_the_middle(context, small, 31, p) == 256.0f);
+		assert_ok(nnopt_model_create(&large, context));
+		assert_ok(nnopt_add_max_pool2d(large, 64, &slide));
+		assert_true(gradient_in_the_middle(context, large, 127, p) == 4096.0f);
+	}
+	nnopt_context_destroy(context);
+}
+
+/* A sum of three is rounded when it is whole: two of them are beyond f16 together. */
+static void sums_are_rounded_once(void **state)
+{
+	(void)state;
+	nnopt_context *context = NULL;
+	nnopt_model *model = NULL;
+	nnopt_layer *scale[3] = { NULL }, *add = NULL;
+	nnopt_plan_options o;
+	nnopt_plan *plan = NULL;
+	nnopt_tensor *x = NULL;
+	const nnopt_tensor *y = NULL;
+	int32_t nodes[3];
+	assert_ok(nnopt_context_create(&context, NULL));
+	assert_ok(nnopt_model_create(&model, context));
+	for (int k = 0; k < 3; k++) {
+		assert_ok(nnopt_scale_create(&scale[k], context, k < 2 ? 1.0f : -1.0f));
+		assert_ok(nnopt_model_connect(model, scale[k], (int32_t[]){ NNOPT_INPUT_NODE }, 1, &nodes[k]));
+		nnopt_layer_destroy(scale[k]);
+	}
+	assert_ok(nnopt_add_create(&add, context));
+	assert_ok(nnopt_model_connect(model, add, nodes, 3, NULL));
+	nnopt_layer_destroy(add);
+	assert_ok(nnopt_plan_options_init(&o, sizeof o));
+	o.batch = 1;
+	o.rank = 1;
+	o.shape[0] = 700;
+	o.precision = NNOPT_PRECISION_F16;
+	assert_ok(nnopt_plan_create(&plan, model, &o));
+	assert_ok(nnopt_tensor_create(&x, context, NNOPT_F32, 2, (int64_t[]){ 1, 700 }, NNOPT_NCHW));
+	for (int i = 0; i < 700; i++)
+		((float *)nnopt_tensor_data(x))[i] = 60000.0f;
+	assert_ok(nnopt_plan_forward(plan, x, &y));
+	for (int i = 0; i < 700; i++)
+		assert_true(((const float *)nnopt_tensor_const_data(y))[i] == 60000.0f);
+	nnopt_tensor_destroy(x);
+	nnopt_plan_destroy(plan);
+	nnopt_model_destroy(model);
+	nnopt_context_destroy(context);
+}
+
+/* Of more pixels than a float can count. */
+static void means_of_many_pixels(void **state)
+{
+	(void)state;
+	enum { MANY = 4200 };
+	nnopt_context *context = NULL;
+	nnopt_model *model = NULL;
+	nnopt_plan_options o;
+	nnopt_plan *plan = NULL;
+	nnopt_tensor *x = NULL;
+	const nnopt_tensor *y = NULL;
+	assert_ok(nnopt_context_create(&context, NULL));
+	assert_ok(nnopt_model_create(&model, context));
+	assert_ok(nnopt_add_global_avg_pool2d(model));
+	assert_ok(nnopt_plan_options_init(&o, sizeof o));
+	o.batch = 1;
+	o.rank = 3;
+	o.shape[0] = 1, o.shape[1] = o.shape[2] = MANY;
+	assert_ok(nnopt_plan_create(&plan, model, &o));
+	assert_ok(nnopt_tensor_create(&x, context, NNOPT_F32, 4, (int64_t[]){ 1, 1, MANY, MANY }, NNOPT_NHWC));
+	for (int64_t i = 0; i < nnopt_tensor_count(x); i++)
+		((float *)nnopt_tensor_data(x))[i] = 1.0f;
+	assert_ok(nnopt_plan_forward(plan, x, &y));
+	assert_true(fabsf(((const float *)nnopt_tensor_const_data(y))[0] - 1.0f) < 1e-6f);
+	nnopt_tensor_destroy(x);
+	nnopt_plan_destroy(plan);
+	nnopt_model_destroy(model);
+	nnopt_context_destroy(context);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(follows_f32),
 		cmocka_unit_test(threads_give_equal_bits),
 		cmocka_unit_test(values_take_half_the_memory),
+		cmocka_unit_test(shared_pixels_are_summed_in_f32),
+		cmocka_unit_test(sums_are_rounded_once),
+		cmocka_unit_test(means_of_many_pixels),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -90,6 +90,35 @@ static bool random_concat(nnopt_model *m, value *v, const value *all, int count)
 	return true;
 }
 
+static int32_t same_conv(nnopt_model *m, int32_t source, int64_t channels, int64_t kernel)
+{
+	nnopt_conv2d_options o;
+	nnopt_layer *l = NULL;
+	assert_ok(nnopt_conv2d_options_init(&o, sizeof o));
+	o.padding_h = o.padding_w = kernel / 2;
+	o.use_bias = pick(2);
+	assert_ok(nnopt_conv2d_create(&l, ctx, channels, kernel, &o));
+	return connect(m, l, 1, &source);
+}
+
+/* x + branch + branch: all branches before the first sum, or each before its own; the later may read the sum so far. */
+static void random_branches(nnopt_model *m, value *v)
+{
+	int32_t x = v->node, total = x, ends[2];
+	bool before = pick(2);
+	for (int i = 0; i < 2; i++) {
+		int32_t read = before || pick(2) ? x : total;
+		if (pick(2))
+			read = plain(m, nnopt_relu_create, same_conv(m, read, v->channels, 1));
+		ends[i] = norm(m, same_conv(m, read, v->channels, pick(2) ? 3 : 1));
+		if (!before)
+			total = pick(2) ? sum(m, total, ends[i]) : sum(m, ends[i], total);
+	}
+	for (int i = 0; before && i < 2; i++)
+		total = pick(2) ? sum(m, total, ends[i]) : sum(m, ends[i], total);
+	v->node = total;
+}
+
 /* Squeeze and excitation. */
 static void random_gate(nnopt_model *m, value *v)
 {
@@ -145,7 +174,11 @@ static void random_drop(nnopt_model *m, value *v)
 
 static bool random_layer(nnopt_model *m, value *v, const value *all, int count)
 {
-	int kind = pick(20);
+	int kind = pick(22);
+	if (kind >= 20) {
+		random_branches(m, v);
+		return true;
+	}
 	if (kind < 6)
 		return random_conv(m, v);
 	if (kind < 8)
@@ -168,7 +201,14 @@ static bool random_layer(nnopt_model *m, value *v, const value *all, int count)
 static void random_head(nnopt_model *m, int32_t node)
 {
 	nnopt_layer *l = NULL;
+	bool narrow = pick(4) == 0; /* one channel: flatten changes no order */
+	if (narrow)
+		node = same_conv(m, node, 1, pick(2) ? 3 : 1);
 	node = plain(m, nnopt_flatten_create, node);
+	if (narrow || pick(4) == 0) {
+		assert_ok(nnopt_batch_norm1d_create(&l, ctx, NULL));
+		node = connect(m, l, 1, &node);
+	}
 	for (int i = pick(2); i < 2; i++) {
 		assert_ok(nnopt_linear_create(&l, ctx, 9 + pick(40), NULL));
 		node = connect(m, l, 1, &node);

@@ -217,6 +217,51 @@ static void rewrites_leave_what_is_watched(void **state)
 	nnopt_model_destroy(m);
 }
 
+/* Layers that a plan leaves out, at either end: what is watched and the output's gradient are the plan's all the same.
+ */
+static void layers_that_do_nothing(void **state)
+{
+	(void)state;
+	static const char *const watched[] = { "dropout1", "flatten1", "flatten1", "relu1" };
+	for (int k = 0; k < 4; k++) {
+		nnopt_model *m = NULL;
+		nnopt_plan *fused = NULL, *plain = NULL;
+		int64_t channels = k == 1 ? 1 : 3;
+		nnopt_tensor *input = NULL;
+		const nnopt_tensor *out = NULL;
+		assert_ok(nnopt_model_create(&m, ctx));
+		if (k == 0)
+			assert_ok(nnopt_add_dropout(m, 0.5f));
+		if (k != 1)
+			assert_ok(nnopt_add_conv2d(m, 4, 3, NULL));
+		if (k == 2)
+			assert_ok(nnopt_add_global_avg_pool2d(m));
+		assert_ok(k == 3 ? nnopt_add_relu(m) : nnopt_add_flatten(m));
+		if (k == 1)
+			assert_ok(nnopt_add_linear(m, 3, NULL));
+		assert_ok(nnopt_model_build(m, 3, (int64_t[]){ channels, 5, 5 }));
+		assert_ok(nnopt_tensor_create(&input, ctx, NNOPT_F32, 4, (int64_t[]){ 2, channels, 5, 5 }, NNOPT_NHWC));
+		for (int64_t i = 0; i < nnopt_tensor_count(input); i++)
+			((float *)nnopt_tensor_data(input))[i] = (float)(i % 7) - 3.0f;
+		assert_ok(plan_watching(&fused, m, watched[k], 1));
+		assert_ok(plan_watching(&plain, m, watched[k], 0));
+		assert_non_null(nnopt_plan_output_gradient(fused));
+		for (nnopt_plan *plan = fused; plan != NULL; plan = plan == fused ? plain : NULL) {
+			assert_ok(nnopt_plan_forward(plan, input, &out));
+			nnopt_tensor *gradient = nnopt_plan_output_gradient(plan);
+			for (int64_t i = 0; i < nnopt_tensor_count(out); i++)
+				((float *)nnopt_tensor_data(gradient))[i] = (float)(i % 5) - 2.0f;
+			assert_ok(nnopt_plan_backward(plan, 0));
+		}
+		close_to(nnopt_plan_watched(fused), nnopt_plan_watched(plain), watched[k]);
+		close_to(nnopt_plan_watched_gradient(fused), nnopt_plan_watched_gradient(plain), watched[k]);
+		nnopt_tensor_destroy(input);
+		nnopt_plan_destroy(fused);
+		nnopt_plan_destroy(plain);
+		nnopt_model_destroy(m);
+	}
+}
+
 static nnopt_status copy_over(const nnopt_own_call *call, void *user)
 {
 	(void)user;
@@ -278,6 +323,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(gradients_are_the_slopes_of_inference),
 		cmocka_unit_test(rewrites_leave_what_is_watched),
+		cmocka_unit_test(layers_that_do_nothing),
 		cmocka_unit_test(errors_name_what_is_wrong),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);

@@ -321,6 +321,24 @@ static void watching_leaves_them_alone(void **state)
 	finish(&w);
 }
 
+/* A large layer of which the bias alone trains has no late gradient: a step that is not finite says so. */
+static void of_a_frozen_weight_none_comes_late(void **state)
+{
+	(void)state;
+	world w = start(context_of(1, 1), SGD, PLAIN, NNOPT_PRECISION_F32);
+	nnopt_step_result r = { .struct_size = sizeof r };
+	const nnopt_tensor *y = NULL;
+	assert_ok(nnopt_model_set_trainable(w.net, "linear1.weight", 0, NULL));
+	nnopt_plan_destroy(w.plan);
+	w.plan = make_plan(w.net, NNOPT_PRECISION_F32);
+	assert_ok(nnopt_plan_forward(w.plan, w.images, &y));
+	for (int64_t i = 0; i < nnopt_tensor_count(y); i++)
+		((float *)nnopt_tensor_data(nnopt_plan_output_gradient(w.plan)))[i] = INFINITY;
+	assert_ok(nnopt_optimizer_backward_step(w.optimizer, w.plan, &r));
+	assert_int_equal(r.finite, 0);
+	finish(&w);
+}
+
 static void bad_calls_fail(void **state)
 {
 	(void)state;
@@ -515,6 +533,7 @@ int main(void)
 		cmocka_unit_test(calls_mix),
 		cmocka_unit_test(used_up_gradients_are_not_handed_out),
 		cmocka_unit_test(watching_leaves_them_alone),
+		cmocka_unit_test(of_a_frozen_weight_none_comes_late),
 		cmocka_unit_test(bad_calls_fail),
 		cmocka_unit_test(stale_plans_fail),
 		cmocka_unit_test(what_is_not_finite_changes_nothing),

@@ -145,19 +145,29 @@ void NNO_OF(max_window_gradient)(elem *dx, const elem *dy, const uint8_t *place,
 	}
 }
 
-/* nv vectors at a time, so that no sum waits for itself. */
+/* nv vectors at a time, so that no sum waits for itself. Rows of many pixels are summed apart: what one sum of all of
+ * them has lost is seen from 2^20 pixels on. */
 NNO_INLINE void sum_vectors(elem *dst, const elem *src, const nno_window *w, float factor, int64_t n, int64_t width,
 			    const int nv)
 {
-	vf sum[4];
+	enum { MANY = 4096 };
+	vf sum[4], all[4];
+	int64_t rows = MANY / (w->columns + 1) + 1;
 	for (int v = 0; v < nv; v++)
-		sum[v] = v_zero();
-	for (int64_t y = 0; y < w->rows; y++)
-		for (int64_t x = 0; x < w->columns; x++)
-			for (int v = 0; v < nv; v++)
-				sum[v] = v_add(sum[v], get_some(src + y * w->row_step + x * n + v * VL, width));
+		all[v] = v_zero();
+	for (int64_t from = 0; from < w->rows; from += rows) {
+		int64_t end = from + rows < w->rows ? from + rows : w->rows;
+		for (int v = 0; v < nv; v++)
+			sum[v] = v_zero();
+		for (int64_t y = from; y < end; y++)
+			for (int64_t x = 0; x < w->columns; x++)
+				for (int v = 0; v < nv; v++)
+					sum[v] = v_add(sum[v], get_some(src + y * w->row_step + x * n + v * VL, width));
+		for (int v = 0; v < nv; v++)
+			all[v] = v_add(all[v], sum[v]);
+	}
 	for (int v = 0; v < nv; v++)
-		put_some(dst + v * VL, v_mul(sum[v], v_set1(factor)), width);
+		put_some(dst + v * VL, v_mul(all[v], v_set1(factor)), width);
 }
 
 void NNO_OF(sum_window)(elem *dst, const elem *src, const nno_window *w, float factor, int64_t n)
