@@ -84,6 +84,10 @@ static uint32_t key_of(const ladder *l, const recipe *r)
 	describe(r, nnopt_dataset_count(l->pictures.train), text, sizeof text);
 	for (const char *c = text; *c != 0; c++)
 		key = (key ^ (uint8_t)*c) * 16777619u;
+	if (r->teacher != NULL) { /* and of who teaches it */
+		recipe teacher = recipe_of(l, find(r->teacher));
+		key = (key ^ key_of(l, &teacher)) * 16777619u;
+	}
 	return key;
 }
 

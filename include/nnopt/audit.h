@@ -102,8 +102,8 @@ typedef enum nnopt_label_filter {
 typedef struct nnopt_audit_labels_options {
 	size_t struct_size;
 	int32_t filter;        /**< nnopt_label_filter. Default NNOPT_FILTER_BY_NOISE_RATE. */
-	int32_t minimum_left;  /**< samples of each class that are never found, whatever the filter: its most probable ones.
-	                            Default 1. */
+	int32_t minimum_left;  /**< samples of each class that are left, whatever the filter: of those that would be found the
+	                            most probable ones are spared. Default 1. */
 	double relabel_above;  /**< probability of the likely class from which RELABEL is suggested instead of REMOVE. Default 0.9. */
 } nnopt_audit_labels_options;
 /** Fills `options` with the defaults. @param size sizeof *options. @since 0.1 */

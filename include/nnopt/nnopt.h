@@ -3,8 +3,9 @@
  * libnnopt: training image-recognition networks from C. This header includes all others.
  *
  * Conventions: objects are pointers to incomplete structs; destroy exactly what you created, once, in any order. Every
- * fallible function returns nnopt_status, what it creates comes out by its first parameter, and out parameters are untouched on
- * failure unless its comment says otherwise (what is given all the same is to be destroyed); the reason is in nnopt_last_error(). Option structs begin with struct_size and are filled by their _init function.
+ * fallible function returns nnopt_status; a _create or _open function gives its object by the first parameter. Out parameters
+ * are untouched on failure unless a comment says otherwise (what is given all the same is to be destroyed); the reason is in
+ * nnopt_last_error(). Option structs begin with struct_size and are filled by their _init function.
  */
 #ifndef NNOPT_NNOPT_H
 #define NNOPT_NNOPT_H

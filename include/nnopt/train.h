@@ -130,7 +130,7 @@ typedef struct nnopt_fit_options {
 	const char *checkpoint_path;    /**< NULL: no checkpoints */
 	int64_t checkpoint_steps;       /**< write every N updates; 0: off */
 	double checkpoint_seconds;      /**< write every so many seconds; 0: off. Both 0: at the end of each epoch. */
-	int32_t resume;                 /**< 1: go on from checkpoint_path when that file exists. Default 0. */
+	int32_t resume;                 /**< 1: go on from checkpoint_path when that file exists, one of nnopt_fit()'s own. Default 0. */
 	int32_t precision;              /**< nnopt_precision of training and validation. In f16 an update whose gradients overflowed
 	                                     is left out, see nnopt_loss_scale. */
 	nnopt_progress_fn on_batch, on_epoch; /**< NULL: none; after each */

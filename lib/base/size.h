@@ -6,6 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+_Static_assert(sizeof(size_t) == 8, "sizes of pictures and plans are counted in 64 bits");
+
 /* Each returns false on overflow and then leaves *out unspecified. */
 static inline bool nno_size_mul(size_t a, size_t b, size_t *out) { return !__builtin_mul_overflow(a, b, out); }
 

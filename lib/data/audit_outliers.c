@@ -159,11 +159,16 @@ static nnopt_status report(const outlier_job *j, nnopt_audit *audit, const nno_a
 	nno_delete(a, sorted);
 	for (int64_t i = 0; i < j->n; i++) {
 		double distance = j->distance[i];
-		double score = usual > 0.0 ? distance / usual : distance > 0.0 ? INFINITY : 0.0;
+		double score = isinf(distance)  ? INFINITY
+			       : usual > 0.0    ? distance / usual
+			       : distance > 0.0 ? INFINITY
+						: 0.0;
 		nno_finding f = nno_finding_of(i, NNOPT_FINDING_OUTLIER, NNOPT_SUGGEST_REVIEW, score);
 		if (score <= above)
 			continue;
-		if (usual > 0.0)
+		if (isinf(distance))
+			NNO_TRY(nno_audit_add(audit, &f, "features that are not finite"));
+		else if (usual > 0.0)
 			NNO_TRY(nno_audit_add(audit, &f, "%d.%d times as far from its neighbours as is usual",
 					      (int)fmin(score, 1e6), (int)(10.0 * fmin(score, 1e6)) % 10));
 		else

@@ -2,10 +2,10 @@
  * batch holds is a function of (seed, epoch, batch number) alone, so workers change nothing but the time it takes. */
 #include "data/loader.h"
 
+#include "base/signals.h"
 #include "base/size.h"
 #include "data/mixing.h"
 
-#include <signal.h>
 #include <stdio.h>
 
 /* --- filling a batch --- */
@@ -108,9 +108,8 @@ static void *work(void *user)
 
 static void start_workers(nnopt_loader *l)
 {
-	sigset_t all, old;
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
+	sigset_t old;
+	nno_block_signals(&old);
 	for (; l->started < l->o.workers; l->started++)
 		if (pthread_create(&l->workers[l->started].thread, NULL, work, &l->workers[l->started]) != 0)
 			break;

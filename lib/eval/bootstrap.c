@@ -1,5 +1,6 @@
 /* bootstrap.c - the spread of a statistic over resamples. The numbers of resample r are a stream of their own, so that
  * its samples do not depend on what the statistic did before. */
+#include "base/error.h"
 #include "base/rng.h"
 #include "eval/eval.h"
 
@@ -50,15 +51,10 @@ static void summarise(nnopt_estimate *r, double *values, int64_t n, double confi
 static nnopt_status ask(double *value, nnopt_statistic_fn statistic, const int64_t *indices, int64_t samples,
 			void *user, const char *what)
 {
-	char before[512], reason[256];
+	char reason[256];
+	unsigned before = nno_failures();
 	*value = NAN;
-	/* Where the caller gives no reason for a failure, an older one's is not to stand there. */
-	snprintf(before, sizeof before, "%s", nnopt_last_error());
-	(void)nnopt_fail(NNOPT_OK, "");
-	nnopt_status status = statistic(value, indices, samples, user);
-	if (nnopt_last_error()[0] == '\0')
-		(void)nnopt_fail(status, status == NNOPT_OK ? before : nnopt_status_name(status));
-	if (status == NNOPT_OK)
+	if (nno_fail_caller(before, statistic(value, indices, samples, user)) == NNOPT_OK)
 		return NNOPT_OK;
 	snprintf(reason, sizeof reason, "%s", nnopt_last_error());
 	return nno_eval_fail(NNOPT_ERROR_CALLBACK, "%s: the statistic failed: %s", what, reason);

@@ -61,8 +61,24 @@ static bool is_pool2(const nno_op *op)
 	       a->pad_h == 0 && a->pad_w == 0 && 2 * op->out.h <= op->in[0].h && 2 * op->out.w <= op->in[0].w;
 }
 
-/* Whether narrow values' gradients are summed as floats: where a pixel is in several windows. */
-static bool widens_gradient(const nno_op *op) { return NNO_WIDENS && !is_pool2(op) && !windows_cut_picture(op); }
+/* How many windows a pixel is in along an axis, at most. */
+static int64_t most_windows(int64_t in, int64_t out, int64_t kernel, int64_t stride, bool adaptive)
+{
+	if (adaptive)
+		return in % out == 0 ? 1 : out / in + 2;
+	return nno_i64_ceil_div(kernel, stride);
+}
+
+/* Whether narrow values' gradients are summed as floats: where a pixel is in more windows than the four of a stem's
+ * pooling, each of which rounds. */
+static bool widens_gradient(const nno_op *op)
+{
+	const nno_pool_attr *a = op->attr;
+	nno_shape in = op->in[0], out = op->out;
+	int64_t h = most_windows(in.h, out.h, a->kernel_h, a->stride_h, a->adaptive);
+	int64_t w = most_windows(in.w, out.w, a->kernel_w, a->stride_w, a->adaptive);
+	return NNO_WIDENS && h * w > 4;
+}
 
 /* An image's gradient and its results' as floats, in each slot. */
 static bool book_gradient(nno_op *op, int slots)
@@ -73,6 +89,7 @@ static bool book_gradient(nno_op *op, int slots)
 	       nno_size_mul(floats * sizeof(float), (size_t)slots, &op->backward_workspace);
 }
 
+/* A picture of more pixels than a place can tell is refused as too large. */
 static bool book_max(nno_op *op, int slots)
 {
 	op->saved_bytes = 0;

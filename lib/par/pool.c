@@ -10,9 +10,10 @@
 #include "par/par.h"
 
 #include "base/error.h"
+#include "base/signals.h"
 
 #include <pthread.h>
-#include <signal.h>
+
 #include <stdatomic.h>
 #include <stdbool.h>
 
@@ -147,10 +148,8 @@ static void start_workers(nno_pool *pool)
 {
 	if (pool->started == pool->threads - 1)
 		return;
-	/* The host's signals are not ours to take. */
-	sigset_t all, old;
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
+	sigset_t old;
+	nno_block_signals(&old);
 	while (pool->started < pool->threads - 1) {
 		birth *b = &pool->births[pool->started];
 		*b = (birth){ .pool = pool, .slot = pool->started + 1, .seen = atomic_load(&pool->ticket) };

@@ -408,6 +408,10 @@ static nnopt_status fetch_fit(nnopt_weights *file, nno_fit_state *fit, const nno
 		if (status == NNOPT_OK)
 			status = nno_history_reserve(fit->history, epochs);
 	}
+	if (status == NNOPT_OK && epochs == 0 && c[C_EPOCH] > 0)
+		return nno_train_fail(NNOPT_ERROR_INVALID_ARGUMENT,
+				      "fit: %s stands in epoch %lld and has no history: it is of another loop", path,
+				      (long long)c[C_EPOCH]);
 	if (status == NNOPT_OK && (c[C_EPOCH] != epochs || c[C_BATCH] > fit->batches))
 		return nno_train_fail(NNOPT_ERROR_FORMAT,
 				      "fit: %s: epoch %lld, batch %lld and %lld epochs of history do not fit together",

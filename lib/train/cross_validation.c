@@ -1,6 +1,8 @@
 /* cross_validation.c - what models say of samples that they were not trained with. */
 #include "train/train.h"
 
+#include "base/error.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -60,13 +62,11 @@ static nnopt_status spread(run *r, const nnopt_tensor *part)
 /* A cancelled training is no failure of the callback's. */
 static nnopt_status call(const run *r, nnopt_fold_fn function, nnopt_fold *f, const char *doing)
 {
-	char before[256], reason[256];
-	snprintf(before, sizeof before, "%s", nnopt_last_error());
+	unsigned before = nno_failures();
 	nnopt_status status = function(f, r->o.user);
 	if (status == NNOPT_OK || status == NNOPT_ERROR_CANCELLED)
 		return status;
-	return nno_train_fail(NNOPT_ERROR_CALLBACK, "cross_validate: %s fold %lld failed: %s", doing,
-			      (long long)f->index, nno_caller_text(reason, status, before));
+	return nno_train_fail_caller(before, status, "cross_validate: %s fold %lld failed", doing, (long long)f->index);
 }
 
 static nnopt_status train_fold(run *r, nnopt_fold *f, record *kept)

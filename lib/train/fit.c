@@ -1,4 +1,5 @@
-/* fit.c - the training loop. It is written with public functions alone, so that a caller can copy and change it. */
+/* fit.c - the training loop. But for what it keeps (checkpoints, the history) it is written with public functions, so
+ * that a caller can copy and change it. */
 #include "train/fit.h"
 
 #include <math.h>
@@ -252,6 +253,8 @@ static nnopt_status prepare(nno_fit_run *r)
 		status = nnopt_average_attach(r->o.average, r->model);
 	if (status == NNOPT_OK && nnopt_average_swapped(r->o.average))
 		status = nnopt_fail(NNOPT_ERROR_STATE, "fit: the averaged weights are in the model, swap them first");
+	if (status == NNOPT_OK && nnopt_sam_perturbed(r->optimizer))
+		status = nnopt_fail(NNOPT_ERROR_STATE, "fit: the weights are perturbed, call nnopt_sam_restore first");
 	if (status == NNOPT_OK)
 		status = nnopt_model_get_blocks(r->model, &r->blocks);
 	if (status == NNOPT_OK && r->o.sam_rho > 0.0)

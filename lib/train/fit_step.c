@@ -1,27 +1,23 @@
-/* fit_step.c - what happens with one batch: forward, loss, backward, SAM's second pass, the update. Public functions
- * alone here too. */
+/* fit_step.c - what happens with one batch: forward, loss, backward, SAM's second pass, the update. */
 #include "train/fit.h"
 
-#include <stdio.h>
+#include "base/error.h"
+
 #include <string.h>
 
-static nnopt_status callback_failed(const nno_fit_run *r, const char *what, nnopt_status status,
-				    const char *text_before)
+static nnopt_status callback_failed(const nno_fit_run *r, const char *what, unsigned before, nnopt_status status)
 {
-	char reason[256];
-	return nno_train_fail(NNOPT_ERROR_CALLBACK, "fit: %s in epoch %lld, batch %lld: %s", what,
-			      (long long)r->at.epoch, (long long)r->at.batch,
-			      nno_caller_text(reason, status, text_before));
+	return nno_train_fail_caller(before, status, "fit: %s in epoch %lld, batch %lld", what, (long long)r->at.epoch,
+				     (long long)r->at.batch);
 }
 
 nnopt_status nno_fit_call(nnopt_progress_fn fn, nno_fit_run *r, const char *what)
 {
 	if (fn == NULL)
 		return NNOPT_OK;
-	char before[256];
-	snprintf(before, sizeof before, "%s", nnopt_last_error());
+	unsigned before = nno_failures();
 	nnopt_status status = fn(&r->progress, r->o.progress_user);
-	return status == NNOPT_OK ? NNOPT_OK : callback_failed(r, what, status, before);
+	return status == NNOPT_OK ? NNOPT_OK : callback_failed(r, what, before, status);
 }
 
 void nno_fit_progress(nno_fit_run *r, double batch_loss, double batch_seconds)
@@ -74,12 +70,11 @@ double nno_fit_lr(const nno_fit_run *r, int64_t step)
 nnopt_status nno_fit_update(nno_fit_run *r)
 {
 	if (r->o.all_reduce != NULL) {
-		char before[256];
-		snprintf(before, sizeof before, "%s", nnopt_last_error());
+		unsigned before = nno_failures();
 		nnopt_status status =
 		    r->o.all_reduce(r->blocks.gradients, r->blocks.parameter_elements, r->o.all_reduce_user);
 		if (status != NNOPT_OK)
-			return callback_failed(r, "all_reduce", status, before);
+			return callback_failed(r, "all_reduce", before, status);
 	}
 	double lr = nno_fit_lr(r, r->state.step);
 	nnopt_step_result result = { .struct_size = sizeof result };

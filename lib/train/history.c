@@ -1,6 +1,8 @@
 /* history.c - what every epoch of a run came to. */
 #include "train/train.h"
 
+#include "base/error.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -15,10 +17,16 @@ nnopt_status nno_train_fail(nnopt_status status, const char *format, ...)
 	return nnopt_fail(status, text);
 }
 
-const char *nno_caller_text(char text[256], nnopt_status status, const char *before)
+nnopt_status nno_train_fail_caller(unsigned before, nnopt_status status, const char *format, ...)
 {
-	snprintf(text, 256, "%s", nnopt_last_error());
-	return strncmp(text, before, 255) != 0 ? text : nnopt_status_name(status);
+	char text[256], reason[256];
+	va_list args;
+	va_start(args, format);
+	vsnprintf(text, sizeof text, format, args);
+	va_end(args);
+	(void)nno_fail_caller(before, status);
+	snprintf(reason, sizeof reason, "%s", nnopt_last_error());
+	return nno_train_fail(NNOPT_ERROR_CALLBACK, "%s: %s", text, reason);
 }
 
 nnopt_status nno_history_create(nnopt_history **out, nnopt_context *context)

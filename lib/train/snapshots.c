@@ -61,8 +61,9 @@ static nnopt_status get_blocks(const nnopt_snapshots *s, nnopt_model *model, nno
 	if (s == NULL || model == NULL)
 		return nno_train_fail(NNOPT_ERROR_INVALID_ARGUMENT, "%s: snapshots or model is NULL", what);
 	nnopt_status status = nnopt_model_get_blocks(model, blocks);
-	if (status == NNOPT_OK && s->steps != NULL &&
-	    (s->elements != blocks->parameter_elements || s->layout != nno_layout_hash(model)))
+	if (status != NNOPT_OK || s->steps == NULL || s->identity == blocks->identity)
+		return status;
+	if (s->elements != blocks->parameter_elements || s->layout != nno_layout_hash(model))
 		status =
 		    nno_train_fail(NNOPT_ERROR_STATE,
 				   "%s: the model's %lld parameters are not the %lld of the one before, by name and "
@@ -88,6 +89,7 @@ nnopt_status nnopt_snapshots_attach(nnopt_snapshots *snapshots, nnopt_model *mod
 	s->elements = blocks.parameter_elements;
 	s->state_elements = blocks.state_elements;
 	s->layout = nno_layout_hash(model);
+	s->identity = blocks.identity;
 	s->steps = nnopt_context_alloc(s->context, (size_t)s->o.most * sizeof *s->steps);
 	s->parameters = room_for(s, s->elements);
 	s->state = room_for(s, s->state_elements);
@@ -122,9 +124,10 @@ nnopt_status nnopt_snapshots_update(nnopt_snapshots *snapshots, nnopt_model *mod
 	nnopt_snapshots *s = snapshots;
 	nnopt_model_blocks blocks;
 	nnopt_status status = nnopt_snapshots_attach(s, model);
-	if (status == NNOPT_OK)
-		status = get_blocks(s, model, &blocks, "snapshots_update");
 	if (status != NNOPT_OK || !is_end(&s->o, step))
+		return status;
+	status = get_blocks(s, model, &blocks, "snapshots_update");
+	if (status != NNOPT_OK)
 		return status;
 	int64_t place = s->taken++ % s->o.most;
 	s->steps[place] = step;

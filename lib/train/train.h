@@ -22,6 +22,7 @@ struct nnopt_snapshots {
 	float *parameters, *state;        /* of each place; NULL: not attached, or none */
 	int64_t elements, state_elements; /* of each */
 	int64_t layout;                   /* of the model, see nno_layout_hash() */
+	uint64_t identity;                /* of the blocks last found to have that layout */
 };
 
 /* Where a run stands, beside weights, optimizer, epoch and batch: what a checkpoint adds so that a resumed run also
@@ -68,8 +69,12 @@ nnopt_status nno_train_fail(nnopt_status status, const char *format, ...)
 #endif
     ;
 
-/* What a function of the caller's set as its text before it returned `status`; the name of that where the last text is
- * still `before`, which was copied so. */
-const char *nno_caller_text(char text[256], nnopt_status status, const char *before);
+/* CALLBACK for a function of the caller's that returned `status`, called after `before` failures (nno_failures()): the
+ * text, and behind it the reason that the function gave. */
+nnopt_status nno_train_fail_caller(unsigned before, nnopt_status status, const char *format, ...)
+#if defined(__GNUC__)
+    __attribute__((format(printf, 3, 4)))
+#endif
+    ;
 
 #endif

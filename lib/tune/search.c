@@ -4,6 +4,7 @@
 #include "tune/tune.h"
 
 #include "base/clock.h"
+#include "base/error.h"
 #include "base/size.h"
 
 #include <math.h>
@@ -186,19 +187,6 @@ static nnopt_status next_trial(nnopt_search *s, nnopt_trial **out)
 
 /* --- running --- */
 
-/* Asks the caller's function with an empty error text, so that an older failure's is not taken for its reason.
- * Comparing the texts would not do: trials like to fail for the same reason. */
-static nnopt_status ask(nnopt_trial *t, double *value, nnopt_search_fn evaluate, void *user)
-{
-	char before[512];
-	snprintf(before, sizeof before, "%s", nnopt_last_error());
-	(void)nnopt_fail(NNOPT_OK, "");
-	nnopt_status status = evaluate(t, value, user);
-	if (nnopt_last_error()[0] == '\0')
-		(void)nnopt_fail(status, status == NNOPT_OK ? before : nnopt_status_name(status));
-	return status;
-}
-
 static nnopt_status note_failure(nnopt_search *s, nnopt_trial *t, nnopt_status status, double value)
 {
 	const char *text = status != NNOPT_OK ? nnopt_last_error()
@@ -211,7 +199,8 @@ static nnopt_status note_failure(nnopt_search *s, nnopt_trial *t, nnopt_status s
 static nnopt_status run_trial(nnopt_search *s, nnopt_trial *t, nnopt_search_fn evaluate, void *user)
 {
 	double value = NAN, begun = nno_clock_now();
-	nnopt_status status = ask(t, &value, evaluate, user);
+	unsigned before = nno_failures();
+	nnopt_status status = nno_fail_caller(before, evaluate(t, &value, user));
 	if (status == NNOPT_ERROR_CANCELLED || status == NNOPT_ERROR_OUT_OF_MEMORY)
 		return status;
 	t->seconds += nno_clock_now() - begun;

@@ -57,7 +57,7 @@ FNR == NR {
 	} else if (($2 in own) && index(" " own[$2] " ", " " from " ") == 0) {
 		print $1 " includes <" $2 ">, which belongs to " own[$2]
 		bad = 1
-	} else if ($2 == "omp.h" || $2 == "signal.h" && from != "par" && from != "data") {
+	} else if ($2 == "omp.h" || $2 == "signal.h" && from != "base") {
 		print $1 " includes <" $2 ">"
 		bad = 1
 	}

@@ -288,8 +288,6 @@ static void json_values(void **state)
 	nno_json_free(j);
 }
 
-/* Around the sizes from which on a block has huge pages: all of it can be written, it is zero where that was asked for
- * even when it was used before, and growing keeps what it holds. */
 /* Every text can be written and read: what is no UTF-8 comes out as U+FFFD, a byte at a time. */
 static void texts_of_any_bytes(void **state)
 {
@@ -324,6 +322,8 @@ static void texts_of_any_bytes(void **state)
 	}
 }
 
+/* Around the sizes from which on a block has huge pages: all of it can be written, it is zero where that was asked for
+ * even when it was used before, and growing keeps what it holds. */
 static void large_blocks(void **state)
 {
 	(void)state;

@@ -3,14 +3,9 @@
  *
  *   test_data_random_loaders [FROM UNTIL]     loaders of these numbers, for a longer search */
 #include "budget_context.h"
-#include "data/transform_kinds.h"
-#include "pick.h"
+#include "data/random_kinds.h"
 
 enum { CLASSES = 5, LARGEST = 24, EPOCHS = 2, MOST_BATCHES = 256 };
-
-static uint32_t from = 0, until = 100, reached;
-
-static int one_in(int n) { return pick(n) == 0; }
 
 static uint32_t mix(uint32_t x)
 {
@@ -61,7 +56,7 @@ static nnopt_dataset *random_source(int sizes_differ, int some_bad)
 	return data;
 }
 
-/* Known labels, so that samplers by class can serve; 0: those of the pictures are lost. */
+/* Known labels, so that samplers by class can serve. */
 static nnopt_dataset *with_labels(nnopt_dataset *base)
 {
 	int64_t count = nnopt_dataset_count(base), labels[512];
@@ -111,12 +106,7 @@ static nnopt_transforms *random_transforms(int sizes_differ)
 	assert_ok(nnopt_transforms_create(&t, ctx));
 	if (sizes_differ)
 		assert_ok(nnopt_transforms_add_resize(t, 18, 21));
-	int wanted = pick(4);
-	for (size_t i = 0; i < TRANSFORM_KINDS && wanted > 0; i++)
-		if (one_in(5)) {
-			assert_ok(transform_kinds[i].add(t, pick(5) / 4.0));
-			wanted--;
-		}
+	add_random_kinds(t, 0);
 	if (one_in(3))
 		assert_ok(nnopt_transforms_add_normalise_per_image(t, pick(2), 1e-3));
 	return t;
@@ -254,18 +244,11 @@ static void jump_about(nnopt_loader *loader, const epoch *epochs)
 	}
 }
 
-static int tell_reached(void **state)
-{
-	(void)state;
-	print_message("the last loader was %u\n", reached);
-	return 0;
-}
-
 static void batches_are_the_same(void **state)
 {
 	(void)state;
-	for (reached = from; reached < until; reached++) {
-		kind k = make_kind(reached);
+	for (pick_reached = pick_from; pick_reached < pick_until; pick_reached++) {
+		kind k = make_kind(pick_reached);
 		epoch epochs[EPOCHS];
 		nnopt_loader *plain = open_loader(&k, 0), *other = open_loader(&k, 1 + pick(4));
 		for (int i = 0; i < EPOCHS; i++)
@@ -301,8 +284,8 @@ static void assert_is_part(const nnopt_batch *part, const nnopt_batch *all, int 
 static void shards_are_parts(void **state)
 {
 	(void)state;
-	for (reached = from; reached < until; reached++) {
-		kind k = make_kind(reached);
+	for (pick_reached = pick_from; pick_reached < pick_until; pick_reached++) {
+		kind k = make_kind(pick_reached);
 		int shards = 2 + pick(2);
 		int64_t batch = k.o.batch;
 		nnopt_loader *part[3] = { NULL };
@@ -341,10 +324,7 @@ static void shards_are_parts(void **state)
 
 int main(int argc, char **argv)
 {
-	if (argc == 3) {
-		from = (uint32_t)strtoul(argv[1], NULL, 10);
-		until = (uint32_t)strtoul(argv[2], NULL, 10);
-	}
+	pick_range(argc, argv, 100);
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_teardown(batches_are_the_same, tell_reached),
 		cmocka_unit_test_teardown(shards_are_parts, tell_reached),

@@ -12,13 +12,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define PATH TEST_TMP "/random_graphs.safetensors"
+#define PATH pick_path(".safetensors")
 enum { LAYERS = 14, LARGEST_SIDE = 20, MOST_CHANNELS = 100, DRAWS = 4 };
 
 /* Behind a saturating activation the values are small and the errors those of large ones. */
 static const double NEAR = 1e-3;
-
-static uint32_t from = 0, until = 300;
 
 typedef struct value {
 	int32_t node;
@@ -421,7 +419,7 @@ static nnopt_model *graph_model(uint32_t number)
 static void fused_and_unfused_agree(void **state)
 {
 	(void)state;
-	for (uint32_t k = from; k < until; k++) {
+	for (uint32_t k = pick_from; k < pick_until; k++) {
 		nnopt_model *m = graph_model(k);
 		for (int kind = 0; kind < KINDS; kind++) {
 			check_kind(m, kind, k);
@@ -450,7 +448,7 @@ static void the_same_bits_from_any_threads(void **state)
 {
 	(void)state;
 	nnopt_context *first = ctx;
-	for (uint32_t k = from; k < until; k++) {
+	for (uint32_t k = pick_from; k < pick_until; k++) {
 		precision = k % 3 == 0 ? NNOPT_PRECISION_BF16 : NNOPT_PRECISION_F32;
 		result a = trained_on(1, k), b = trained_on(3, k);
 		assert_memory_equal(a.output, b.output, (size_t)a.outputs * sizeof(float));
@@ -467,7 +465,7 @@ static void the_same_bits_from_any_threads(void **state)
 static void a_file_holds_all(void **state)
 {
 	(void)state;
-	for (uint32_t k = from; k < until; k++) {
+	for (uint32_t k = pick_from; k < pick_until; k++) {
 		nnopt_model *m = graph_model(k), *loaded = NULL;
 		result a = run_kind(m, INFERRED, 1);
 		assert_ok(nnopt_model_save(m, PATH));
@@ -497,9 +495,6 @@ int main(int argc, char **argv)
 		cmocka_unit_test(the_same_bits_from_any_threads),
 	};
 	gain = 0.3f;
-	if (argc == 3) {
-		from = (uint32_t)strtoul(argv[1], NULL, 10);
-		until = (uint32_t)strtoul(argv[2], NULL, 10);
-	}
+	pick_range(argc, argv, 300);
 	return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -146,13 +146,17 @@ static void a_model_in_the_place_of_another(void **state)
 	nnopt_optimizer *o = NULL;
 	nnopt_average *averages[KINDS];
 	attach_all(&o, averages, m);
+	const void *place = m;
 	nnopt_model_destroy(m);
 	m = make_model();
+	int same_place = m == place;
 	nnopt_plan *plan = run_training(m);
 	expect_strange(o, averages, m);
 	nnopt_plan_destroy(plan);
 	destroy_all(o, averages);
 	nnopt_model_destroy(m);
+	if (!same_place)
+		skip(); /* the allocator kept the place for itself: the test was one of any other model */
 }
 
 /* A head of fewer parameters: what was kept to be put back is longer than what there is. */

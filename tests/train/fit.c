@@ -466,7 +466,7 @@ static void resume_by_hand(bench *b)
 	k.parameters[0] = before[0];
 	b->o.checkpoint_path = PATH;
 	b->o.resume = 1;
-	assert_fails(NNOPT_ERROR_FORMAT, "do not fit together", fit(b, NULL));
+	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "of another loop", fit(b, NULL));
 	assert_memory_equal(before, k.parameters, (size_t)k.parameter_elements * sizeof(float));
 	free(before);
 }

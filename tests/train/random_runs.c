@@ -5,21 +5,17 @@
  *   test_train_random_runs [FROM UNTIL]     runs of these numbers, for a longer search */
 #include "check.h"
 #include "budget.h"
-#include "data/transform_kinds.h"
+#include "data/random_kinds.h"
 #include "golden.h"
-#include "pick.h"
 
 #include <math.h>
 #include <stdio.h>
 
 enum { CLASSES = 4, SIDE = 16, MOST_STOPS = 4 };
-#define PATH TEST_TMP "/random_runs.ckpt"
+#define PATH pick_path(".ckpt")
 
 static budget memory; /* of all runs */
 static int stops[3];  /* by a request, a callback, want of memory */
-static uint32_t from = 0, until = 60, reached;
-
-static int one_in(int n) { return pick(n) == 0; }
 
 typedef struct run {
 	nnopt_context *ctx;
@@ -64,12 +60,7 @@ static nnopt_transforms *random_transforms(nnopt_context *ctx)
 {
 	nnopt_transforms *t = NULL;
 	assert_ok(nnopt_transforms_create(&t, ctx));
-	int wanted = pick(4);
-	for (size_t i = 0; i < TRANSFORM_KINDS && wanted > 0; i++)
-		if (transform_kinds[i].keeps_size && one_in(5)) {
-			assert_ok(transform_kinds[i].add(t, pick(5) / 4.0));
-			wanted--;
-		}
+	add_random_kinds(t, 1);
 	if (one_in(3))
 		assert_ok(nnopt_transforms_add_normalise_per_image(t, pick(2), 1e-3));
 	return t;
@@ -424,19 +415,12 @@ static run make_stopped(uint32_t number, int64_t batches)
 	}
 }
 
-static int tell_reached(void **state)
-{
-	(void)state;
-	print_message("the last run was %u\n", reached);
-	return 0;
-}
-
 static void runs_are_the_same(void **state)
 {
 	(void)state;
 	uint32_t not_finite = 0;
-	for (reached = from; reached < until; reached++) {
-		run one = make(reached, 1), three = make(reached, 3);
+	for (pick_reached = pick_from; pick_reached < pick_until; pick_reached++) {
+		run one = make(pick_reached, 1), three = make(pick_reached, 3);
 		train(&one);
 		if (one.status == NNOPT_ERROR_NONFINITE)
 			not_finite++;
@@ -444,24 +428,21 @@ static void runs_are_the_same(void **state)
 			fail_msg("%s", nnopt_last_error());
 		train(&three);
 		assert_same_run(&one, &three);
-		run stopped = make_stopped(reached, one.batches_seen);
+		run stopped = make_stopped(pick_reached, one.batches_seen);
 		assert_same_run(&one, &stopped);
 		destroy(&stopped);
 		destroy(&three);
 		destroy(&one);
 	}
 	(void)remove(PATH);
-	assert_true(10 * not_finite <= until - from);
-	assert_true(until - from < 30 || (stops[0] > 0 && stops[1] > 0 && stops[2] > 0));
+	assert_true(10 * not_finite <= pick_until - pick_from);
+	assert_true(pick_until - pick_from < 30 || (stops[0] > 0 && stops[1] > 0 && stops[2] > 0));
 	budget_came_back(&memory);
 }
 
 int main(int argc, char **argv)
 {
-	if (argc == 3) {
-		from = (uint32_t)strtoul(argv[1], NULL, 10);
-		until = (uint32_t)strtoul(argv[2], NULL, 10);
-	}
+	pick_range(argc, argv, 60);
 	const struct CMUnitTest tests[] = { cmocka_unit_test_teardown(runs_are_the_same, tell_reached) };
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

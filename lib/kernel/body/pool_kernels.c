@@ -152,7 +152,7 @@ NNO_INLINE void sum_vectors(elem *dst, const elem *src, const nno_window *w, flo
 {
 	enum { MANY = 4096 };
 	vf sum[4], all[4];
-	int64_t rows = MANY / (w->columns + 1) + 1;
+	int64_t rows = w->rows * w->columns <= MANY ? w->rows : MANY / (w->columns + 1) + 1;
 	for (int v = 0; v < nv; v++)
 		all[v] = v_zero();
 	for (int64_t from = 0; from < w->rows; from += rows) {
