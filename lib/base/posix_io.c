@@ -157,7 +157,11 @@ nnopt_status nno_fail_errno(const char *path, const char *action, int error)
 {
 	nnopt_status status = error == ENOENT || error == ENOTDIR ? NNOPT_ERROR_NOT_FOUND : NNOPT_ERROR_IO;
 	char text[128] = "";
+#ifdef __GLIBC__ /* the text is the result, and may lie elsewhere */
 	const char *reason = strerror_r(error, text, sizeof text);
+#else
+	const char *reason = strerror_r(error, text, sizeof text) == 0 ? text : "unknown error";
+#endif
 	return nno_fail(status, "%s: %s: %s", path, action, reason);
 }
 

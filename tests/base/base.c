@@ -10,6 +10,7 @@
 #include "base/size.h"
 #include "base/text.h"
 
+#include <errno.h>
 #include <locale.h>
 #include <math.h>
 #include <stdio.h>
@@ -381,6 +382,13 @@ static void error_texts(void **state)
 	(void)nno_fail(NNOPT_ERROR_IO, "inner %d", 7);
 	assert_int_equal(nno_fail_in(NNOPT_ERROR_IO, "outer"), NNOPT_ERROR_IO);
 	assert_string_equal(nnopt_last_error(), "outer: inner 7");
+	assert_int_equal(nnopt_fail(NNOPT_ERROR_CALLBACK, nnopt_last_error()), NNOPT_ERROR_CALLBACK);
+	assert_string_equal(nnopt_last_error(), "outer: inner 7");
+	(void)nnopt_fail(NNOPT_ERROR_CALLBACK, nnopt_last_error() + strlen("outer: "));
+	assert_string_equal(nnopt_last_error(), "inner 7");
+	assert_int_equal(nno_fail_errno("path", "cannot open", EISDIR), NNOPT_ERROR_IO);
+	(void)snprintf(longer, sizeof longer, "path: cannot open: %s", strerror(EISDIR));
+	assert_string_equal(nnopt_last_error(), longer);
 	(void)nnopt_fail(NNOPT_ERROR_IO, NULL);
 	assert_string_equal(nnopt_last_error(), "");
 	assert_string_equal(nnopt_status_name(NNOPT_OK), "ok");
