@@ -14,10 +14,15 @@ extern "C" {
 /** An open file of named tensors. @since 0.1 */
 typedef struct nnopt_weights nnopt_weights;
 
-/** Writes `count` tensors and `metadata_count` key-value texts, atomically and durably (temporary file, fsync, rename,
- *  fsync of the directory; the old file is untouched on any failure). Adds "nnopt.crc32c": a CRC-32C of each tensor's
- *  bytes. Rank-4 tensors are written row-major in NCHW order. All text is UTF-8; no name is there twice, and no key.
- *  Errors: INVALID_ARGUMENT (also for the name "__metadata__" and the key "nnopt.crc32c"), IO, OUT_OF_MEMORY. @since 0.1 */
+/** Writes `count` tensors and `metadata_count` key-value texts, atomically and durably (temporary file "<path>.tmp",
+ *  fsync, rename, fsync of the directory): the path holds the old or the new complete file at every moment. A failure leaves
+ *  the old one, but for that of the last fsync ("cannot make the new name durable", IO): then the new one is in place, and a
+ *  crash of the system may bring the old one back. The new file has the mode of the old one. A symbolic link stays, and the
+ *  file it leads to is replaced. What is there and no regular file is an IO error, and so is a second writer of one path
+ *  at the same time. This holds for every file that this library writes atomically.
+ *  Adds "nnopt.crc32c": a CRC-32C of each tensor's bytes. Rank-4 tensors are written row-major in NCHW order. All text is
+ *  UTF-8; no name is there twice, and no key. Errors: INVALID_ARGUMENT (also for the name "__metadata__" and the key
+ *  "nnopt.crc32c"), NOT_FOUND (the directory), IO, OUT_OF_MEMORY. @since 0.1 */
 NNOPT_API nnopt_status nnopt_safetensors_save(nnopt_context *context, const char *path, const char *const *names,
                                               const nnopt_tensor *const *tensors, int32_t count, const char *const *metadata_keys,
                                               const char *const *metadata_values, int32_t metadata_count);

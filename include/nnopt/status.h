@@ -43,7 +43,7 @@ NNOPT_API const char *nnopt_last_error(void);
 NNOPT_API const char *nnopt_status_name(nnopt_status status);
 
 /** Sets the calling thread's error text (cut to 511 bytes) and returns `status`: for callers' own layers and callbacks, so
- *  that their reason reaches whoever called the library. @since 0.1 */
+ *  that their reason reaches whoever called the library. `text` is copied, and may be that of nnopt_last_error(). @since 0.1 */
 NNOPT_API nnopt_status nnopt_fail(nnopt_status status, const char *text);
 
 /* ---- structs of options and results: the rule every one of them follows, for libraries and bindings built on this one.

@@ -10,12 +10,15 @@
 static _Thread_local char last_text[TEXT_BYTES];
 static _Thread_local unsigned failures; /* so far */
 
+/* What is printed may be the last text itself. */
 nnopt_status nno_fail(nnopt_status status, const char *format, ...)
 {
+	char text[TEXT_BYTES] = "";
 	va_list args;
 	va_start(args, format);
-	vsnprintf(last_text, sizeof last_text, format, args);
+	vsnprintf(text, sizeof text, format, args);
 	va_end(args);
+	memcpy(last_text, text, sizeof last_text);
 	failures++;
 	return status;
 }

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 
 /* An entry of a directory. */
@@ -20,8 +21,12 @@ typedef struct nno_io {
 	int (*open)(const char *path, int flags, mode_t mode, void *user);
 	ssize_t (*pread)(int fd, void *dst, size_t n, int64_t offset, void *user);
 	ssize_t (*write)(int fd, const void *src, size_t n, void *user);
-	int (*size)(int fd, int64_t *out, int *is_regular, void *user); /* fstat */
-	int (*allocate)(int fd, int64_t size, void *user);              /* posix_fallocate: returns the error number */
+	int (*fstat)(int fd, struct stat *out, void *user);
+	int (*lstat)(const char *path, struct stat *out, void *user);
+	ssize_t (*readlink)(const char *path, char *dst, size_t n, void *user);
+	int (*fchmod)(int fd, mode_t mode, void *user);
+	int (*flock)(int fd, void *user);                  /* LOCK_EX | LOCK_NB */
+	int (*allocate)(int fd, int64_t size, void *user); /* posix_fallocate: returns the error number */
 	int (*sync)(int fd, void *user);
 	int (*close)(int fd, void *user);
 	int (*rename)(const char *from, const char *to, void *user);
@@ -63,9 +68,17 @@ nnopt_status nno_file_read_all(const nno_io *io, const nno_alloc *alloc, const c
 nnopt_status nno_write_all(const nno_io *io, int fd, const char *path, const void *data, size_t n, size_t *done);
 
 /* Replaces `path` atomically and durably: begin, write any number of times, then commit or abort exactly once.
- * "<path>.tmp" (O_EXCL, mode of the old file or 0666 & ~umask; one left by a dead writer is removed), fallocate, write,
- * fsync, close checked, old file kept as "<path>.prev" when `keep_previous`, rename, fsync of the directory. On any
- * failure the old file is untouched and the temporary one is removed. */
+ * "<path>.tmp" (O_EXCL, locked until it is renamed), fallocate, write, mode of the old file (0666 & ~umask where there
+ * is none), fsync, old file kept as "<path>.prev" when `keep_previous`, rename, fsync of the directory.
+ * A symbolic link stays: the file it leads to is replaced, or made, and <path> stands for that one's. What is there and
+ * no regular file is an IO error, and stays.
+ * Of two writers of one path at once the second fails in begin (IO). A temporary that nobody has locked, or that cannot
+ * be opened, is a dead writer's and is removed. Where files cannot be locked the second takes the name over, and the
+ * first fails in commit, unless that happens in the very moment of its renaming.
+ * On any failure the old file is untouched and the temporary one is removed, but for one: where the fsync of the
+ * directory fails ("cannot make the new name durable", IO) the new file is in place, complete and on stable storage,
+ * and a crash of the system may bring the old one back. A directory that may not be read is not synchronised, and that
+ * is no failure. */
 typedef struct nno_replace nno_replace;
 nnopt_status nno_replace_begin(nno_replace **out, const nno_io *io, const nno_alloc *alloc, const char *path,
 			       int64_t expected_size, bool keep_previous);

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -72,15 +73,30 @@ static int io_mkdir(const char *path, mode_t mode, void *user)
 	return mkdir(path, mode);
 }
 
-static int io_size(int fd, int64_t *out, int *is_regular, void *user)
+static int io_fstat(int fd, struct stat *out, void *user)
 {
 	(void)user;
-	struct stat s;
-	if (fstat(fd, &s) != 0)
-		return -1;
-	*out = s.st_size;
-	*is_regular = S_ISREG(s.st_mode);
-	return 0;
+	return fstat(fd, out);
+}
+static int io_lstat(const char *path, struct stat *out, void *user)
+{
+	(void)user;
+	return lstat(path, out);
+}
+static ssize_t io_readlink(const char *path, char *dst, size_t n, void *user)
+{
+	(void)user;
+	return readlink(path, dst, n);
+}
+static int io_fchmod(int fd, mode_t mode, void *user)
+{
+	(void)user;
+	return fchmod(fd, mode);
+}
+static int io_flock(int fd, void *user)
+{
+	(void)user;
+	return flock(fd, LOCK_EX | LOCK_NB);
 }
 
 static nno_entry_kind kind_of(DIR *dir, const struct dirent *entry, bool follow_links)
@@ -122,7 +138,11 @@ const nno_io nno_io_posix = {
 	.open = io_open,
 	.pread = io_pread,
 	.write = io_write,
-	.size = io_size,
+	.fstat = io_fstat,
+	.lstat = io_lstat,
+	.readlink = io_readlink,
+	.fchmod = io_fchmod,
+	.flock = io_flock,
 	.allocate = io_allocate,
 	.sync = io_sync,
 	.close = io_close,
@@ -137,7 +157,11 @@ nnopt_status nno_fail_errno(const char *path, const char *action, int error)
 {
 	nnopt_status status = error == ENOENT || error == ENOTDIR ? NNOPT_ERROR_NOT_FOUND : NNOPT_ERROR_IO;
 	char text[128] = "";
+#ifdef __GLIBC__ /* the text is the result, and may lie elsewhere */
 	const char *reason = strerror_r(error, text, sizeof text);
+#else
+	const char *reason = strerror_r(error, text, sizeof text) == 0 ? text : "unknown error";
+#endif
 	return nno_fail(status, "%s: %s: %s", path, action, reason);
 }
 
@@ -188,23 +212,23 @@ nnopt_status nno_write_all(const nno_io *io, int fd, const char *path, const voi
 
 nnopt_status nno_file_open(nno_file *file, const nno_io *io, const char *path)
 {
-	int fd, regular = 0;
+	int fd;
 	do
 		fd = io->open(path, O_RDONLY | O_NONBLOCK, 0, io->user);
 	while (fd < 0 && errno == EINTR);
 	if (fd < 0)
 		return nno_fail_errno(path, "cannot open", errno);
-	int64_t size = 0;
+	struct stat s = { 0 };
 	nnopt_status status = NNOPT_OK;
-	if (io->size(fd, &size, &regular, io->user) != 0)
+	if (io->fstat(fd, &s, io->user) != 0)
 		status = nno_fail_errno(path, "cannot read its size", errno);
-	else if (!regular)
+	else if (!S_ISREG(s.st_mode))
 		status = nno_fail(NNOPT_ERROR_IO, "%s: not a regular file", path);
 	if (status != NNOPT_OK) {
 		io->close(fd, io->user);
 		return status;
 	}
-	*file = (nno_file){ .io = io, .fd = fd, .size = size, .path = path };
+	*file = (nno_file){ .io = io, .fd = fd, .size = s.st_size, .path = path };
 	return NNOPT_OK;
 }
 

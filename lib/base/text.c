@@ -48,15 +48,35 @@ void nno_text_addf(nno_text *t, const char *format, ...)
 		nno_text_add_n(t, line, (size_t)n < sizeof line ? (size_t)n : sizeof line - 1);
 }
 
+int nno_mend_point(char *text, int n)
+{
+	int to = 0;
+	for (int from = 0; from < n; from++)
+		if (strchr("+-0123456789e", text[from]) != NULL)
+			text[to++] = text[from];
+		else if (to == 0 || text[to - 1] != '.')
+			text[to++] = '.';
+	text[to] = '\0';
+	return to;
+}
+
+static int print_infinite(char text[NNO_NUMBER_TEXT], double value)
+{
+	return snprintf(text, NNO_NUMBER_TEXT, "%s", isnan(value) ? "nan" : value > 0 ? "inf" : "-inf");
+}
+
 int nno_print_number(char text[NNO_NUMBER_TEXT], double value, int digits)
 {
-	if (isnan(value) || isinf(value))
-		return snprintf(text, NNO_NUMBER_TEXT, "%s", isnan(value) ? "nan" : value > 0 ? "inf" : "-inf");
-	int n = snprintf(text, NNO_NUMBER_TEXT, "%.*g", digits, value);
-	for (int i = 0; i < n; i++) /* the host's locale may print another decimal point */
-		if (strchr("+-0123456789e", text[i]) == NULL)
-			text[i] = '.';
-	return n;
+	if (!isfinite(value))
+		return print_infinite(text, value);
+	return nno_mend_point(text, snprintf(text, NNO_NUMBER_TEXT, "%.*g", digits, value));
+}
+
+int nno_print_fixed(char text[NNO_FIXED_TEXT], double value, int decimals)
+{
+	if (!isfinite(value))
+		return print_infinite(text, value);
+	return nno_mend_point(text, snprintf(text, NNO_FIXED_TEXT, "%.*f", decimals, value));
 }
 
 void nno_text_add_digits(nno_text *t, double value, int digits)
@@ -82,15 +102,8 @@ void nno_text_add_number(nno_text *t, double value, bool is_float)
 
 void nno_text_add_fixed(nno_text *t, double value, int decimals)
 {
-	if (isnan(value) || isinf(value)) {
-		nno_text_add_number(t, value, false);
-		return;
-	}
-	char text[400];
-	int n = snprintf(text, sizeof text, "%.*f", decimals, value);
-	for (int i = 0; i < n && i < (int)sizeof text - 1; i++)
-		if (strchr("-0123456789", text[i]) == NULL)
-			text[i] = '.';
+	char text[NNO_FIXED_TEXT];
+	nno_print_fixed(text, value, decimals);
 	nno_text_add(t, text);
 }
 

@@ -49,6 +49,12 @@ nnopt_status nno_text_give(const nno_text *t, char *dst, size_t size, size_t *ne
  * "nan". The length. */
 #define NNO_NUMBER_TEXT 40
 int nno_print_number(char text[NNO_NUMBER_TEXT], double value, int digits);
+/* The same in fixed notation with `decimals` (80 or fewer) digits after a point. */
+#define NNO_FIXED_TEXT 400
+int nno_print_fixed(char text[NNO_FIXED_TEXT], double value, int decimals);
+/* Puts a point in the place of a locale's decimal point, of one byte or more, in a number of `n` bytes that printf
+ * wrote. The length then. */
+int nno_mend_point(char *text, int n);
 
 /* Length of the well-formed UTF-8 sequence of at most `n` bytes, 1 or more, at `text`, or 0 (Unicode 15, table 3-7). */
 size_t nno_utf8_length(const char *text, size_t n);

@@ -128,6 +128,13 @@ nnopt_status nnopt_plan_get_op_profile(const nnopt_plan *plan, int32_t index, nn
 	return NNOPT_OK;
 }
 
+static void add_column(nno_text *t, int width, double value, const char *unit)
+{
+	char text[NNO_FIXED_TEXT];
+	nno_print_fixed(text, value, 1);
+	nno_text_addf(t, " %*s%s", width, text, unit);
+}
+
 /* Microseconds a pass, share of `total`, GFLOP/s and GB/s of one pass; nothing where there was none. */
 static void add_pass(nno_text *t, const nnopt_plan *plan, double seconds, int64_t passes, double total, int64_t macs,
 		     uint64_t bytes)
@@ -137,8 +144,10 @@ static void add_pass(nno_text *t, const nnopt_plan *plan, double seconds, int64_
 		nno_text_addf(t, " %37s", "");
 		return;
 	}
-	nno_text_addf(t, " %10.1f %6.1f%% %9.1f %8.1f", each * 1e6, 100.0 * seconds / total,
-		      2e-9 * (double)(macs * plan->batch) / each, 1e-9 * (double)bytes / each);
+	add_column(t, 10, each * 1e6, "");
+	add_column(t, 6, 100.0 * seconds / total, "%");
+	add_column(t, 9, 2e-9 * (double)(macs * plan->batch) / each, "");
+	add_column(t, 8, 1e-9 * (double)bytes / each, "");
 }
 
 static void add_line(nno_text *t, const nnopt_plan *plan, const nnopt_op_profile *p, double total)

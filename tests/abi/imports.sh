@@ -19,7 +19,7 @@ if grep -x -E "$forbidden" "$dir/imports"; then
 	status=1
 fi
 readelf -d "$shared" | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p' >"$dir/needed"
-if grep -v -E '^(libc|libm|libpthread|libdl|libz|libjpeg|libpng16|ld-linux[-a-z0-9_]*|libgcc_s)\.so(\.[0-9]+)?$' "$dir/needed"; then
+if grep -v -E '^(libc|libc\.musl-[a-z0-9_]+|libm|libpthread|libdl|libz|libjpeg|libpng16|ld-linux[-a-z0-9_]*|libgcc_s)\.so(\.[0-9]+)?$' "$dir/needed"; then
 	echo "needed by $shared"
 	status=1
 fi

@@ -10,6 +10,7 @@
 #include "base/size.h"
 #include "base/text.h"
 
+#include <errno.h>
 #include <locale.h>
 #include <math.h>
 #include <stdio.h>
@@ -175,21 +176,42 @@ static void check_numbers(void)
 	nno_text_add_number(&t, (double)0.1f, true);
 	nno_text_add(&t, " ");
 	nno_text_add_fixed(&t, -1234.5678, 2);
-	assert_string_equal(t.data, "0.1 -1234.57");
+	nno_text_add(&t, " ");
+	nno_text_add_fixed(&t, -INFINITY, 2);
+	assert_string_equal(t.data, "0.1 -1234.57 -inf");
 	nno_text_free(&t);
 }
 
-/* Under the C locale, and under one with a decimal comma where the system has one. */
+static void points_of_any_locale(void **state)
+{
+	static const char *const texts[][2] = {
+		{ "0.5", "0.5" },
+		{ "-1,25e-07", "-1.25e-07" },
+		{ "0\331\2535", "0.5" }, /* U+066B */
+		{ "-12\331\25350", "-12.50" },
+		{ "3\342\200\23125e+10", "3.25e+10" },
+		{ "100", "100" },
+		{ "", "" },
+	};
+	(void)state;
+	for (size_t i = 0; i < NNO_COUNT(texts); i++) {
+		char text[NNO_NUMBER_TEXT];
+		int n = snprintf(text, sizeof text, "%s", texts[i][0]);
+		assert_int_equal(nno_mend_point(text, n), strlen(texts[i][1]));
+		assert_string_equal(text, texts[i][1]);
+	}
+}
+
+/* Under the C locale, and where the system has them under ones with a decimal comma and with a point of two bytes. */
 static void numbers_do_not_follow_the_locale(void **state)
 {
 	(void)state;
 	check_numbers();
-	static const char *const commas[] = { "de_DE.UTF-8", "de_DE.utf8", "fr_FR.UTF-8", "fr_FR.utf8" };
-	for (size_t i = 0; i < sizeof commas / sizeof *commas; i++)
-		if (setlocale(LC_ALL, commas[i]) != NULL) {
+	static const char *const others[] = { "de_DE.UTF-8", "fr_FR.UTF-8", "ps_AF.UTF-8" };
+	for (size_t i = 0; i < NNO_COUNT(others); i++)
+		if (setlocale(LC_ALL, others[i]) != NULL) {
 			check_numbers();
-			print_message("also under %s\n", commas[i]);
-			break;
+			print_message("also under %s\n", others[i]);
 		}
 	(void)setlocale(LC_ALL, "C");
 }
@@ -381,6 +403,13 @@ static void error_texts(void **state)
 	(void)nno_fail(NNOPT_ERROR_IO, "inner %d", 7);
 	assert_int_equal(nno_fail_in(NNOPT_ERROR_IO, "outer"), NNOPT_ERROR_IO);
 	assert_string_equal(nnopt_last_error(), "outer: inner 7");
+	assert_int_equal(nnopt_fail(NNOPT_ERROR_CALLBACK, nnopt_last_error()), NNOPT_ERROR_CALLBACK);
+	assert_string_equal(nnopt_last_error(), "outer: inner 7");
+	(void)nnopt_fail(NNOPT_ERROR_CALLBACK, nnopt_last_error() + strlen("outer: "));
+	assert_string_equal(nnopt_last_error(), "inner 7");
+	assert_int_equal(nno_fail_errno("path", "cannot open", EISDIR), NNOPT_ERROR_IO);
+	(void)snprintf(longer, sizeof longer, "path: cannot open: %s", strerror(EISDIR));
+	assert_string_equal(nnopt_last_error(), longer);
 	(void)nnopt_fail(NNOPT_ERROR_IO, NULL);
 	assert_string_equal(nnopt_last_error(), "");
 	assert_string_equal(nnopt_status_name(NNOPT_OK), "ok");
@@ -396,6 +425,7 @@ int main(void)
 		cmocka_unit_test(streams_do_not_meet),
 		cmocka_unit_test(parts_of_a_stream),
 		cmocka_unit_test(distributions),
+		cmocka_unit_test(points_of_any_locale),
 		cmocka_unit_test(numbers_do_not_follow_the_locale),
 		cmocka_unit_test(json_lists),
 		cmocka_unit_test(json_values),

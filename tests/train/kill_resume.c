@@ -1,5 +1,6 @@
 /* kill_resume.c - training processes killed at 20 points and gone on with by another: the model file is the same, byte
- * for byte, as that of a run never interrupted, whatever the number of threads on either side. */
+ * for byte, as that of a run never interrupted, whatever the number of threads on either side, and what the killed one
+ * had half written is gone. */
 #include "check.h"
 
 #include <signal.h>
@@ -164,6 +165,7 @@ static void the_same_bytes(void **state)
 		killed += WIFSIGNALED(status);
 		assert_int_equal(run_child(1 + (point + 1) % 4, -1, 0), 0);
 		assert_same_files(WHOLE, DONE);
+		assert_true(access(CHECKPOINT ".tmp", F_OK) != 0 && access(DONE ".tmp", F_OK) != 0);
 	}
 	assert_true(killed >= 10);
 	print_message("%d of 20 runs were killed before their end\n", killed);
