@@ -31,7 +31,6 @@ typedef struct nno_io {
 	int (*close)(int fd, void *user);
 	int (*rename)(const char *from, const char *to, void *user);
 	int (*unlink)(const char *path, void *user);
-	int (*link)(const char *from, const char *to, void *user);
 	int (*mkdir)(const char *path, mode_t mode, void *user);
 	/* Calls `each` for every entry but "." and ".." until it returns other than 0, which is then returned; -1 on
 	 * failure. */
@@ -69,7 +68,7 @@ nnopt_status nno_write_all(const nno_io *io, int fd, const char *path, const voi
 
 /* Replaces `path` atomically and durably: begin, write any number of times, then commit or abort exactly once.
  * "<path>.tmp" (O_EXCL, locked until it is renamed), fallocate, write, mode of the old file (0666 & ~umask where there
- * is none), fsync, old file kept as "<path>.prev" when `keep_previous`, rename, fsync of the directory.
+ * is none), fsync, rename, fsync of the directory.
  * A symbolic link stays: the file it leads to is replaced, or made, and <path> stands for that one's. What is there and
  * no regular file is an IO error, and stays.
  * Of two writers of one path at once the second fails in begin (IO). A temporary that nobody has locked, or that cannot
@@ -81,7 +80,7 @@ nnopt_status nno_write_all(const nno_io *io, int fd, const char *path, const voi
  * is no failure. */
 typedef struct nno_replace nno_replace;
 nnopt_status nno_replace_begin(nno_replace **out, const nno_io *io, const nno_alloc *alloc, const char *path,
-			       int64_t expected_size, bool keep_previous);
+			       int64_t expected_size);
 nnopt_status nno_replace_write(nno_replace *r, const void *data, size_t n);
 nnopt_status nno_replace_commit(nno_replace *r);
 void nno_replace_abort(nno_replace *r);

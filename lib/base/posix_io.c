@@ -61,12 +61,6 @@ static int io_unlink(const char *path, void *user)
 	(void)user;
 	return unlink(path);
 }
-static int io_link(const char *from, const char *to, void *user)
-{
-	(void)user;
-	return link(from, to);
-}
-
 static int io_mkdir(const char *path, mode_t mode, void *user)
 {
 	(void)user;
@@ -148,7 +142,6 @@ const nno_io nno_io_posix = {
 	.close = io_close,
 	.rename = io_rename,
 	.unlink = io_unlink,
-	.link = io_link,
 	.mkdir = io_mkdir,
 	.list = io_list,
 };

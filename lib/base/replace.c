@@ -17,12 +17,10 @@ struct nno_replace {
 	const nno_io *io;
 	const nno_alloc *alloc;
 	int fd, directory_fd; /* -1: not open */
-	bool keep_previous;
-	bool has_old; /* then `mode` is that of the old file */
+	bool has_old;         /* then `mode` is that of the old file */
 	mode_t mode;
-	char *path; /* of the file, "<path>.tmp" and "<path>.prev": one allocation */
+	char *path; /* of the file, "<path>.tmp" and the directory: one allocation */
 	char *temporary;
-	char *previous;
 	char *directory;
 };
 
@@ -58,17 +56,14 @@ static nnopt_status find_target(nno_replace *r, nno_text *path)
 static nnopt_status name_files(nno_replace *r, const char *path)
 {
 	size_t n = strlen(path);
-	r->path = nno_new(r->alloc, 4 * (n + 16));
+	r->path = nno_new(r->alloc, 3 * (n + 16));
 	if (r->path == NULL)
-		return nno_fail_memory(path, 4 * (n + 16));
+		return nno_fail_memory(path, 3 * (n + 16));
 	r->temporary = r->path + n + 16;
-	r->previous = r->temporary + n + 16;
-	r->directory = r->previous + n + 16;
+	r->directory = r->temporary + n + 16;
 	memcpy(r->path, path, n);
 	memcpy(r->temporary, path, n);
 	memcpy(r->temporary + n, ".tmp", 4);
-	memcpy(r->previous, path, n);
-	memcpy(r->previous + n, ".prev", 5);
 	const char *slash = strrchr(path, '/');
 	if (slash == NULL)
 		r->directory[0] = '.';
@@ -153,12 +148,12 @@ static nnopt_status open_directory(nno_replace *r)
 }
 
 nnopt_status nno_replace_begin(nno_replace **out, const nno_io *io, const nno_alloc *alloc, const char *path,
-			       int64_t expected_size, bool keep_previous)
+			       int64_t expected_size)
 {
 	nno_replace *r = nno_new(alloc, sizeof *r);
 	if (r == NULL)
 		return nno_fail_memory(path, sizeof *r);
-	*r = (nno_replace){ .io = io, .alloc = alloc, .fd = -1, .directory_fd = -1, .keep_previous = keep_previous };
+	*r = (nno_replace){ .io = io, .alloc = alloc, .fd = -1, .directory_fd = -1 };
 	nnopt_status status = NNOPT_OK;
 	nno_text target;
 	nno_text_start(&target, alloc);
@@ -209,13 +204,6 @@ nnopt_status nno_replace_commit(nno_replace *r)
 		status = nno_fail_errno(r->temporary, "cannot find the file that was written", errno);
 	if (status != NNOPT_OK)
 		goto out;
-	if (r->keep_previous) {
-		io->unlink(r->previous, io->user);
-		if (io->link(r->path, r->previous, io->user) != 0 && errno != ENOENT) {
-			status = nno_fail_errno(r->previous, "cannot keep the previous file", errno);
-			goto out;
-		}
-	}
 	if (io->rename(r->temporary, r->path, io->user) != 0)
 		status = nno_fail_errno(r->path, "cannot replace", errno);
 	else
@@ -241,7 +229,7 @@ void nno_replace_abort(nno_replace *r)
 nnopt_status nno_replace_with(const nno_io *io, const nno_alloc *alloc, const char *path, const void *data, size_t n)
 {
 	nno_replace *r = NULL;
-	NNO_TRY(nno_replace_begin(&r, io, alloc, path, (int64_t)n, false));
+	NNO_TRY(nno_replace_begin(&r, io, alloc, path, (int64_t)n));
 	nnopt_status status = nno_replace_write(r, data, n);
 	if (status == NNOPT_OK)
 		return nno_replace_commit(r);

@@ -271,8 +271,7 @@ static nnopt_status write_file(const nnopt_tensor *t, const nno_text *head, cons
 			       const char *path)
 {
 	nno_replace *r = NULL;
-	NNO_TRY(
-	    nno_replace_begin(&r, t->context->io, &t->context->alloc, path, (int64_t)(head->length + bytes), false));
+	NNO_TRY(nno_replace_begin(&r, t->context->io, &t->context->alloc, path, (int64_t)(head->length + bytes)));
 	nnopt_status status = nno_replace_write(r, head->data, head->length);
 	if (status == NNOPT_OK)
 		status = nno_replace_write(r, data, bytes);

@@ -139,7 +139,7 @@ static nnopt_status write_file(nnopt_context *context, const char *path, const n
 		length[i] = (unsigned char)((uint64_t)header->length >> (8 * i));
 	for (int32_t i = 0; i < count; i++)
 		total += nnopt_tensor_bytes(entries[i].tensor);
-	NNO_TRY(nno_replace_begin(&r, context->io, &context->alloc, path, (int64_t)total, false));
+	NNO_TRY(nno_replace_begin(&r, context->io, &context->alloc, path, (int64_t)total));
 	nnopt_status status = nno_replace_write(r, length, sizeof length);
 	if (status == NNOPT_OK)
 		status = nno_replace_write(r, header->data, header->length);

@@ -38,7 +38,7 @@ static int teardown(void **state)
 static nno_replace *begin(const char *path)
 {
 	nno_replace *r = NULL;
-	assert_ok(nno_replace_begin(&r, &io, &nno_alloc_default, path, 4, false));
+	assert_ok(nno_replace_begin(&r, &io, &nno_alloc_default, path, 4));
 	return r;
 }
 
@@ -74,7 +74,7 @@ static void a_second_writer_is_refused(void **state)
 	nno_replace *first = begin(PATH), *second = NULL;
 	assert_ok(nno_replace_write(first, "fir", 3));
 	assert_fails(NNOPT_ERROR_IO, TEMPORARY ": another writer",
-		     nno_replace_begin(&second, &io, &nno_alloc_default, PATH, 4, false));
+		     nno_replace_begin(&second, &io, &nno_alloc_default, PATH, 4));
 	assert_ok(nno_replace_write(first, "st", 2));
 	assert_ok(nno_replace_commit(first));
 	assert_holds(PATH, "first");
