@@ -357,6 +357,8 @@ static void keep_row(ladder *l, int rung)
 	for (int64_t i = 0; compared && i < l->seeds; i++)
 		before[i] = l->results[below(rung)][i].accuracy;
 	CHECK(nnopt_mean_interval(&mean, accuracy, l->seeds, 0.95));
+	if (g->how == ENSEMBLE)
+		mean.low = mean.high = mean.value; /* there is one for all seeds */
 	if (compared)
 		CHECK(nnopt_paired_interval(&gain, before, accuracy, l->seeds, 0.95));
 	format_estimate(&mean, 0, mean_text, sizeof mean_text);
