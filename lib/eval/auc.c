@@ -143,11 +143,10 @@ static nnopt_status check(const nnopt_estimate *out, const nnopt_auc_options *o)
 	if (status == NNOPT_OK)
 		status = nno_check_confidence(o->confidence, "roc_auc");
 	if (status == NNOPT_OK && (o->average < NNOPT_AUC_ONE_VS_REST || o->average > NNOPT_AUC_ONE_VS_ONE))
-		status =
-		    nno_eval_fail(NNOPT_ERROR_INVALID_ARGUMENT, "roc_auc: average %d, 0 to 2 wanted", (int)o->average);
+		status = nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "roc_auc: average %d, 0 to 2 wanted", (int)o->average);
 	if (status == NNOPT_OK && o->class_index < -1)
-		status = nno_eval_fail(NNOPT_ERROR_INVALID_ARGUMENT, "roc_auc: class %lld, -1 or more wanted",
-				       (long long)o->class_index);
+		status = nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "roc_auc: class %lld, -1 or more wanted",
+				  (long long)o->class_index);
 	return status;
 }
 

@@ -1,11 +1,9 @@
 /* bootstrap.c - the spread of a statistic over resamples. The numbers of resample r are a stream of their own, so that
  * its samples do not depend on what the statistic did before. */
-#include "base/error.h"
 #include "base/rng.h"
 #include "eval/eval.h"
 
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 static const nnopt_bootstrap_options defaults = { .struct_size = sizeof defaults,
@@ -51,13 +49,11 @@ static void summarise(nnopt_estimate *r, double *values, int64_t n, double confi
 static nnopt_status ask(double *value, nnopt_statistic_fn statistic, const int64_t *indices, int64_t samples,
 			void *user, const char *what)
 {
-	char reason[256];
 	unsigned before = nno_failures();
 	*value = NAN;
 	if (nno_fail_caller(before, statistic(value, indices, samples, user)) == NNOPT_OK)
 		return NNOPT_OK;
-	snprintf(reason, sizeof reason, "%s", nnopt_last_error());
-	return nno_eval_fail(NNOPT_ERROR_CALLBACK, "%s: the statistic failed: %s", what, reason);
+	return nno_fail_in(NNOPT_ERROR_CALLBACK, "%s: the statistic failed", what);
 }
 
 static nnopt_status run(nnopt_estimate *r, int64_t *indices, double *values, int64_t samples,
@@ -91,19 +87,19 @@ nnopt_status nno_bootstrap(nnopt_estimate *out, nnopt_context *context, int64_t 
 	if (status == NNOPT_OK)
 		status = nno_check_confidence(o.confidence, what);
 	if (status == NNOPT_OK && (o.resamples < 0 || o.resamples > INT64_C(1) << 24))
-		status = nno_eval_fail(NNOPT_ERROR_INVALID_ARGUMENT, "%s: %lld resamples, 0 to 2^24 wanted", what,
-				       (long long)o.resamples);
+		status = nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "%s: %lld resamples, 0 to 2^24 wanted", what,
+				  (long long)o.resamples);
 	if (status == NNOPT_OK && (samples < 1 || samples > INT64_C(1) << 40))
-		status = nno_eval_fail(NNOPT_ERROR_INVALID_ARGUMENT, "%s: %lld samples, 1 to 2^40 wanted", what,
-				       (long long)samples);
+		status = nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "%s: %lld samples, 1 to 2^40 wanted", what,
+				  (long long)samples);
 	if (status != NNOPT_OK)
 		return status;
 	int64_t *indices = nnopt_context_alloc(context, (size_t)samples * sizeof *indices);
 	double *values = nnopt_context_alloc(context, (size_t)(o.resamples + 1) * sizeof *values);
 	status = indices != NULL && values != NULL
 		     ? run(&r, indices, values, samples, statistic, user, &o, what)
-		     : nno_eval_fail(NNOPT_ERROR_OUT_OF_MEMORY, "%s: out of memory for %lld resamples of %lld samples",
-				     what, (long long)o.resamples, (long long)samples);
+		     : nno_fail(NNOPT_ERROR_OUT_OF_MEMORY, "%s: out of memory for %lld resamples of %lld samples", what,
+				(long long)o.resamples, (long long)samples);
 	nnopt_context_free(context, indices);
 	nnopt_context_free(context, values);
 	if (status == NNOPT_OK)

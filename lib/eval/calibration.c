@@ -96,11 +96,11 @@ nnopt_status nnopt_calibration_create(nnopt_calibration **out, nnopt_context *co
 	if (status != NNOPT_OK)
 		return status;
 	if (o.bins < 1 || o.bins > 1000)
-		return nno_eval_fail(NNOPT_ERROR_INVALID_ARGUMENT, "calibration_create: %lld bins, 1 to 1000 wanted",
-				     (long long)o.bins);
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "calibration_create: %lld bins, 1 to 1000 wanted",
+				(long long)o.bins);
 	if (!(o.temperature >= 0.0 && isfinite(o.temperature)))
-		return nno_eval_fail(NNOPT_ERROR_INVALID_ARGUMENT,
-				     "calibration_create: temperature %g, finite and 0 or more wanted", o.temperature);
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT,
+				"calibration_create: temperature %g, finite and 0 or more wanted", o.temperature);
 	status = nno_scored_read(&s, scores, labels, o.temperature > 0.0 ? NNO_LOGITS : NNO_PROBABILITIES,
 				 "calibration_create");
 	if (status != NNOPT_OK)
@@ -145,8 +145,8 @@ nnopt_status nnopt_calibration_get_bin(const nnopt_calibration *c, int64_t index
 	if (c == NULL)
 		return nnopt_fail(NNOPT_ERROR_INVALID_ARGUMENT, "calibration_get_bin: calibration is NULL");
 	if (index < 0 || index >= c->info.bins)
-		return nno_eval_fail(NNOPT_ERROR_INVALID_ARGUMENT, "calibration_get_bin: index %lld, 0 to %lld wanted",
-				     (long long)index, (long long)c->info.bins - 1);
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "calibration_get_bin: index %lld, 0 to %lld wanted",
+				(long long)index, (long long)c->info.bins - 1);
 	nnopt_status status = nnopt_result_check(out, "calibration_get_bin");
 	if (status != NNOPT_OK)
 		return status;

@@ -91,8 +91,8 @@ nnopt_status nnopt_accuracy_difference(nnopt_estimate *difference, nnopt_context
 		return status;
 	int8_t *gain = nnopt_context_alloc(context, (size_t)p.first.n);
 	if (gain == NULL)
-		return nno_eval_fail(NNOPT_ERROR_OUT_OF_MEMORY, "accuracy_difference: out of memory for %lld samples",
-				     (long long)p.first.n);
+		return nno_fail(NNOPT_ERROR_OUT_OF_MEMORY, "accuracy_difference: out of memory for %lld samples",
+				(long long)p.first.n);
 	for (int64_t i = 0; i < p.first.n; i++)
 		if (is_judged(&p, i))
 			gain[p.count++] = (int8_t)(is_right(&p.second, i) - is_right(&p.first, i));

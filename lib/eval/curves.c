@@ -58,7 +58,7 @@ static nnopt_status draw_curve(nnopt_tensor **points, nnopt_context *context, co
 	pen p = { NULL, 0 };
 	nnopt_tensor *made = NULL;
 	if (points == NULL || context == NULL)
-		return nno_eval_fail(NNOPT_ERROR_INVALID_ARGUMENT, "%s: points or context is NULL", what);
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "%s: points or context is NULL", what);
 	nnopt_status status = nno_ranking_start(&r, context, scores, labels, 1, what);
 	if (status == NNOPT_OK)
 		status = nno_ranking_check(&r, class_index, draw == draw_roc, what);

@@ -19,7 +19,7 @@ nnopt_status nno_ensemble_create(nnopt_ensemble **out, const char *what, const n
 	if (e == NULL || weights == NULL) {
 		nnopt_context_free(like->context, e);
 		nnopt_context_free(like->context, weights);
-		return nno_eval_fail(NNOPT_ERROR_OUT_OF_MEMORY, "%s: out of memory", what);
+		return nno_fail(NNOPT_ERROR_OUT_OF_MEMORY, "%s: out of memory", what);
 	}
 	*e = *like;
 	e->weights = weights;
@@ -91,12 +91,12 @@ nnopt_status nnopt_ensemble_combine(nnopt_tensor **out, const nnopt_ensemble *en
 	if (out == NULL || e == NULL)
 		return nnopt_fail(NNOPT_ERROR_INVALID_ARGUMENT, "ensemble_combine: out or ensemble is NULL");
 	if (members != e->members)
-		return nno_eval_fail(NNOPT_ERROR_INVALID_ARGUMENT, "ensemble_combine: %d members, %d wanted",
-				     (int)members, (int)e->members);
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "ensemble_combine: %d members, %d wanted", (int)members,
+				(int)e->members);
 	nnopt_status status = nno_scores_check("ensemble_combine", scores, members, NULL, shape);
 	if (status == NNOPT_OK && e->stack && shape[1] != e->classes)
-		status = nno_eval_fail(NNOPT_ERROR_INVALID_ARGUMENT, "ensemble_combine: %lld classes, %lld wanted",
-				       (long long)shape[1], (long long)e->classes);
+		status = nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "ensemble_combine: %lld classes, %lld wanted",
+				  (long long)shape[1], (long long)e->classes);
 	if (status == NNOPT_OK)
 		status = nnopt_tensor_create(&made, e->context, NNOPT_F32, 2, shape, NNOPT_NCHW);
 	if (status != NNOPT_OK)

@@ -42,14 +42,14 @@ static nnopt_status read_tensor(nnopt_tensor **out, nnopt_weights *file, const c
 	int32_t index;
 	nnopt_status status = nnopt_weights_find(file, name, &index);
 	if (status == NNOPT_ERROR_NOT_FOUND)
-		return nno_eval_fail(NNOPT_ERROR_FORMAT, "ensemble_load: %s: no tensor %s", path, name);
+		return nno_fail(NNOPT_ERROR_FORMAT, "ensemble_load: %s: no tensor %s", path, name);
 	if (status == NNOPT_OK)
 		status = nnopt_weights_read(file, index, out);
 	if (status == NNOPT_OK && (nnopt_tensor_dtype(*out) != NNOPT_I64 || nnopt_tensor_rank(*out) != 1 ||
 				   (count >= 0 && nnopt_tensor_count(*out) != count)))
-		status = nno_eval_fail(
-		    NNOPT_ERROR_FORMAT, "ensemble_load: %s: %s is %lld of type %s, %lld of i64 wanted", path, name,
-		    (long long)nnopt_tensor_count(*out), nnopt_dtype_name(nnopt_tensor_dtype(*out)), (long long)count);
+		status = nno_fail(NNOPT_ERROR_FORMAT, "ensemble_load: %s: %s is %lld of type %s, %lld of i64 wanted",
+				  path, name, (long long)nnopt_tensor_count(*out),
+				  nnopt_dtype_name(nnopt_tensor_dtype(*out)), (long long)count);
 	return status;
 }
 
@@ -60,17 +60,17 @@ static nnopt_status read_rule(nnopt_ensemble *e, const int64_t *rule, const char
 	if (rule[R_STACK] < 0 || rule[R_STACK] > 1 || rule[R_VOTE] < 0 || rule[R_VOTE] > most || rule[R_GIVEN] < 0 ||
 	    rule[R_GIVEN] > 1 || rule[R_MEMBERS] < 1 || rule[R_MEMBERS] > INT32_MAX || rule[R_CLASSES] < stack ||
 	    rule[R_CLASSES] > (stack ? MOST_CLASSES : 0))
-		return nno_eval_fail(NNOPT_ERROR_FORMAT,
-				     "ensemble_load: %s: a rule of %lld, %lld, %lld, %lld and %lld is none", path,
-				     (long long)rule[R_STACK], (long long)rule[R_VOTE], (long long)rule[R_GIVEN],
-				     (long long)rule[R_MEMBERS], (long long)rule[R_CLASSES]);
+		return nno_fail(NNOPT_ERROR_FORMAT,
+				"ensemble_load: %s: a rule of %lld, %lld, %lld, %lld and %lld is none", path,
+				(long long)rule[R_STACK], (long long)rule[R_VOTE], (long long)rule[R_GIVEN],
+				(long long)rule[R_MEMBERS], (long long)rule[R_CLASSES]);
 	e->stack = stack;
 	e->vote = (nnopt_vote)rule[R_VOTE];
 	e->given = (int)rule[R_GIVEN];
 	e->members = (int32_t)rule[R_MEMBERS];
 	e->classes = rule[R_CLASSES];
 	if (e->classes > 0 && e->members >= INT64_MAX / e->classes / e->classes)
-		return nno_eval_fail(NNOPT_ERROR_FORMAT, "ensemble_load: %s: too many members and classes", path);
+		return nno_fail(NNOPT_ERROR_FORMAT, "ensemble_load: %s: too many members and classes", path);
 	e->count = stack ? e->classes * (e->members * e->classes + 1) : e->members;
 	return NNOPT_OK;
 }
@@ -92,12 +92,11 @@ static nnopt_status read_all(nnopt_ensemble **made, nnopt_ensemble *like, nnopt_
 		double weight = (*made)->weights[i];
 		sum += weight;
 		if (!isfinite(weight) || (!like->stack && weight < 0.0))
-			status = nno_eval_fail(NNOPT_ERROR_FORMAT, "ensemble_load: %s: weight %lld is %g", path,
-					       (long long)i, weight);
+			status = nno_fail(NNOPT_ERROR_FORMAT, "ensemble_load: %s: weight %lld is %g", path,
+					  (long long)i, weight);
 	}
 	if (status == NNOPT_OK && !like->stack && !(fabs(sum - 1.0) < 1e-9))
-		status =
-		    nno_eval_fail(NNOPT_ERROR_FORMAT, "ensemble_load: %s: weights add up to %g, 1 wanted", path, sum);
+		status = nno_fail(NNOPT_ERROR_FORMAT, "ensemble_load: %s: weights add up to %g, 1 wanted", path, sum);
 	nnopt_tensor_destroy(rule);
 	nnopt_tensor_destroy(weights);
 	return status;
@@ -114,10 +113,10 @@ nnopt_status nnopt_ensemble_load(nnopt_ensemble **out, nnopt_context *context, c
 	nnopt_status status = nnopt_weights_open(&file, context, path, NULL);
 	const char *found = status == NNOPT_OK ? nnopt_weights_metadata(file, "nnopt.ensemble") : NULL;
 	if (status == NNOPT_OK && found == NULL)
-		status = nno_eval_fail(NNOPT_ERROR_FORMAT, "ensemble_load: %s holds no ensemble", path);
+		status = nno_fail(NNOPT_ERROR_FORMAT, "ensemble_load: %s holds no ensemble", path);
 	if (status == NNOPT_OK && strcmp(found, version) != 0)
-		status = nno_eval_fail(NNOPT_ERROR_UNSUPPORTED, "ensemble_load: %s has version %s, %s wanted", path,
-				       found, version);
+		status = nno_fail(NNOPT_ERROR_UNSUPPORTED, "ensemble_load: %s has version %s, %s wanted", path, found,
+				  version);
 	if (status == NNOPT_OK)
 		status = read_all(&made, &like, file, path);
 	nnopt_weights_destroy(file);

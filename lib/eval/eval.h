@@ -1,18 +1,13 @@
-/* eval.h - what the files of this room share. The room sees public headers only, and the random numbers of base/. */
+/* eval.h - what the files of this room share. The room sees public headers only, and errors and random
+ * numbers of base/. */
 #ifndef NNO_EVAL_EVAL_H
 #define NNO_EVAL_EVAL_H
 
+#include "base/error.h"
 #include "nnopt/ensemble.h"
 #include "nnopt/eval.h"
 
 #include <stdbool.h>
-
-/* nnopt_fail() with a format. */
-nnopt_status nno_eval_fail(nnopt_status status, const char *format, ...)
-#if defined(__GNUC__)
-    __attribute__((format(printf, 2, 3)))
-#endif
-    ;
 
 /* Whether score a is above score b; a NaN is below every number. */
 static inline int nno_score_above(float a, float b) { return a > b || (a == a && b != b); }

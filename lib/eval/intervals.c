@@ -10,8 +10,7 @@ nnopt_status nno_check_confidence(double confidence, const char *what)
 {
 	if (confidence > 0.0 && confidence < 1.0)
 		return NNOPT_OK;
-	return nno_eval_fail(NNOPT_ERROR_INVALID_ARGUMENT, "%s: confidence %g, 0 < confidence < 1 wanted", what,
-			     confidence);
+	return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "%s: confidence %g, 0 < confidence < 1 wanted", what, confidence);
 }
 
 /* By bisection on erfc: monotone, so it ends at neighbouring doubles. */
@@ -84,13 +83,13 @@ static nnopt_status t_interval(nnopt_estimate *out, const double *first, const d
 	if (status == NNOPT_OK)
 		status = nno_check_confidence(confidence, what);
 	if (status == NNOPT_OK && count < 1)
-		status = nno_eval_fail(NNOPT_ERROR_INVALID_ARGUMENT, "%s: %lld results, 1 or more wanted", what,
-				       (long long)count);
+		status = nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "%s: %lld results, 1 or more wanted", what,
+				  (long long)count);
 	for (int64_t i = 0; i < count && status == NNOPT_OK; i++) {
 		double x = second != NULL ? second[i] - first[i] : first[i];
 		if (!isfinite(x))
-			status = nno_eval_fail(NNOPT_ERROR_INVALID_ARGUMENT,
-					       "%s: result %lld is %g, finite ones wanted", what, (long long)i, x);
+			status = nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "%s: result %lld is %g, finite ones wanted",
+					  what, (long long)i, x);
 		sum += x;
 	}
 	if (status != NNOPT_OK)

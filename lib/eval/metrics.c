@@ -105,8 +105,8 @@ nnopt_status nnopt_metrics_merge(nnopt_metrics *m, const nnopt_metrics *from)
 	if (m == NULL || from == NULL)
 		return nnopt_fail(NNOPT_ERROR_INVALID_ARGUMENT, "metrics_merge: metrics or from is NULL");
 	if (m->classes != from->classes)
-		return nno_eval_fail(NNOPT_ERROR_INVALID_ARGUMENT, "metrics_merge: %lld classes, %lld wanted",
-				     (long long)from->classes, (long long)m->classes);
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "metrics_merge: %lld classes, %lld wanted",
+				(long long)from->classes, (long long)m->classes);
 	for (int64_t i = 0; i < m->classes * m->classes; i++)
 		m->confusion[i] += from->confusion[i];
 	for (int64_t i = 0; i < m->classes; i++)

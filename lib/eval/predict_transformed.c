@@ -70,16 +70,16 @@ static nnopt_status run_list(passes *p, nnopt_transforms *list, double share)
 static nnopt_status check(const nnopt_predict_transformed_options *o, int64_t count, double *total)
 {
 	if (count < 1 || o->draws < 1 || o->batch < 1)
-		return nno_eval_fail(NNOPT_ERROR_INVALID_ARGUMENT,
-				     "predict_transformed: count %lld, draws %lld, batch %lld, 1 or more wanted",
-				     (long long)count, (long long)o->draws, (long long)o->batch);
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT,
+				"predict_transformed: count %lld, draws %lld, batch %lld, 1 or more wanted",
+				(long long)count, (long long)o->draws, (long long)o->batch);
 	*total = 0.0;
 	for (int64_t i = 0; i < count; i++) {
 		double weight = o->weights != NULL ? o->weights[i] : 1.0;
 		if (!(isfinite(weight) && weight > 0.0))
-			return nno_eval_fail(NNOPT_ERROR_INVALID_ARGUMENT,
-					     "predict_transformed: weights[%lld] %g, finite and above 0 wanted",
-					     (long long)i, weight);
+			return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT,
+					"predict_transformed: weights[%lld] %g, finite and above 0 wanted",
+					(long long)i, weight);
 		*total += weight;
 	}
 	return nno_vote_check("predict_transformed", o->vote);

@@ -26,9 +26,8 @@ nnopt_status nno_ranking_start(nno_ranking *r, nnopt_context *context, const nno
 	if (status != NNOPT_OK)
 		return status;
 	if (r->s.n > MOST || r->s.classes > INT32_MAX)
-		return nno_eval_fail(NNOPT_ERROR_INVALID_ARGUMENT,
-				     "%s: %lld samples of %lld classes, 2^30 at most wanted", what, (long long)r->s.n,
-				     (long long)r->s.classes);
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "%s: %lld samples of %lld classes, 2^30 at most wanted",
+				what, (long long)r->s.n, (long long)r->s.classes);
 	/* Not above the scores' own number, which fits in memory. */
 	size_t count = (size_t)r->s.count, all = count * (size_t)(rankings > 0 ? rankings : r->s.classes);
 	r->rows = nnopt_context_alloc(context, count * sizeof *r->rows);
@@ -37,8 +36,8 @@ nnopt_status nno_ranking_start(nno_ranking *r, nnopt_context *context, const nno
 	r->places = nnopt_context_alloc(context, all * sizeof *r->places);
 	r->room = nnopt_context_alloc(context, count * sizeof *r->room);
 	if (r->rows == NULL || r->labels == NULL || r->support == NULL || r->places == NULL || r->room == NULL)
-		return nno_eval_fail(NNOPT_ERROR_OUT_OF_MEMORY, "%s: out of memory for the ranking of %lld samples",
-				     what, (long long)r->s.count);
+		return nno_fail(NNOPT_ERROR_OUT_OF_MEMORY, "%s: out of memory for the ranking of %lld samples", what,
+				(long long)r->s.count);
 	fill(r);
 	return NNOPT_OK;
 }
@@ -55,14 +54,13 @@ void nno_ranking_end(nno_ranking *r)
 nnopt_status nno_ranking_check(const nno_ranking *r, int64_t class_index, bool others, const char *what)
 {
 	if (class_index < 0 || class_index >= r->s.classes)
-		return nno_eval_fail(NNOPT_ERROR_INVALID_ARGUMENT, "%s: class %lld, 0 to %lld wanted", what,
-				     (long long)class_index, (long long)r->s.classes - 1);
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "%s: class %lld, 0 to %lld wanted", what,
+				(long long)class_index, (long long)r->s.classes - 1);
 	int64_t own = r->support[class_index];
 	if (own == 0 || (others && own == r->s.count))
-		return nno_eval_fail(NNOPT_ERROR_INVALID_ARGUMENT,
-				     "%s: %lld of %lld samples are of class %lld, %s wanted", what, (long long)own,
-				     (long long)r->s.count, (long long)class_index,
-				     others ? "some but not all" : "1 or more");
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "%s: %lld of %lld samples are of class %lld, %s wanted",
+				what, (long long)own, (long long)r->s.count, (long long)class_index,
+				others ? "some but not all" : "1 or more");
 	return NNOPT_OK;
 }
 

@@ -178,11 +178,10 @@ static nnopt_status minimise(logistic *l, double tolerance, int64_t iterations)
 	}
 	return worst <= tolerance
 		   ? NNOPT_OK
-		   : nno_eval_fail(
-			 NNOPT_ERROR_STATE,
-			 "stack_fit: the gradient is %g after %lld iterations, %g wanted: more of them, a larger "
-			 "tolerance or a larger l2",
-			 worst, (long long)iterations, tolerance);
+		   : nno_fail(NNOPT_ERROR_STATE,
+			      "stack_fit: the gradient is %g after %lld iterations, %g wanted: more of them, a larger "
+			      "tolerance or a larger l2",
+			      worst, (long long)iterations, tolerance);
 }
 
 static nnopt_status solve(double *weights, const nno_samples *s, const nnopt_stack_options *o)
@@ -221,14 +220,13 @@ nnopt_status nnopt_stack_options_init(nnopt_stack_options *options, size_t size)
 static nnopt_status check(const nnopt_stack_options *o)
 {
 	if (!(isfinite(o->l2) && o->l2 > 0.0) || !(o->tolerance > 0.0) || o->iterations < 1)
-		return nno_eval_fail(
-		    NNOPT_ERROR_INVALID_ARGUMENT,
-		    "stack_fit: l2 %g, tolerance %g and iterations %lld, finite above 0, above 0, and 1 "
-		    "or more wanted",
-		    o->l2, o->tolerance, (long long)o->iterations);
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT,
+				"stack_fit: l2 %g, tolerance %g and iterations %lld, finite above 0, above 0, and 1 "
+				"or more wanted",
+				o->l2, o->tolerance, (long long)o->iterations);
 	if (o->features != 0 && o->features != 1)
-		return nno_eval_fail(NNOPT_ERROR_INVALID_ARGUMENT, "stack_fit: features %d, 0 or 1 wanted",
-				     (int)o->features);
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "stack_fit: features %d, 0 or 1 wanted",
+				(int)o->features);
 	return NNOPT_OK;
 }
 

@@ -71,14 +71,14 @@ nnopt_status nnopt_temperature_apply(nnopt_tensor **probabilities, nnopt_context
 				  "temperature_apply: probabilities, context or logits is NULL");
 	if (nnopt_tensor_dtype(logits) != NNOPT_F32 || nnopt_tensor_rank(logits) != 2 ||
 	    nnopt_tensor_extent(logits, 1) < 1)
-		return nno_eval_fail(NNOPT_ERROR_INVALID_ARGUMENT,
-				     "temperature_apply: logits of type %s, rank %d and %lld columns, f32 (samples, "
-				     "classes) with 1 class or more wanted",
-				     nnopt_dtype_name(nnopt_tensor_dtype(logits)), (int)nnopt_tensor_rank(logits),
-				     (long long)nnopt_tensor_extent(logits, 1));
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT,
+				"temperature_apply: logits of type %s, rank %d and %lld columns, f32 (samples, "
+				"classes) with 1 class or more wanted",
+				nnopt_dtype_name(nnopt_tensor_dtype(logits)), (int)nnopt_tensor_rank(logits),
+				(long long)nnopt_tensor_extent(logits, 1));
 	if (!(temperature > 0.0 && isfinite(temperature)))
-		return nno_eval_fail(NNOPT_ERROR_INVALID_ARGUMENT,
-				     "temperature_apply: temperature %g, finite and above 0 wanted", temperature);
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT,
+				"temperature_apply: temperature %g, finite and above 0 wanted", temperature);
 	int64_t shape[2] = { nnopt_tensor_extent(logits, 0), nnopt_tensor_extent(logits, 1) };
 	nnopt_status status = nnopt_tensor_create(&made, context, NNOPT_F32, 2, shape, NNOPT_NCHW);
 	if (status != NNOPT_OK)

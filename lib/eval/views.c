@@ -27,9 +27,8 @@ nnopt_status nnopt_views_create(nnopt_views **out, nnopt_context *context, nnopt
 	if (out == NULL || context == NULL)
 		return nnopt_fail(NNOPT_ERROR_INVALID_ARGUMENT, "views_create: out or context is NULL");
 	if (pad != NNOPT_PAD_ZERO && pad != NNOPT_PAD_REFLECT && pad != NNOPT_PAD_EDGE)
-		return nno_eval_fail(NNOPT_ERROR_INVALID_ARGUMENT,
-				     "views_create: pad %d, NNOPT_PAD_ZERO (0), _REFLECT (1) or _EDGE (2) wanted",
-				     (int)pad);
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT,
+				"views_create: pad %d, NNOPT_PAD_ZERO (0), _REFLECT (1) or _EDGE (2) wanted", (int)pad);
 	nnopt_views *views = nnopt_context_alloc(context, sizeof *views);
 	if (views == NULL)
 		return nnopt_fail(NNOPT_ERROR_OUT_OF_MEMORY, "views_create: out of memory");
@@ -71,11 +70,11 @@ nnopt_status nnopt_views_add(nnopt_views *views, int32_t mirror, int64_t dy, int
 	if (views == NULL)
 		return nnopt_fail(NNOPT_ERROR_INVALID_ARGUMENT, "views_add: views is NULL");
 	if (dy < -MOST_SHIFT || dy > MOST_SHIFT || dx < -MOST_SHIFT || dx > MOST_SHIFT)
-		return nno_eval_fail(NNOPT_ERROR_INVALID_ARGUMENT, "views_add: shift (%lld, %lld), within %d wanted",
-				     (long long)dy, (long long)dx, MOST_SHIFT);
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "views_add: shift (%lld, %lld), within %d wanted",
+				(long long)dy, (long long)dx, MOST_SHIFT);
 	if (!(isfinite(weight) && weight > 0.0))
-		return nno_eval_fail(NNOPT_ERROR_INVALID_ARGUMENT, "views_add: weight %g, finite and above 0 wanted",
-				     weight);
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "views_add: weight %g, finite and above 0 wanted",
+				weight);
 	nnopt_status status = reserve(views, 1);
 	if (status == NNOPT_OK)
 		views->list[views->count++] = (view){ .mirror = mirror != 0, .dy = dy, .dx = dx, .weight = weight };
@@ -85,9 +84,9 @@ nnopt_status nnopt_views_add(nnopt_views *views, int32_t mirror, int64_t dy, int
 nnopt_status nnopt_views_add_mirrored(nnopt_views *views, int64_t shift)
 {
 	if (views == NULL || shift < 0 || shift > MOST_SHIFT)
-		return nno_eval_fail(NNOPT_ERROR_INVALID_ARGUMENT,
-				     "views_add_mirrored: views NULL or shift %lld, 0 to %d wanted", (long long)shift,
-				     MOST_SHIFT);
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT,
+				"views_add_mirrored: views NULL or shift %lld, 0 to %d wanted", (long long)shift,
+				MOST_SHIFT);
 	nnopt_status status = reserve(views, 6);
 	for (int32_t mirror = 0; mirror < 2 && status == NNOPT_OK; mirror++)
 		status = nnopt_views_add(views, mirror, 0, 0, shift == 0 ? 0.5 : 0.25);
@@ -106,11 +105,11 @@ nnopt_status nno_view_room_start(nno_view_room *room, const nnopt_views *views, 
 	nnopt_status status = nnopt_loader_sample_shape(loader, shape + 1);
 	for (int64_t i = 0; i < views->count && status == NNOPT_OK && views->pad == NNOPT_PAD_REFLECT; i++)
 		if (llabs(views->list[i].dy) >= shape[2] || llabs(views->list[i].dx) >= shape[3])
-			status = nno_eval_fail(NNOPT_ERROR_INVALID_ARGUMENT,
-					       "predict_augmented: view %lld shifts by (%lld, %lld), less than the "
-					       "picture's (%lld, %lld) wanted where it is reflected",
-					       (long long)i, (long long)views->list[i].dy, (long long)views->list[i].dx,
-					       (long long)shape[2], (long long)shape[3]);
+			status = nno_fail(NNOPT_ERROR_INVALID_ARGUMENT,
+					  "predict_augmented: view %lld shifts by (%lld, %lld), less than the "
+					  "picture's (%lld, %lld) wanted where it is reflected",
+					  (long long)i, (long long)views->list[i].dy, (long long)views->list[i].dx,
+					  (long long)shape[2], (long long)shape[3]);
 	if (status == NNOPT_OK)
 		status = nnopt_tensor_create(&room->all, views->context, NNOPT_F32, 4, shape, NNOPT_NHWC);
 	if (status != NNOPT_OK)

@@ -9,9 +9,9 @@ nnopt_status nno_vote_check(const char *what, int32_t vote)
 {
 	return vote >= NNOPT_VOTE_LOGITS && vote <= NNOPT_VOTE_HARD
 		   ? NNOPT_OK
-		   : nno_eval_fail(NNOPT_ERROR_INVALID_ARGUMENT,
-				   "%s: vote %d, NNOPT_VOTE_LOGITS (0), _PROBABILITIES (1) or _HARD (2) wanted", what,
-				   (int)vote);
+		   : nno_fail(NNOPT_ERROR_INVALID_ARGUMENT,
+			      "%s: vote %d, NNOPT_VOTE_LOGITS (0), _PROBABILITIES (1) or _HARD (2) wanted", what,
+			      (int)vote);
 }
 
 /* In place; of an infinity on top it makes NaNs. */

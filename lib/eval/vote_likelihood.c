@@ -185,8 +185,8 @@ nnopt_status nno_likelihood_weights(double *weights, const nno_samples *s, nnopt
 		weights[m] = weights[m] < LEAST ? 0.0 : weights[m];
 	nnopt_context_free(s->context, room);
 	return done ? NNOPT_OK
-		    : nno_eval_fail(NNOPT_ERROR_STATE,
-				    "vote_fit: no weights within %g of the best after %d steps, a larger "
-				    "tolerance wanted",
-				    tolerance, MOST_STEPS);
+		    : nno_fail(NNOPT_ERROR_STATE,
+			       "vote_fit: no weights within %g of the best after %d steps, a larger "
+			       "tolerance wanted",
+			       tolerance, MOST_STEPS);
 }

@@ -18,9 +18,8 @@ nnopt_status nnopt_vote_create(nnopt_ensemble **out, nnopt_context *context, nno
 			       int32_t members, int32_t probabilities)
 {
 	if (out == NULL || context == NULL || members < 1)
-		return nno_eval_fail(NNOPT_ERROR_INVALID_ARGUMENT,
-				     "vote_create: out or context is NULL, or members %d, 1 or more wanted",
-				     (int)members);
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT,
+				"vote_create: out or context is NULL, or members %d, 1 or more wanted", (int)members);
 	nnopt_ensemble like = {
 		.context = context, .vote = vote, .given = probabilities != 0, .members = members, .count = members
 	};
@@ -28,14 +27,13 @@ nnopt_status nnopt_vote_create(nnopt_ensemble **out, nnopt_context *context, nno
 	for (int32_t m = 0; m < members; m++) {
 		double weight = weights != NULL ? weights[m] : 1.0;
 		if (!(isfinite(weight) && weight >= 0.0))
-			return nno_eval_fail(NNOPT_ERROR_INVALID_ARGUMENT,
-					     "vote_create: weights[%d] %g, finite and at least 0 wanted", (int)m,
-					     weight);
+			return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT,
+					"vote_create: weights[%d] %g, finite and at least 0 wanted", (int)m, weight);
 		sum += weight;
 	}
 	if (!(isfinite(sum) && sum > 0.0))
-		return nno_eval_fail(NNOPT_ERROR_INVALID_ARGUMENT,
-				     "vote_create: weights add up to %g, finite and above 0 wanted", sum);
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT,
+				"vote_create: weights add up to %g, finite and above 0 wanted", sum);
 	nnopt_status status = nno_vote_check("vote_create", vote);
 	if (status == NNOPT_OK)
 		status = nno_ensemble_create(out, "vote_create", &like);
@@ -134,16 +132,16 @@ nnopt_status nnopt_vote_options_init(nnopt_vote_options *options, size_t size)
 static nnopt_status check(const nnopt_vote_options *o)
 {
 	if (o->weighting < NNOPT_WEIGHT_ACCURACY || o->weighting > NNOPT_WEIGHT_GREEDY)
-		return nno_eval_fail(NNOPT_ERROR_INVALID_ARGUMENT, "vote_fit: weighting %d, 0 to %d wanted",
-				     (int)o->weighting, (int)NNOPT_WEIGHT_GREEDY);
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "vote_fit: weighting %d, 0 to %d wanted",
+				(int)o->weighting, (int)NNOPT_WEIGHT_GREEDY);
 	if (o->weighting == NNOPT_WEIGHT_LIKELIHOOD && o->vote == NNOPT_VOTE_HARD)
 		return nnopt_fail(NNOPT_ERROR_INVALID_ARGUMENT,
 				  "vote_fit: NNOPT_WEIGHT_LIKELIHOOD with NNOPT_VOTE_HARD, a vote of logits or "
 				  "probabilities wanted");
 	if (o->rounds < 1 || !(o->tolerance > 0.0))
-		return nno_eval_fail(NNOPT_ERROR_INVALID_ARGUMENT,
-				     "vote_fit: rounds %lld and tolerance %g, 1 or more and above 0 wanted",
-				     (long long)o->rounds, o->tolerance);
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT,
+				"vote_fit: rounds %lld and tolerance %g, 1 or more and above 0 wanted",
+				(long long)o->rounds, o->tolerance);
 	return nno_vote_check("vote_fit", o->vote);
 }
 
@@ -168,8 +166,8 @@ nnopt_status nnopt_vote_fit(nnopt_ensemble **out, nnopt_context *context, const 
 	nnopt_ensemble *made = NULL;
 	nno_samples s = { .context = NULL };
 	if (out == NULL || context == NULL || members < 1)
-		return nno_eval_fail(NNOPT_ERROR_INVALID_ARGUMENT,
-				     "vote_fit: out or context is NULL, or members %d, 1 or more wanted", (int)members);
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT,
+				"vote_fit: out or context is NULL, or members %d, 1 or more wanted", (int)members);
 	nnopt_status status = nnopt_options_read(&o, sizeof o, options, "vote_fit");
 	if (status == NNOPT_OK)
 		status = check(&o);

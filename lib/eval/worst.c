@@ -64,10 +64,10 @@ nnopt_status nnopt_worst_samples(int64_t *indices, double *values, int64_t *foun
 	if (indices == NULL || found == NULL)
 		return nnopt_fail(NNOPT_ERROR_INVALID_ARGUMENT, "worst_samples: indices or found is NULL");
 	if (by != NNOPT_WORST_BY_LOSS && by != NNOPT_WORST_BY_CONFIDENCE)
-		return nno_eval_fail(NNOPT_ERROR_INVALID_ARGUMENT, "worst_samples: by %d, 0 or 1 wanted", (int)by);
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "worst_samples: by %d, 0 or 1 wanted", (int)by);
 	if (most < 1)
-		return nno_eval_fail(NNOPT_ERROR_INVALID_ARGUMENT, "worst_samples: most %lld, 1 or more wanted",
-				     (long long)most);
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "worst_samples: most %lld, 1 or more wanted",
+				(long long)most);
 	nnopt_status status = nno_scored_read(&s, probabilities, labels, NNO_PROBABILITIES, "worst_samples");
 	if (status != NNOPT_OK)
 		return status;

@@ -60,8 +60,8 @@ nnopt_status nnopt_callbacks_add(nnopt_callbacks *c, nnopt_progress_fn on_batch,
 static nnopt_status call_each(const nnopt_callbacks *c, const nnopt_progress *progress, int of_epoch)
 {
 	if (progress == NULL || c == NULL)
-		return nno_train_fail(NNOPT_ERROR_INVALID_ARGUMENT, "callbacks_on_%s: progress or callbacks is NULL",
-				      of_epoch ? "epoch" : "batch");
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "callbacks_on_%s: progress or callbacks is NULL",
+				of_epoch ? "epoch" : "batch");
 	nnopt_status status = NNOPT_OK;
 	for (int64_t i = 0; i < c->count && status == NNOPT_OK; i++) {
 		nnopt_progress_fn fn = of_epoch ? c->list[i].on_epoch : c->list[i].on_batch;

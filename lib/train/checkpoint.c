@@ -98,20 +98,22 @@ static void unpack_record(nnopt_epoch_record *r, const int64_t *bits)
 static nnopt_status check_state(const nnopt_training_state *s, const char *path, const char *what)
 {
 	if (s == NULL || path == NULL || s->model == NULL || s->optimizer == NULL)
-		return nno_train_fail(NNOPT_ERROR_INVALID_ARGUMENT, "%s: state, path, model or optimizer is NULL",
-				      what);
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "%s: state, path, model or optimizer is NULL", what);
 	if (nnopt_model_parameter_count(s->model) == 0)
-		return nno_train_fail(NNOPT_ERROR_STATE, "%s: the model is not built", what);
+		return nno_fail(NNOPT_ERROR_STATE, "%s: the model is not built", what);
+	return nno_check_own_weights(s, what);
+}
+
+nnopt_status nno_check_own_weights(const nnopt_training_state *s, const char *what)
+{
 	if (nnopt_average_swapped(s->average))
-		return nno_train_fail(NNOPT_ERROR_STATE, "%s: the averaged weights are in the model, swap them first",
-				      what);
+		return nno_fail(NNOPT_ERROR_STATE, "%s: the averaged weights are in the model, swap them first", what);
 	if (nnopt_sam_perturbed(s->optimizer))
-		return nno_train_fail(NNOPT_ERROR_STATE, "%s: the weights are perturbed, call nnopt_sam_restore first",
-				      what);
+		return nno_fail(NNOPT_ERROR_STATE, "%s: the weights are perturbed, call nnopt_sam_restore first", what);
 	return NNOPT_OK;
 }
 
-static nnopt_status attach_all(const nnopt_training_state *s)
+nnopt_status nno_attach_all(const nnopt_training_state *s)
 {
 	nnopt_status status = nnopt_optimizer_attach(s->optimizer, s->model);
 	if (status == NNOPT_OK && s->average != NULL)
@@ -276,7 +278,7 @@ static nnopt_status fetch(nnopt_weights *file, const char *path, const char *nam
 	int32_t index;
 	nnopt_status status = nnopt_weights_find(file, name, &index);
 	if (status != NNOPT_OK)
-		return nno_train_fail(NNOPT_ERROR_FORMAT, "checkpoint_load: %s: no tensor \"%s\"", path, name);
+		return nno_fail(NNOPT_ERROR_FORMAT, "checkpoint_load: %s: no tensor \"%s\"", path, name);
 	status = nnopt_weights_read(file, index, &b->tensors[b->count]);
 	if (status != NNOPT_OK)
 		return status;
@@ -284,10 +286,10 @@ static nnopt_status fetch(nnopt_weights *file, const char *path, const char *nam
 	b->names[b->count++] = name;
 	if (nnopt_tensor_dtype(t) != dtype || nnopt_tensor_rank(t) != 1 ||
 	    (count >= 0 && nnopt_tensor_count(t) != count))
-		return nno_train_fail(
-		    NNOPT_ERROR_FORMAT, "checkpoint_load: %s: tensor \"%s\" has %lld elements of %s, %lld of %s wanted",
-		    path, name, (long long)nnopt_tensor_count(t), nnopt_dtype_name(nnopt_tensor_dtype(t)),
-		    (long long)count, nnopt_dtype_name(dtype));
+		return nno_fail(NNOPT_ERROR_FORMAT,
+				"checkpoint_load: %s: tensor \"%s\" has %lld elements of %s, %lld of %s wanted", path,
+				name, (long long)nnopt_tensor_count(t), nnopt_dtype_name(nnopt_tensor_dtype(t)),
+				(long long)count, nnopt_dtype_name(dtype));
 	return NNOPT_OK;
 }
 
@@ -304,19 +306,19 @@ static nnopt_status check_file(nnopt_weights *file, const nnopt_training_state *
 	const char *version = nnopt_weights_metadata(file, "nnopt.checkpoint");
 	const char *kind = nnopt_weights_metadata(file, "nnopt.optimizer");
 	if (version == NULL || kind == NULL)
-		return nno_train_fail(NNOPT_ERROR_FORMAT, "checkpoint_load: %s is not a checkpoint", path);
+		return nno_fail(NNOPT_ERROR_FORMAT, "checkpoint_load: %s is not a checkpoint", path);
 	if (strcmp(version, "2") != 0)
-		return nno_train_fail(NNOPT_ERROR_UNSUPPORTED, "checkpoint_load: %s: version \"%.16s\", 2 wanted", path,
-				      version);
+		return nno_fail(NNOPT_ERROR_UNSUPPORTED, "checkpoint_load: %s: version \"%.16s\", 2 wanted", path,
+				version);
 	if (strcmp(kind, nnopt_optimizer_kind(s->optimizer)) != 0)
-		return nno_train_fail(NNOPT_ERROR_INVALID_ARGUMENT,
-				      "checkpoint_load: %s is of optimizer \"%.32s\", the one given is \"%s\"", path,
-				      kind, nnopt_optimizer_kind(s->optimizer));
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT,
+				"checkpoint_load: %s is of optimizer \"%.32s\", the one given is \"%s\"", path, kind,
+				nnopt_optimizer_kind(s->optimizer));
 	const char *average = nnopt_weights_metadata(file, "nnopt.average"), *given = nnopt_average_kind(s->average);
 	if (strcmp(average != NULL ? average : "no", given != NULL ? given : "no") != 0)
-		return nno_train_fail(NNOPT_ERROR_INVALID_ARGUMENT,
-				      "checkpoint_load: %s is with %.32s average, the one given is \"%s\"", path,
-				      average != NULL ? average : "no", given != NULL ? given : "none");
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT,
+				"checkpoint_load: %s is with %.32s average, the one given is \"%s\"", path,
+				average != NULL ? average : "no", given != NULL ? given : "none");
 	nnopt_status status = fetch(file, path, "counters", NNOPT_I64, COUNTERS, b);
 	if (status == NNOPT_OK)
 		status = fetch(file, path, "reals", NNOPT_I64, REALS, b);
@@ -324,14 +326,14 @@ static nnopt_status check_file(nnopt_weights *file, const nnopt_training_state *
 		return status;
 	const int64_t *c = data_of(b, "counters");
 	if (c[C_LAYOUT] != nno_layout_hash(s->model))
-		return nno_train_fail(NNOPT_ERROR_INVALID_ARGUMENT,
-				      "checkpoint_load: %s is of a model with other parameters", path);
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "checkpoint_load: %s is of a model with other parameters",
+				path);
 	if (s->loader_fingerprint != 0 && c[C_FINGERPRINT] != 0 && s->loader_fingerprint != (uint64_t)c[C_FINGERPRINT])
-		return nno_train_fail(
-		    NNOPT_ERROR_INVALID_ARGUMENT,
-		    "checkpoint_load: %s was made with other data, transforms, seed or loader options", path);
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT,
+				"checkpoint_load: %s was made with other data, transforms, seed or loader options",
+				path);
 	if (c[C_EPOCH] < 0 || c[C_BATCH] < 0 || c[C_OPTIMIZER_STEPS] < 0 || c[C_STEP] < 0)
-		return nno_train_fail(NNOPT_ERROR_FORMAT, "checkpoint_load: %s: a counter is negative", path);
+		return nno_fail(NNOPT_ERROR_FORMAT, "checkpoint_load: %s: a counter is negative", path);
 	return NNOPT_OK;
 }
 
@@ -356,9 +358,8 @@ static nnopt_status fetch_average(nnopt_weights *file, const nnopt_training_stat
 		status = fetch(file, path, "average.counts", NNOPT_I64, 2, b);
 		const int64_t *counts = status == NNOPT_OK ? data_of(b, "average.counts") : NULL;
 		if (counts != NULL && (counts[1] < 0 || counts[0] < counts[1]))
-			return nno_train_fail(NNOPT_ERROR_FORMAT,
-					      "checkpoint_load: %s: an average of %lld in %lld updates", path,
-					      (long long)counts[1], (long long)counts[0]);
+			return nno_fail(NNOPT_ERROR_FORMAT, "checkpoint_load: %s: an average of %lld in %lld updates",
+					path, (long long)counts[1], (long long)counts[0]);
 		if (status == NNOPT_OK)
 			status = fetch(file, path, "average.parameters", NNOPT_F32,
 				       nnopt_tensor_count(nnopt_average_parameters(s->average)), b);
@@ -379,8 +380,7 @@ static nnopt_status fetch_snapshots(nnopt_weights *file, const nnopt_training_st
 	nnopt_status status = fetch(file, path, "snapshots.taken", NNOPT_I64, 1, b);
 	const int64_t *taken = status == NNOPT_OK ? data_of(b, "snapshots.taken") : NULL;
 	if (taken != NULL && *taken < 1)
-		return nno_train_fail(NNOPT_ERROR_FORMAT, "checkpoint_load: %s: %lld snapshots", path,
-				      (long long)*taken);
+		return nno_fail(NNOPT_ERROR_FORMAT, "checkpoint_load: %s: %lld snapshots", path, (long long)*taken);
 	int64_t places = taken != NULL ? held(p, *taken) : 0;
 	if (status == NNOPT_OK)
 		status = fetch(file, path, "snapshots.steps", NNOPT_I64, places, b);
@@ -402,20 +402,20 @@ static nnopt_status fetch_fit(nnopt_weights *file, nno_fit_state *fit, const nno
 		status = fetch(file, path, "history", NNOPT_I64, -1, b);
 		int64_t elements = status == NNOPT_OK ? nnopt_tensor_count(b->tensors[b->count - 1]) : 0;
 		if (status == NNOPT_OK && (elements % RECORD != 0 || c[C_BEST_EPOCH] >= elements / RECORD))
-			return nno_train_fail(NNOPT_ERROR_FORMAT, "checkpoint_load: %s: history of %lld numbers", path,
-					      (long long)elements);
+			return nno_fail(NNOPT_ERROR_FORMAT, "checkpoint_load: %s: history of %lld numbers", path,
+					(long long)elements);
 		epochs = elements / RECORD;
 		if (status == NNOPT_OK)
 			status = nno_history_reserve(fit->history, epochs);
 	}
 	if (status == NNOPT_OK && epochs == 0 && c[C_EPOCH] > 0)
-		return nno_train_fail(NNOPT_ERROR_INVALID_ARGUMENT,
-				      "fit: %s stands in epoch %lld and has no history: it is of another loop", path,
-				      (long long)c[C_EPOCH]);
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT,
+				"fit: %s stands in epoch %lld and has no history: it is of another loop", path,
+				(long long)c[C_EPOCH]);
 	if (status == NNOPT_OK && (c[C_EPOCH] != epochs || c[C_BATCH] > fit->batches))
-		return nno_train_fail(NNOPT_ERROR_FORMAT,
-				      "fit: %s: epoch %lld, batch %lld and %lld epochs of history do not fit together",
-				      path, (long long)c[C_EPOCH], (long long)c[C_BATCH], (long long)epochs);
+		return nno_fail(NNOPT_ERROR_FORMAT,
+				"fit: %s: epoch %lld, batch %lld and %lld epochs of history do not fit together", path,
+				(long long)c[C_EPOCH], (long long)c[C_BATCH], (long long)epochs);
 	if (status == NNOPT_OK && fit->best_parameters != NULL && c[C_BEST_EPOCH] >= 0) {
 		status = fetch(file, path, "best.parameters", NNOPT_F32, blocks->parameter_elements, b);
 		if (status == NNOPT_OK && blocks->state_elements > 0)
@@ -529,7 +529,7 @@ nnopt_status nno_checkpoint_read(nnopt_training_state *s, nno_fit_state *fit, co
 	if (status == NNOPT_OK)
 		status = check_file(file, s, path, &b);
 	if (status == NNOPT_OK)
-		status = attach_all(s);
+		status = nno_attach_all(s);
 	if (status == NNOPT_OK)
 		status = fetch_model(file, s, &blocks, path, &b);
 	if (status == NNOPT_OK)
@@ -574,7 +574,7 @@ nnopt_status nnopt_checkpoint_save(const nnopt_training_state *state, const char
 	if (status == NNOPT_OK)
 		status = check_state(&s, path, "checkpoint_save");
 	if (status == NNOPT_OK)
-		status = attach_all(&s);
+		status = nno_attach_all(&s);
 	return status == NNOPT_OK ? nno_checkpoint_write(&s, NULL, path) : status;
 }
 

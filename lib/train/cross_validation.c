@@ -1,10 +1,7 @@
 /* cross_validation.c - what models say of samples that they were not trained with. */
 #include "train/train.h"
 
-#include "base/error.h"
-
 #include <math.h>
-#include <stdio.h>
 #include <string.h>
 
 /* What stays of a fold. */
@@ -63,10 +60,10 @@ static nnopt_status spread(run *r, const nnopt_tensor *part)
 static nnopt_status call(const run *r, nnopt_fold_fn function, nnopt_fold *f, const char *doing)
 {
 	unsigned before = nno_failures();
-	nnopt_status status = function(f, r->o.user);
+	nnopt_status status = nno_fail_caller(before, function(f, r->o.user));
 	if (status == NNOPT_OK || status == NNOPT_ERROR_CANCELLED)
 		return status;
-	return nno_train_fail_caller(before, status, "cross_validate: %s fold %lld failed", doing, (long long)f->index);
+	return nno_fail_in(NNOPT_ERROR_CALLBACK, "cross_validate: %s fold %lld failed", doing, (long long)f->index);
 }
 
 static nnopt_status train_fold(run *r, nnopt_fold *f, record *kept)
@@ -74,8 +71,8 @@ static nnopt_status train_fold(run *r, nnopt_fold *f, record *kept)
 	nnopt_status status = call(r, r->o.train, f, "training");
 	kept->history = f->history;
 	if (status == NNOPT_OK && f->model == NULL)
-		status = nno_train_fail(NNOPT_ERROR_CALLBACK, "cross_validate: training fold %lld gave no model",
-					(long long)f->index);
+		status = nno_fail(NNOPT_ERROR_CALLBACK, "cross_validate: training fold %lld gave no model",
+				  (long long)f->index);
 	return status;
 }
 
@@ -152,9 +149,8 @@ static nnopt_status run_all(run *r)
 	for (int64_t which = 0; which < r->o.folds && status == NNOPT_OK; which++) {
 		nnopt_fold f = { .struct_size = sizeof f, .index = which, .folds = r->o.folds };
 		if (nnopt_cancel_requested(r->o.cancel))
-			return nno_train_fail(NNOPT_ERROR_CANCELLED,
-					      "cross_validate: cancelled before fold %lld of %lld", (long long)which,
-					      (long long)r->o.folds);
+			return nno_fail(NNOPT_ERROR_CANCELLED, "cross_validate: cancelled before fold %lld of %lld",
+					(long long)which, (long long)r->o.folds);
 		int64_t held_out = list_numbers(r->numbers, r->fold_of, count, which);
 		status = run_fold(r, &f, held_out, count - held_out);
 		nnopt_transforms_destroy(f.transforms);
@@ -178,8 +174,8 @@ static nnopt_status make_result(nnopt_cross_validation **out, nnopt_dataset *dat
 	cv->losses = nnopt_context_alloc(context, n * sizeof *cv->losses);
 	cv->accuracies = nnopt_context_alloc(context, n * sizeof *cv->accuracies);
 	if (cv->records == NULL || cv->losses == NULL || cv->accuracies == NULL)
-		return nno_train_fail(NNOPT_ERROR_OUT_OF_MEMORY, "cross_validate: out of memory for %lld folds",
-				      (long long)folds);
+		return nno_fail(NNOPT_ERROR_OUT_OF_MEMORY, "cross_validate: out of memory for %lld folds",
+				(long long)folds);
 	cv->room = folds;
 	return nnopt_metrics_create(&cv->pooled, context, nnopt_dataset_classes(dataset));
 }
@@ -189,11 +185,11 @@ static nnopt_status check(const run *r)
 	if (r->o.train == NULL)
 		return nnopt_fail(NNOPT_ERROR_INVALID_ARGUMENT, "cross_validate: train is NULL");
 	if (r->o.batch < 1)
-		return nno_train_fail(NNOPT_ERROR_INVALID_ARGUMENT, "cross_validate: batch %lld, 1 or more wanted",
-				      (long long)r->o.batch);
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "cross_validate: batch %lld, 1 or more wanted",
+				(long long)r->o.batch);
 	if (r->o.folds < 2 || r->o.folds > nnopt_dataset_count(r->dataset))
-		return nno_train_fail(NNOPT_ERROR_INVALID_ARGUMENT, "cross_validate: %lld folds, 2 to %lld wanted",
-				      (long long)r->o.folds, (long long)nnopt_dataset_count(r->dataset));
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "cross_validate: %lld folds, 2 to %lld wanted",
+				(long long)r->o.folds, (long long)nnopt_dataset_count(r->dataset));
 	return NNOPT_OK;
 }
 
@@ -255,8 +251,8 @@ nnopt_status nnopt_cross_validation_fold(const nnopt_cross_validation *cv, int64
 {
 	const record *kept = record_of(cv, fold);
 	if (kept == NULL)
-		return nno_train_fail(NNOPT_ERROR_INVALID_ARGUMENT, "cross_validation_fold: fold %lld of %lld",
-				      (long long)fold, (long long)nnopt_cross_validation_folds(cv));
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "cross_validation_fold: fold %lld of %lld",
+				(long long)fold, (long long)nnopt_cross_validation_folds(cv));
 	nnopt_status status = nnopt_result_check(out, "cross_validation_fold");
 	if (status == NNOPT_OK)
 		nnopt_result_give(out, &kept->result, sizeof kept->result);

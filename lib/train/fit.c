@@ -43,8 +43,8 @@ static nnopt_status train_epoch(nno_fit_run *r)
 			status = save(r);
 			return status != NNOPT_OK
 				   ? status
-				   : nno_train_fail(NNOPT_ERROR_CANCELLED, "fit: cancelled in epoch %lld, batch %lld",
-						    (long long)r->at.epoch, (long long)r->at.batch);
+				   : nno_fail(NNOPT_ERROR_CANCELLED, "fit: cancelled in epoch %lld, batch %lld",
+					      (long long)r->at.epoch, (long long)r->at.batch);
 		}
 		status = save_if_due(r);
 	}
@@ -175,8 +175,8 @@ static nnopt_status run(nno_fit_run *r)
 		if (status == NNOPT_OK && nnopt_cancel_requested(r->o.cancel)) {
 			status = save(r);
 			if (status == NNOPT_OK)
-				status = nno_train_fail(NNOPT_ERROR_CANCELLED, "fit: cancelled after epoch %lld",
-							(long long)r->at.epoch - 1);
+				status = nno_fail(NNOPT_ERROR_CANCELLED, "fit: cancelled after epoch %lld",
+						  (long long)r->at.epoch - 1);
 		}
 	}
 	if (status != NNOPT_OK)
@@ -241,20 +241,14 @@ static nnopt_status prepare(nno_fit_run *r)
 		status = make_plan(r, r->model, r->o.validation, NNOPT_INFERENCE, &r->validation_plan);
 	if (status == NNOPT_OK && r->o.teacher != NULL)
 		status = make_plan(r, r->o.teacher, r->train, NNOPT_INFERENCE, &r->teacher_plan);
-	if (status == NNOPT_OK)
-		status = nnopt_optimizer_attach(r->optimizer, r->model);
 	r->at.plan = r->plan;
 	r->at.average = r->o.average;
 	r->at.plateau = r->o.plateau;
 	r->at.snapshots = r->o.snapshots;
-	if (status == NNOPT_OK && r->o.snapshots != NULL)
-		status = nnopt_snapshots_attach(r->o.snapshots, r->model);
-	if (status == NNOPT_OK && r->o.average != NULL)
-		status = nnopt_average_attach(r->o.average, r->model);
-	if (status == NNOPT_OK && nnopt_average_swapped(r->o.average))
-		status = nnopt_fail(NNOPT_ERROR_STATE, "fit: the averaged weights are in the model, swap them first");
-	if (status == NNOPT_OK && nnopt_sam_perturbed(r->optimizer))
-		status = nnopt_fail(NNOPT_ERROR_STATE, "fit: the weights are perturbed, call nnopt_sam_restore first");
+	if (status == NNOPT_OK)
+		status = nno_attach_all(&r->at);
+	if (status == NNOPT_OK)
+		status = nno_check_own_weights(&r->at, "fit");
 	if (status == NNOPT_OK)
 		status = nnopt_model_get_blocks(r->model, &r->blocks);
 	if (status == NNOPT_OK && r->o.sam_rho > 0.0)
@@ -301,7 +295,7 @@ static nnopt_status check_options(nnopt_fit_options *o)
 			    : o->refresh_batches < -1                      ? "refresh_batches below -1"
 									   : NULL;
 	if (wrong != NULL)
-		return nno_train_fail(NNOPT_ERROR_INVALID_ARGUMENT, "fit: options: %s", wrong);
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "fit: options: %s", wrong);
 	if (o->plateau != NULL && nnopt_plateau_maximises(o->plateau) !=
 				      (o->monitor == NNOPT_MONITOR_VALIDATION_ACCURACY && o->validation != NULL))
 		return nnopt_fail(
@@ -320,11 +314,11 @@ static nnopt_status check_teacher(const nno_fit_run *r)
 {
 	if (nnopt_loss_takes_teacher(r->loss) == (r->o.teacher != NULL) && r->o.teacher != r->model)
 		return NNOPT_OK;
-	return nno_train_fail(NNOPT_ERROR_INVALID_ARGUMENT, "fit: options: %s with a %s loss, %s wanted",
-			      r->o.teacher == NULL       ? "no teacher"
-			      : r->o.teacher == r->model ? "the model as its own teacher"
-							 : "a teacher",
-			      nnopt_loss_kind(r->loss), nnopt_loss_takes_teacher(r->loss) ? "another model" : "none");
+	return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "fit: options: %s with a %s loss, %s wanted",
+			r->o.teacher == NULL       ? "no teacher"
+			: r->o.teacher == r->model ? "the model as its own teacher"
+						   : "a teacher",
+			nnopt_loss_kind(r->loss), nnopt_loss_takes_teacher(r->loss) ? "another model" : "none");
 }
 
 static const nnopt_fit_options defaults = {

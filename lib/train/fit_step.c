@@ -1,14 +1,13 @@
 /* fit_step.c - what happens with one batch: forward, loss, backward, SAM's second pass, the update. */
 #include "train/fit.h"
 
-#include "base/error.h"
-
 #include <string.h>
 
 static nnopt_status callback_failed(const nno_fit_run *r, const char *what, unsigned before, nnopt_status status)
 {
-	return nno_train_fail_caller(before, status, "fit: %s in epoch %lld, batch %lld", what, (long long)r->at.epoch,
-				     (long long)r->at.batch);
+	(void)nno_fail_caller(before, status);
+	return nno_fail_in(NNOPT_ERROR_CALLBACK, "fit: %s in epoch %lld, batch %lld", what, (long long)r->at.epoch,
+			   (long long)r->at.batch);
 }
 
 nnopt_status nno_fit_call(nnopt_progress_fn fn, nno_fit_run *r, const char *what)
@@ -89,11 +88,10 @@ nnopt_status nno_fit_update(nno_fit_run *r)
 	if (!result.finite && loss_scale_falls(r))
 		return leave_out(r);
 	if (!result.finite)
-		return nno_train_fail(
-		    NNOPT_ERROR_NONFINITE,
-		    "fit: a gradient is infinite or NaN in epoch %lld, batch %lld (lr %g); the weights are "
-		    "those before it",
-		    (long long)r->at.epoch, (long long)r->at.batch, lr);
+		return nno_fail(NNOPT_ERROR_NONFINITE,
+				"fit: a gradient is infinite or NaN in epoch %lld, batch %lld (lr %g); the weights are "
+				"those before it",
+				(long long)r->at.epoch, (long long)r->at.batch, lr);
 	r->since_update = 0;
 	r->state.step++;
 	r->progress.updated = 1;
@@ -126,7 +124,7 @@ static nnopt_status pass(nno_fit_run *r, const nnopt_batch *batch, nnopt_loss_re
 	if (status != NNOPT_OK)
 		return status;
 	if (!loss->finite)
-		return nno_train_fail(
+		return nno_fail(
 		    NNOPT_ERROR_NONFINITE,
 		    "fit: the loss is %g in epoch %lld, batch %lld (lr %g); the weights are those before it",
 		    loss->value, (long long)r->at.epoch, (long long)batch->number, r->progress.lr);

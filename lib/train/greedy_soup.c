@@ -76,15 +76,13 @@ nnopt_status nnopt_model_greedy_soup(nnopt_model *model, nnopt_model *const *mod
 				     int32_t *taken, double *accuracy)
 {
 	if (model == NULL || models == NULL || validation == NULL || count < 1)
-		return nno_train_fail(
-		    NNOPT_ERROR_INVALID_ARGUMENT,
-		    "model_greedy_soup: model, models or validation is NULL, or count %d, 1 or more wanted",
-		    (int)count);
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT,
+				"model_greedy_soup: model, models or validation is NULL, or count %d, 1 or more wanted",
+				(int)count);
 	for (int32_t i = 0; i < count; i++)
 		if (models[i] == NULL || models[i] == model)
-			return nno_train_fail(NNOPT_ERROR_INVALID_ARGUMENT, "model_greedy_soup: models[%d] is %s",
-					      (int)i,
-					      models[i] == NULL ? "NULL" : "the model that the soup is put into");
+			return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "model_greedy_soup: models[%d] is %s", (int)i,
+					models[i] == NULL ? "NULL" : "the model that the soup is put into");
 	nnopt_context *context = nnopt_model_context(model);
 	soup s = { .model = model,
 		   .models = models,

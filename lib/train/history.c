@@ -1,33 +1,7 @@
 /* history.c - what every epoch of a run came to. */
 #include "train/train.h"
 
-#include "base/error.h"
-
-#include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
-
-nnopt_status nno_train_fail(nnopt_status status, const char *format, ...)
-{
-	char text[512];
-	va_list args;
-	va_start(args, format);
-	vsnprintf(text, sizeof text, format, args);
-	va_end(args);
-	return nnopt_fail(status, text);
-}
-
-nnopt_status nno_train_fail_caller(unsigned before, nnopt_status status, const char *format, ...)
-{
-	char text[256], reason[256];
-	va_list args;
-	va_start(args, format);
-	vsnprintf(text, sizeof text, format, args);
-	va_end(args);
-	(void)nno_fail_caller(before, status);
-	snprintf(reason, sizeof reason, "%s", nnopt_last_error());
-	return nno_train_fail(NNOPT_ERROR_CALLBACK, "%s: %s", text, reason);
-}
 
 nnopt_status nno_history_create(nnopt_history **out, nnopt_context *context)
 {
@@ -45,12 +19,12 @@ nnopt_status nno_history_reserve(nnopt_history *h, int64_t count)
 	if (count <= h->room)
 		return NNOPT_OK;
 	if (count > INT64_C(1) << 32)
-		return nno_train_fail(NNOPT_ERROR_INVALID_ARGUMENT, "fit: %lld epochs, at most 2^32 wanted",
-				      (long long)count);
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "fit: %lld epochs, at most 2^32 wanted",
+				(long long)count);
 	nnopt_epoch_record *records = nnopt_context_alloc(h->context, (size_t)count * sizeof *records);
 	if (records == NULL)
-		return nno_train_fail(NNOPT_ERROR_OUT_OF_MEMORY, "fit: out of memory for the history of %lld epochs",
-				      (long long)count);
+		return nno_fail(NNOPT_ERROR_OUT_OF_MEMORY, "fit: out of memory for the history of %lld epochs",
+				(long long)count);
 	if (h->count > 0)
 		memcpy(records, h->records, (size_t)h->count * sizeof *records);
 	nnopt_context_free(h->context, h->records);
@@ -76,8 +50,8 @@ nnopt_status nnopt_history_epoch(const nnopt_history *h, int64_t epoch, nnopt_ep
 	if (h == NULL)
 		return nnopt_fail(NNOPT_ERROR_INVALID_ARGUMENT, "history_epoch: history is NULL");
 	if (epoch < 0 || epoch >= h->count)
-		return nno_train_fail(NNOPT_ERROR_INVALID_ARGUMENT, "history_epoch: epoch %lld, 0 to %lld wanted",
-				      (long long)epoch, (long long)h->count - 1);
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "history_epoch: epoch %lld, 0 to %lld wanted",
+				(long long)epoch, (long long)h->count - 1);
 	nnopt_status status = nnopt_result_check(record, "history_epoch");
 	if (status == NNOPT_OK)
 		nnopt_result_give(record, &h->records[epoch], sizeof *record);

@@ -21,11 +21,10 @@ nnopt_status nnopt_snapshots_create(nnopt_snapshots **out, nnopt_context *contex
 	if (status != NNOPT_OK)
 		return status;
 	if (o.first < 1 || o.multiply < 1 || o.start < 0 || o.most < 1 || o.most > 1024)
-		return nno_train_fail(
-		    NNOPT_ERROR_INVALID_ARGUMENT,
-		    "snapshots_create: first %lld, multiply %lld, start %lld, most %lld; at least 1, 1 and "
-		    "0, and 1 to 1024 wanted",
-		    (long long)o.first, (long long)o.multiply, (long long)o.start, (long long)o.most);
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT,
+				"snapshots_create: first %lld, multiply %lld, start %lld, most %lld; at least 1, 1 and "
+				"0, and 1 to 1024 wanted",
+				(long long)o.first, (long long)o.multiply, (long long)o.start, (long long)o.most);
 	nnopt_snapshots *s = nnopt_context_alloc(context, sizeof *s);
 	if (s == NULL)
 		return nnopt_fail(NNOPT_ERROR_OUT_OF_MEMORY, "snapshots_create: out of memory");
@@ -59,16 +58,15 @@ static nnopt_status get_blocks(const nnopt_snapshots *s, nnopt_model *model, nno
 {
 	*blocks = (nnopt_model_blocks){ .struct_size = sizeof *blocks };
 	if (s == NULL || model == NULL)
-		return nno_train_fail(NNOPT_ERROR_INVALID_ARGUMENT, "%s: snapshots or model is NULL", what);
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "%s: snapshots or model is NULL", what);
 	nnopt_status status = nnopt_model_get_blocks(model, blocks);
 	if (status != NNOPT_OK || s->steps == NULL || s->identity == blocks->identity)
 		return status;
 	if (s->elements != blocks->parameter_elements || s->layout != nno_layout_hash(model))
-		status =
-		    nno_train_fail(NNOPT_ERROR_STATE,
-				   "%s: the model's %lld parameters are not the %lld of the one before, by name and "
-				   "shape",
-				   what, (long long)blocks->parameter_elements, (long long)s->elements);
+		status = nno_fail(NNOPT_ERROR_STATE,
+				  "%s: the model's %lld parameters are not the %lld of the one before, by name and "
+				  "shape",
+				  what, (long long)blocks->parameter_elements, (long long)s->elements);
 	return status;
 }
 
@@ -96,9 +94,8 @@ nnopt_status nnopt_snapshots_attach(nnopt_snapshots *snapshots, nnopt_model *mod
 	if (s->steps != NULL && s->parameters != NULL && s->state != NULL)
 		return NNOPT_OK;
 	free_room(s);
-	return nno_train_fail(NNOPT_ERROR_OUT_OF_MEMORY,
-			      "snapshots_attach: out of memory for %lld copies of %lld parameters",
-			      (long long)s->o.most, (long long)s->elements);
+	return nno_fail(NNOPT_ERROR_OUT_OF_MEMORY, "snapshots_attach: out of memory for %lld copies of %lld parameters",
+			(long long)s->o.most, (long long)s->elements);
 }
 
 static int is_end(const nnopt_snapshots_options *o, int64_t step)
@@ -161,8 +158,8 @@ nnopt_status nnopt_snapshots_apply(const nnopt_snapshots *snapshots, int64_t ind
 	nnopt_status status = get_blocks(s, model, &blocks, "snapshots_apply");
 	int64_t place = status == NNOPT_OK ? place_of(s, index) : -1;
 	if (status == NNOPT_OK && place < 0)
-		status = nno_train_fail(NNOPT_ERROR_INVALID_ARGUMENT, "snapshots_apply: copy %lld of %lld",
-					(long long)index, (long long)nnopt_snapshots_count(s));
+		status = nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "snapshots_apply: copy %lld of %lld", (long long)index,
+				  (long long)nnopt_snapshots_count(s));
 	if (status != NNOPT_OK)
 		return status;
 	copy(blocks.parameters, s->parameters + place * s->elements, s->elements);

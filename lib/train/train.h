@@ -1,7 +1,8 @@
-/* train.h - what the files of this room share. The room sees public headers only. */
+/* train.h - what the files of this room share. The room sees public headers only, and errors of base/. */
 #ifndef NNO_TRAIN_TRAIN_H
 #define NNO_TRAIN_TRAIN_H
 
+#include "base/error.h"
 #include "nnopt/train.h"
 
 #include <time.h>
@@ -44,6 +45,10 @@ typedef struct nno_fit_state {
  * weights are read when fit->best_parameters has room for them. */
 nnopt_status nno_checkpoint_write(const nnopt_training_state *state, const nno_fit_state *fit, const char *path);
 nnopt_status nno_checkpoint_read(nnopt_training_state *state, nno_fit_state *fit, const char *path);
+/* STATE where the weights in the model are averaged or perturbed ones; `what` begins the text. */
+nnopt_status nno_check_own_weights(const nnopt_training_state *state, const char *what);
+/* Optimizer, average and snapshots to the model, which is built. */
+nnopt_status nno_attach_all(const nnopt_training_state *state);
 /* A number that changes with what decides the meaning of a model's blocks: names, shapes and places. */
 int64_t nno_layout_hash(const nnopt_model *model);
 /* nnopt_model_refresh_batch_norm() with a limit for its plan, 0: none. */
@@ -61,20 +66,5 @@ static inline double nno_now(void)
 	clock_gettime(CLOCK_MONOTONIC, &t);
 	return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
-
-/* nnopt_fail() with a format. */
-nnopt_status nno_train_fail(nnopt_status status, const char *format, ...)
-#if defined(__GNUC__)
-    __attribute__((format(printf, 2, 3)))
-#endif
-    ;
-
-/* CALLBACK for a function of the caller's that returned `status`, called after `before` failures (nno_failures()): the
- * text, and behind it the reason that the function gave. */
-nnopt_status nno_train_fail_caller(unsigned before, nnopt_status status, const char *format, ...)
-#if defined(__GNUC__)
-    __attribute__((format(printf, 3, 4)))
-#endif
-    ;
 
 #endif

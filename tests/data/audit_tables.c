@@ -1,6 +1,6 @@
 /* audit_tables.c - the data audit by tables of numbers: label errors as cleanlab finds them, outliers; and the folds
  * and the labels that come before and after. */
-#include "check.h"
+#include "budget_context.h"
 
 #include "golden.h"
 
@@ -8,21 +8,6 @@
 #include "golden/audit.inc"
 
 #include <math.h>
-
-static nnopt_context *ctx;
-
-static int setup(void **state)
-{
-	(void)state;
-	return nnopt_context_create(&ctx, NULL) != NNOPT_OK;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	nnopt_context_destroy(ctx);
-	return 0;
-}
 
 static nnopt_finding finding_at(const nnopt_audit *audit, int64_t which)
 {
@@ -373,5 +358,5 @@ int main(void)
 		cmocka_unit_test(folds_are_stratified),
 		cmocka_unit_test(labels_can_be_replaced),
 	};
-	return cmocka_run_group_tests_name("data/audit_tables", tests, setup, teardown);
+	return cmocka_run_group_tests_name("data/audit_tables", tests, make_context, free_context);
 }

@@ -1,23 +1,9 @@
 /* attached.c - what is attached to a model says STATE to another one, be it that a layer was replaced in it, or that it
  * lies where the first one lay. */
-#include "check.h"
+#include "blocks.h"
+#include "budget_context.h"
 
 enum { CHANNELS = 4, SIDE = 5, BATCH = 2 };
-
-static nnopt_context *ctx;
-
-static int make_context(void **state)
-{
-	(void)state;
-	return nnopt_context_create(&ctx, NULL) != NNOPT_OK;
-}
-
-static int free_context(void **state)
-{
-	(void)state;
-	nnopt_context_destroy(ctx);
-	return 0;
-}
 
 static nnopt_model *make_model(void)
 {
@@ -58,13 +44,6 @@ static void replace_norm(nnopt_model *m)
 	assert_ok(nnopt_group_norm_create(&norm, ctx, 2, NULL));
 	assert_ok(nnopt_model_replace_layer(m, "batch_norm2d1", norm));
 	nnopt_layer_destroy(norm);
-}
-
-static nnopt_model_blocks blocks_of(nnopt_model *m)
-{
-	nnopt_model_blocks b = { .struct_size = sizeof b };
-	assert_ok(nnopt_model_get_blocks(m, &b));
-	return b;
 }
 
 static void every_set_of_blocks_is_another(void **state)

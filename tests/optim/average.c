@@ -1,5 +1,5 @@
 /* average.c - averages of weights against PyTorch's AveragedModel, and Lookahead's formula; swapping; soups. */
-#include "check.h"
+#include "blocks.h"
 #include "golden.h"
 
 #include <math.h>
@@ -36,13 +36,6 @@ static nnopt_model *make_model(nnopt_context *context, int64_t weights)
 	assert_ok(nnopt_add_batch_norm1d(m, NULL));
 	assert_ok(nnopt_model_build(m, 1, (int64_t[]){ 1 }));
 	return m;
-}
-
-static nnopt_model_blocks blocks_of(nnopt_model *m)
-{
-	nnopt_model_blocks k = { .struct_size = sizeof k };
-	assert_ok(nnopt_model_get_blocks(m, &k));
-	return k;
 }
 
 static nnopt_average *make(nnopt_context *context, const row *r)

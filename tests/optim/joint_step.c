@@ -1,6 +1,6 @@
 /* joint_step.c - backward and update in one call give the weights and slots of the two calls, bit for bit, for every
  * optimizer, type and number of threads; what is not finite changes nothing; used-up gradients are not handed out. */
-#include "check.h"
+#include "blocks.h"
 #include "golden.h"
 
 #include <math.h>
@@ -176,13 +176,6 @@ static nnopt_step_result separate(world *w)
 	assert_ok(nnopt_plan_backward(w->plan, 0));
 	assert_ok(nnopt_optimizer_step(w->optimizer, w->net, 1.0f, &r));
 	return r;
-}
-
-static nnopt_model_blocks blocks_of(nnopt_model *m)
-{
-	nnopt_model_blocks k = { .struct_size = sizeof k };
-	assert_ok(nnopt_model_get_blocks(m, &k));
-	return k;
 }
 
 static void assert_same(const world *a, const world *b)

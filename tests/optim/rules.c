@@ -1,7 +1,7 @@
 /* rules.c - optimizers that look at whole tensors, or that PyTorch lacks: 50 steps of a small network's parameters,
  * through the public functions, against tests/golden/make_optim_rules.py, whose tensors are in PyTorch's order; SAM;
  * the same bits at any thread count; freezing and thawing. */
-#include "check.h"
+#include "blocks.h"
 #include "budget.h"
 #include "golden.h"
 #include "isas.h"
@@ -60,13 +60,6 @@ static nnopt_model *make_model(nnopt_context *context, int wide)
 	assert_ok(nnopt_plan_create(&plan, m, &p));
 	nnopt_plan_destroy(plan); /* the gradient block stays */
 	return m;
-}
-
-static nnopt_model_blocks blocks_of(nnopt_model *m)
-{
-	nnopt_model_blocks k = { .struct_size = sizeof k };
-	assert_ok(nnopt_model_get_blocks(m, &k));
-	return k;
 }
 
 /* Tensor k of the parameters, in PyTorch's order, becomes number(stream + k). */

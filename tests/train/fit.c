@@ -1,5 +1,5 @@
 /* fit.c - the training loop: it learns, resumes exactly, stops when it should, and leaves the weights right. */
-#include "check.h"
+#include "blocks.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -135,16 +135,6 @@ static float *weights(nnopt_model *net, size_t *bytes)
 	memcpy(copy, k.parameters, (size_t)k.parameter_elements * sizeof(float));
 	memcpy(copy + k.parameter_elements, k.state, (size_t)k.state_elements * sizeof(float));
 	return copy;
-}
-
-static void assert_same_weights(nnopt_model *a, nnopt_model *b)
-{
-	size_t na, nb;
-	float *wa = weights(a, &na), *wb = weights(b, &nb);
-	assert_int_equal(na, nb);
-	assert_memory_equal(wa, wb, na);
-	free(wa);
-	free(wb);
 }
 
 static void it_learns(void **state)

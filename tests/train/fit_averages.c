@@ -1,6 +1,6 @@
 /* fit_averages.c - training with averages of weights, SAM and a plateau: what nnopt_fit does is what a loop of one's
  * own does; interrupted and gone on with it is the same, bit for bit; running statistics anew are PyTorch's. */
-#include "check.h"
+#include "blocks.h"
 #include "golden.h"
 
 #include <math.h>
@@ -138,20 +138,6 @@ static void destroy(bench *b)
 }
 
 static nnopt_status fit(bench *b, nnopt_history **h) { return nnopt_fit(b->net, b->train, b->loss, b->sgd, &b->o, h); }
-
-static nnopt_model_blocks blocks_of(nnopt_model *m)
-{
-	nnopt_model_blocks k = { .struct_size = sizeof k };
-	assert_ok(nnopt_model_get_blocks(m, &k));
-	return k;
-}
-
-static void assert_same_weights(nnopt_model *a, nnopt_model *b)
-{
-	nnopt_model_blocks x = blocks_of(a), y = blocks_of(b);
-	assert_memory_equal(x.parameters, y.parameters, (size_t)x.parameter_elements * sizeof(float));
-	assert_memory_equal(x.state, y.state, (size_t)x.state_elements * sizeof(float));
-}
 
 static void one_pass(bench *b, nnopt_plan *plan, const nnopt_batch *batch)
 {

@@ -3,7 +3,7 @@
  * request, a failing callback or want of memory, and gone on with in new objects, any number of times.
  *
  *   test_train_random_runs [FROM UNTIL]     runs of these numbers, for a longer search */
-#include "check.h"
+#include "blocks.h"
 #include "budget.h"
 #include "data/random_kinds.h"
 #include "golden.h"
@@ -329,21 +329,6 @@ static void assert_same_history(const run *a, const run *b)
 		assert_true(same(x.validation_loss, y.validation_loss) &&
 			    same(x.validation_accuracy, y.validation_accuracy));
 	}
-}
-
-static nnopt_model_blocks blocks_of(nnopt_model *m)
-{
-	nnopt_model_blocks k = { .struct_size = sizeof k };
-	assert_ok(nnopt_model_get_blocks(m, &k));
-	return k;
-}
-
-static void assert_same_weights(nnopt_model *a, nnopt_model *b)
-{
-	nnopt_model_blocks x = blocks_of(a), y = blocks_of(b);
-	assert_int_equal(x.parameter_elements, y.parameter_elements);
-	assert_memory_equal(x.parameters, y.parameters, (size_t)x.parameter_elements * sizeof(float));
-	assert_memory_equal(x.state, y.state, (size_t)x.state_elements * sizeof(float));
 }
 
 /* Loses the weights of `b`. */

@@ -1,5 +1,6 @@
 /* snapshots.c - copies at the ends of cycles are the weights of those updates, interrupted or not; greedy soups against
  * arithmetic of the test's own. */
+#include "blocks.h"
 #include "budget_context.h"
 #include "golden.h"
 
@@ -72,13 +73,6 @@ static nnopt_snapshots *make_snapshots(int64_t first, int64_t multiply, int64_t 
 	o.most = most;
 	assert_ok(nnopt_snapshots_create(&s, ctx, &o));
 	return s;
-}
-
-static nnopt_model_blocks blocks_of(nnopt_model *m)
-{
-	nnopt_model_blocks k = { .struct_size = sizeof k };
-	assert_ok(nnopt_model_get_blocks(m, &k));
-	return k;
 }
 
 /* The weights after every update of a run, as a callback sees them. */

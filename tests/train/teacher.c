@@ -1,5 +1,5 @@
 /* teacher.c - nnopt_fit with a teacher: a loop by hand, resumed or not, is the same; and what does not go together. */
-#include "check.h"
+#include "blocks.h"
 
 #include <stdio.h>
 #include <unistd.h>
@@ -63,15 +63,6 @@ static void destroy(world *w)
 	nnopt_loader_destroy(w->loader);
 	nnopt_dataset_destroy(w->data);
 	nnopt_context_destroy(w->ctx);
-}
-
-static void assert_same_weights(nnopt_model *a, nnopt_model *b)
-{
-	nnopt_model_blocks x = { .struct_size = sizeof x }, y = { .struct_size = sizeof y };
-	assert_ok(nnopt_model_get_blocks(a, &x));
-	assert_ok(nnopt_model_get_blocks(b, &y));
-	assert_memory_equal(x.parameters, y.parameters, (size_t)x.parameter_elements * sizeof(float));
-	assert_memory_equal(x.state, y.state, (size_t)x.state_elements * sizeof(float));
 }
 
 static nnopt_plan *plan(nnopt_model *net, nnopt_mode mode)
