@@ -245,7 +245,7 @@ void nno_svg_band(nno_text *t, const nno_svg_frame *f, const double *x, const do
 	nno_text_add(t, "\"/>\n");
 }
 
-int64_t nno_svg_thin(const double *values, int64_t n, int64_t most, int64_t *kept)
+int64_t nno_svg_thin(const nno_svg_frame *f, const double *x, const double *y, int64_t n, int64_t most, int64_t *kept)
 {
 	int64_t count = 0;
 	if (n <= most) {
@@ -255,7 +255,7 @@ int64_t nno_svg_thin(const double *values, int64_t n, int64_t most, int64_t *kep
 	}
 	bool gaps = false;
 	for (int64_t i = 0; i < n && !gaps; i++)
-		gaps = !isfinite(values[i]);
+		gaps = !nno_svg_can_be_drawn(f, x != NULL ? x[i] : 1.0, y[i]);
 	int64_t pieces = (most - 2) / (gaps ? 3 : 2);
 	kept[count++] = 0;
 	for (int64_t k = 0; k < pieces; k++) {
@@ -264,12 +264,12 @@ int64_t nno_svg_thin(const double *values, int64_t n, int64_t most, int64_t *kep
 		int64_t to = 1 + inner / pieces * (k + 1) + inner % pieces * (k + 1) / pieces;
 		int64_t low = -1, high = -1, gap = -1;
 		for (int64_t i = from; i < to; i++) {
-			if (!isfinite(values[i])) {
+			if (!nno_svg_can_be_drawn(f, x != NULL ? x[i] : 1.0, y[i])) {
 				gap = i;
 				continue;
 			}
-			low = low < 0 || values[i] < values[low] ? i : low;
-			high = high < 0 || values[i] > values[high] ? i : high;
+			low = low < 0 || y[i] < y[low] ? i : low;
+			high = high < 0 || y[i] > y[high] ? i : high;
 		}
 		for (int64_t i = from; i < to; i++)
 			if (i == low || i == high || i == gap)

@@ -50,10 +50,11 @@ void nno_svg_curve(nno_text *t, const nno_svg_frame *frame, const double *x, con
 /* The area between two lines. */
 void nno_svg_band(nno_text *t, const nno_svg_frame *frame, const double *x, const double *low, const double *high,
 		  int64_t n, const char *classes);
-/* Which of `n` values stand for all in a curve of `most` (5 or more) points: of equal pieces each one's least and
- * largest finite value and one that is not finite, if it has these, and both ends; in order, into kept, which has room
- * for `most`. Their number. */
-int64_t nno_svg_thin(const double *values, int64_t n, int64_t most, int64_t *kept);
+/* Which of `n` points stand for all in a curve of `most` (5 or more): of equal pieces each one's least and largest of
+ * those that can be drawn and one that cannot, if it has these, and both ends; in order, into kept, which has room for
+ * `most`. x NULL: 1, 2, ... Their number. */
+int64_t nno_svg_thin(const nno_svg_frame *frame, const double *x, const double *y, int64_t n, int64_t most,
+		     int64_t *kept);
 
 /* A style element for text, axes, grid and ticks. */
 extern const char nno_svg_style[];

@@ -74,7 +74,7 @@ typedef struct drawn {
 	int64_t n;
 } drawn;
 
-static bool thin(const nnopt_report *r, const nnopt_report_series *s, drawn *d)
+static bool thin(const nnopt_report *r, const nno_svg_frame *f, const nnopt_report_series *s, drawn *d)
 {
 	const nno_alloc *a = &r->context->alloc;
 	int64_t most = s->count < r->curve_points ? s->count : r->curve_points;
@@ -88,7 +88,7 @@ static bool thin(const nnopt_report *r, const nnopt_report_series *s, drawn *d)
 	d->y = d->x + most;
 	d->low = d->y + most;
 	d->high = d->low + most;
-	d->n = nno_svg_thin(s->y, s->count, most, kept);
+	d->n = nno_svg_thin(f, s->x, s->y, s->count, most, kept);
 	for (int64_t i = 0; i < d->n; i++) {
 		d->x[i] = x_of(s, kept[i]);
 		d->y[i] = s->y[kept[i]];
@@ -166,7 +166,7 @@ static bool add_series(const nnopt_report *r, nno_text *t, const nno_svg_frame *
 		add_dot(t, f, s, number);
 		return true;
 	}
-	if (!thin(r, s, &d))
+	if (!thin(r, f, s, &d))
 		return false;
 	if (has_band(s))
 		nno_svg_band(t, f, d.x, d.low, d.high, d.n, class_of(classes, "band", number));

@@ -168,6 +168,7 @@ static void thin_curves_keep_what_stands_out(void **state)
 	enum { N = 1000, MOST = 101 };
 	static double y[N];
 	int64_t kept[N];
+	nno_svg_frame f = { nno_svg_range(false), nno_svg_range(false) };
 	for (int i = 0; i < N; i++)
 		y[i] = sin(i / 50.0);
 	y[417] = 9.0;
@@ -175,8 +176,8 @@ static void thin_curves_keep_what_stands_out(void **state)
 	y[500] = NAN;
 	y[415] = INFINITY;              /* in the piece of a peak */
 	for (int64_t i = 0; i < 4; i++) /* nothing to leave out */
-		assert_int_equal(nno_svg_thin(y, 4, 4, kept), 4);
-	int64_t n = nno_svg_thin(y, N, MOST, kept), seen = 0;
+		assert_int_equal(nno_svg_thin(&f, NULL, y, 4, 4, kept), 4);
+	int64_t n = nno_svg_thin(&f, NULL, y, N, MOST, kept), seen = 0;
 	assert_true(n <= MOST && n > MOST / 2);
 	assert_int_equal(kept[0], 0);
 	assert_int_equal(kept[n - 1], N - 1);
@@ -189,14 +190,32 @@ static void thin_curves_keep_what_stands_out(void **state)
 	for (int i = 0; i < N; i++)
 		y[i] = i % 3 == 0 ? NAN : i % 3 == 1 ? i : -i;
 	for (int64_t most = 5; most <= MOST; most++) {
-		n = nno_svg_thin(y, N, most, kept);
+		n = nno_svg_thin(&f, NULL, y, N, most, kept);
 		assert_true(n <= most && n == 2 + (most - 2) / 3 * 3);
 		for (int64_t i = 1; i < n; i++)
 			assert_true(kept[i] > kept[i - 1]);
 	}
 	for (int i = 0; i < N; i++)
 		y[i] = NAN;
-	assert_int_equal(nno_svg_thin(y, N, 20, kept), 8);
+	assert_int_equal(nno_svg_thin(&f, NULL, y, N, 20, kept), 8);
+	/* Under a logarithm what is not above 0 is a gap, and the least value is the least that has a place. */
+	static double x[N];
+	f.x.logarithmic = f.y.logarithmic = true;
+	for (int i = 0; i < N; i++) {
+		x[i] = i;
+		y[i] = 5.0;
+	}
+	y[500] = 2.0;
+	y[501] = -3.0;
+	y[502] = 0.0;
+	n = nno_svg_thin(&f, x, y, N, 5, kept);
+	assert_int_equal(n, 5);
+	assert_int_equal(kept[1], 1);
+	assert_int_equal(kept[2], 500);
+	assert_int_equal(kept[3], 502);
+	x[500] = 0.0;
+	n = nno_svg_thin(&f, x, y, N, 5, kept);
+	assert_true(n == 4 && kept[2] == 502);
 }
 
 int main(void)
