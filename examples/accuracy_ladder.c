@@ -152,6 +152,7 @@ static void train(const ladder *l, int rung, int64_t seed, outcome *result)
 	t.fit.validation = ladder_loader(&l->pictures, &r, 0, c.seed); /* looked at, never chosen by */
 	t.fit.schedule = ladder_schedule(ctx, &r, steps);
 	t.fit.average = ladder_average(ctx, &r, steps);
+	t.fit.refresh_batches = r.average == SWA ? -1 : 0; /* the mean's statistics are no mean of statistics */
 	t.fit.precision = r.precision;
 	t.fit.sam_rho = r.sam;
 	if (r.teacher != NULL)
@@ -361,6 +362,8 @@ static void keep_row(ladder *l, int rung)
 		mean.low = mean.high = mean.value; /* there is one for all seeds */
 	if (compared)
 		CHECK(nnopt_paired_interval(&gain, before, accuracy, l->seeds, 0.95));
+	if (g->how == ENSEMBLE)
+		gain.low = gain.high = gain.value;
 	format_estimate(&mean, 0, mean_text, sizeof mean_text);
 	if (compared)
 		format_estimate(&gain, 1, gain_text, sizeof gain_text);

@@ -431,11 +431,15 @@ static inline nnopt_optimizer *ladder_optimizer(nnopt_context *ctx, const recipe
 	return optimizer;
 }
 
+/* The last quarter is averaged, at a rate that stays up (Izmailov et al. 2018). */
+static inline int64_t swa_start(int64_t steps) { return steps * 3 / 4; }
+
 /* Over `steps`, of the whole run; NULL where the rate is constant. */
 static inline nnopt_schedule *ladder_schedule(nnopt_context *ctx, const recipe *r, int64_t steps)
 {
 	nnopt_schedule *schedule = NULL, *cosine = NULL;
 	int64_t rise = r->schedule == TRIANGLE ? steps * 23 / 100 : steps / 10;
+	int64_t fallen = r->average == SWA ? swa_start(steps) : steps;
 	if (rise < 1)
 		rise = 1;
 	if (r->schedule == TRIANGLE)
@@ -445,7 +449,8 @@ static inline nnopt_schedule *ladder_schedule(nnopt_context *ctx, const recipe *
 	if (r->schedule == ONE_CYCLE)
 		CHECK(nnopt_schedule_one_cycle_create(&schedule, ctx, steps, 0.3, 0.04, 4e-6, 0));
 	if (r->schedule == WARM_COSINE) {
-		CHECK(nnopt_schedule_cosine_create(&cosine, ctx, steps > rise ? steps - rise : 1, 0.0));
+		CHECK(nnopt_schedule_cosine_create(&cosine, ctx, fallen > rise ? fallen - rise : 1,
+						   r->average == SWA ? 0.2 : 0.0));
 		CHECK(nnopt_schedule_warmup_create(&schedule, ctx, rise, 0.1, cosine));
 		nnopt_schedule_destroy(cosine); /* kept by the one in front of it */
 	}
@@ -468,7 +473,7 @@ static inline nnopt_average *ladder_average(nnopt_context *ctx, const recipe *r,
 	} else if (r->average == SWA) {
 		nnopt_swa_options o;
 		CHECK(nnopt_swa_options_init(&o, sizeof o));
-		o.start = steps * 3 / 4;
+		o.start = swa_start(steps);
 		CHECK(nnopt_swa_create(&average, ctx, &o));
 	}
 	return average;

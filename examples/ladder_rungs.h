@@ -177,7 +177,7 @@ static const struct rung {
 	{ "larger-batch", "bf16", larger_batch, "batches of 256 and four times the rate", TRAINED },
 	{ "one-cycle", "bf16", one_cycle, "one cycle for warm-up and cosine", TRAINED },
 	{ "clip", "bf16", clip, "gradients of a norm of 1 at most", TRAINED },
-	{ "swa", "bf16", swa, "mean of the weights of the last quarter", TRAINED },
+	{ "swa", "bf16", swa, "mean of the weights of the last quarter, at a fifth of the rate", TRAINED },
 	{ "lookahead", "bf16", lookahead, "Lookahead", TRAINED },
 	{ "distilled", "bf16", distil, "taught by the speed rung's networks", TRAINED },
 	{ "sam", "bf16", sam, "sharpness-aware minimisation, rho 0.05", TRAINED },
