@@ -1,10 +1,12 @@
 /* 01_first_network.c - open a dataset, describe a network, train it, measure it.
  *
  * usage: 01_first_network [DIR [COUNT]]
- * DIR holds the IDX files of MNIST or Fashion-MNIST (Debian: dataset-fashion-mnist); the first COUNT pictures are used. */
+ * DIR holds the IDX files of MNIST or Fashion-MNIST (Debian: dataset-fashion-mnist); the first COUNT pictures are used.
+ */
 #include "example.h"
 
-static nnopt_loader *open_pictures(nnopt_context *ctx, const char *dir, const char *part, int64_t count, int32_t shuffle)
+static nnopt_loader *open_pictures(nnopt_context *ctx, const char *dir, const char *part, int64_t count,
+				   int32_t shuffle)
 {
 	char images[1024], labels[1024];
 	snprintf(images, sizeof images, "%s/%s-images-idx3-ubyte.gz", dir, part);
@@ -37,8 +39,10 @@ static nnopt_loader *open_pictures(nnopt_context *ctx, const char *dir, const ch
 
 int main(int argc, char **argv)
 {
-	const char *dir = argc > 1 ? argv[1] : "/usr/share/datasets/fashion-mnist";
-	int64_t count = argc > 2 ? atoll(argv[2]) : 10000;
+	const char *dir = "/usr/share/datasets/fashion-mnist";
+	int64_t count = 10000;
+	read_arguments(argc, argv, "[DIR [COUNT]]",
+		       (const argument[]){ { .text = &dir }, { .number = &count, .least = 1 }, { 0 } });
 
 	nnopt_context *ctx = NULL;
 	CHECK(nnopt_context_create(&ctx, NULL)); /* all cores, seed 0 */

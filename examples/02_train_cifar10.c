@@ -1,11 +1,11 @@
 /* 02_train_cifar10.c - a plain CNN on CIFAR-10 with augmentation; saves its weights.
  *
- * usage: train_cifar10 --images DIR | --cifar10 DIR [--epochs N] [--seed N] [--threads N] [--precision f32|bf16|f16] [--mixup A] [--cutmix A] [--out FILE]
+ * usage: train_cifar10 --images DIR | --cifar10 DIR [--epochs N] [--seed N] [--threads N] [--precision f32|bf16|f16]
+ * [--mixup A] [--cutmix A] [--out FILE]
  * --images DIR holds train/CLASS/ and test/CLASS/ with PNG, JPEG or BMP files; --cifar10 DIR holds the binary version.
  * --mixup 0.2 and --cutmix 1 (or both, in turn) mix the samples of each training batch: for runs of many epochs. */
 #include "example.h"
 
-#include <getopt.h>
 #include <string.h>
 
 typedef struct settings {
@@ -15,37 +15,26 @@ typedef struct settings {
 	double mixup, cutmix;
 } settings;
 
-static settings read_arguments(int argc, char **argv)
+static settings read_settings(int argc, char **argv)
 {
-	static const struct option options[] = {
-		{ "images", required_argument, NULL, 'i' }, { "cifar10", required_argument, NULL, 'c' },
-		{ "epochs", required_argument, NULL, 'e' }, { "seed", required_argument, NULL, 's' },
-		{ "threads", required_argument, NULL, 't' }, { "precision", required_argument, NULL, 'p' },
-		{ "out", required_argument, NULL, 'o' }, { "mixup", required_argument, NULL, 'm' },
-		{ "cutmix", required_argument, NULL, 'x' }, { NULL, 0, NULL, 0 },
-	};
+	const char *usage = "--images DIR | --cifar10 DIR [--epochs N] [--seed N] [--threads N] [--precision "
+			    "f32|bf16|f16] [--mixup A] [--cutmix A] [--out FILE]";
+	static const char *const precisions[] = { "f32", "bf16", "f16", NULL }; /* as NNOPT_PRECISION_F32 and so on */
 	settings s = { .out = "cifar10.safetensors", .epochs = 10 };
-	for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
-		s.images = c == 'i' ? optarg : s.images;
-		s.cifar10 = c == 'c' ? optarg : s.cifar10;
-		s.out = c == 'o' ? optarg : s.out;
-		s.epochs = c == 'e' ? atoll(optarg) : s.epochs;
-		s.seed = c == 's' ? atoll(optarg) : s.seed;
-		s.threads = c == 't' ? atoll(optarg) : s.threads;
-		s.mixup = c == 'm' ? atof(optarg) : s.mixup;
-		s.cutmix = c == 'x' ? atof(optarg) : s.cutmix;
-		if (c == 'p')
-			s.precision = strcmp(optarg, "f32") == 0    ? NNOPT_PRECISION_F32
-				      : strcmp(optarg, "bf16") == 0 ? NNOPT_PRECISION_BF16
-				      : strcmp(optarg, "f16") == 0  ? NNOPT_PRECISION_F16
-								    : NNOPT_PRECISION_FORCE_32;
-		if (c == '?' || s.precision == NNOPT_PRECISION_FORCE_32)
-			exit(EXIT_FAILURE);
-	}
-	if ((s.images == NULL) != (s.cifar10 == NULL))
-		return s;
-	fprintf(stderr, "usage: %s --images DIR | --cifar10 DIR [--epochs N] [--seed N] [--threads N] [--precision f32|bf16|f16] [--mixup A] [--cutmix A] [--out FILE]\n", *argv);
-	exit(EXIT_FAILURE);
+	read_arguments(argc, argv, usage,
+		       (const argument[]){ { .name = "images", .text = &s.images },
+					   { .name = "cifar10", .text = &s.cifar10 },
+					   { .name = "epochs", .number = &s.epochs, .least = 1 },
+					   { .name = "seed", .number = &s.seed },
+					   { .name = "threads", .number = &s.threads },
+					   { .name = "precision", .choice = &s.precision, .among = precisions },
+					   { .name = "mixup", .real = &s.mixup },
+					   { .name = "cutmix", .real = &s.cutmix },
+					   { .name = "out", .text = &s.out },
+					   { 0 } });
+	if ((s.images != NULL) == (s.cifar10 != NULL))
+		end_with_usage(argv, usage, "");
+	return s;
 }
 
 static nnopt_loader *open_split(nnopt_context *ctx, const settings *s, nnopt_split split)
@@ -97,7 +86,7 @@ static nnopt_model *make_network(nnopt_context *ctx, int64_t classes)
 
 int main(int argc, char **argv)
 {
-	settings s = read_arguments(argc, argv);
+	settings s = read_settings(argc, argv);
 	nnopt_context_options c;
 	CHECK(nnopt_context_options_init(&c, sizeof c));
 	c.seed = (uint64_t)s.seed;

@@ -48,7 +48,8 @@ static nnopt_model *make_network(nnopt_context *ctx)
 
 int main(int argc, char **argv)
 {
-	int64_t epochs = argc > 1 ? atoll(argv[1]) : 5;
+	int64_t epochs = 5;
+	read_arguments(argc, argv, "[EPOCHS]", (const argument[]){ { .number = &epochs, .least = 1 }, { 0 } });
 	nnopt_context *ctx = NULL;
 	CHECK(nnopt_context_create(&ctx, NULL));
 	nnopt_dataset *data = make_pictures(ctx);

@@ -1,11 +1,13 @@
-/* 04_save_and_load.c - a network with a skip connection: its summary, its file, its JSON, and a second network from each.
+/* 04_save_and_load.c - a network with a skip connection: its summary, its file, its JSON, and a second network from
+ * each.
  *
  * usage: 04_save_and_load [FILE] */
 #include "example.h"
 
 #include <string.h>
 
-static nnopt_status connect(nnopt_model *net, nnopt_status made, nnopt_layer **layer, int32_t a, int32_t b, int32_t *node)
+static nnopt_status connect(nnopt_model *net, nnopt_status made, nnopt_layer **layer, int32_t a, int32_t b,
+			    int32_t *node)
 {
 	const int32_t inputs[2] = { a, b };
 	nnopt_status status = made;
@@ -52,8 +54,8 @@ static void run(nnopt_model *net, float out[10])
 	for (int i = 0; i < 3 * 32 * 32; i++)
 		ramp[i] = (float)(i % 1024) / 1024.0f;
 	CHECK(nnopt_plan_create(&plan, net, NULL)); /* batch 1, inference, the shape the model was built for */
-	CHECK(nnopt_tensor_wrap(&input, nnopt_model_context(net), ramp, sizeof ramp, NNOPT_F32, 4, (const int64_t[]){ 1, 3, 32, 32 },
-	                        NNOPT_NCHW));
+	CHECK(nnopt_tensor_wrap(&input, nnopt_model_context(net), ramp, sizeof ramp, NNOPT_F32, 4,
+				(const int64_t[]){ 1, 3, 32, 32 }, NNOPT_NCHW));
 	CHECK(nnopt_plan_forward(plan, input, &logits));
 	CHECK(nnopt_tensor_copy_out(logits, out, 10 * sizeof *out, NNOPT_F32, NNOPT_NCHW));
 
@@ -69,18 +71,21 @@ static void run(nnopt_model *net, float out[10])
 
 int main(int argc, char **argv)
 {
-	const char *path = argc > 1 ? argv[1] : "model.safetensors";
+	const char *path = "model.safetensors";
+	read_arguments(argc, argv, "[FILE]", (const argument[]){ { .text = &path }, { 0 } });
 	nnopt_context *ctx = NULL;
 	CHECK(nnopt_context_create(&ctx, NULL));
 	nnopt_model *net = make_residual_network(ctx), *same = NULL, *fresh = NULL;
 	float a[10], b[10];
 	run(net, a);
 
-	/* The file holds architecture and weights, is replaced as a whole or not at all, and checks itself when read. */
+	/* The file holds architecture and weights, is replaced as a whole or not at all, and checks itself when read.
+	 */
 	CHECK(nnopt_model_save(net, path));
 	CHECK(nnopt_model_load(&same, ctx, path));
 	run(same, b);
-	printf("%s: %s\n", path, memcmp(a, b, sizeof a) == 0 ? "the loaded model gives the same bits" : "THE OUTPUTS DIFFER");
+	printf("%s: %s\n", path,
+	       memcmp(a, b, sizeof a) == 0 ? "the loaded model gives the same bits" : "THE OUTPUTS DIFFER");
 
 	/* The architecture alone, as text; then only the weights from the file. */
 	static char json[16384];

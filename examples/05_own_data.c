@@ -1,4 +1,5 @@
-/* 05_own_data.c - samples from a function of one's own: here rings and crosses, drawn on demand, by several threads at once.
+/* 05_own_data.c - samples from a function of one's own: here rings and crosses, drawn on demand, by several threads at
+ * once.
  *
  * usage: 05_own_data [EPOCHS] */
 #include "example.h"
@@ -32,7 +33,8 @@ static nnopt_status draw(int64_t index, nnopt_sample *sample, void *user)
 	return NNOPT_OK; /* or nnopt_fail(NNOPT_ERROR_IO, "why"): the loader leaves the sample out and reports it */
 }
 
-static nnopt_loader *make_loader(nnopt_context *ctx, nnopt_dataset *data, int32_t training, const float mean[3], const float std[3])
+static nnopt_loader *make_loader(nnopt_context *ctx, nnopt_dataset *data, int32_t training, const float mean[3],
+				 const float std[3])
 {
 	nnopt_transforms *t = NULL;
 	nnopt_loader *loader = NULL;
@@ -55,6 +57,8 @@ static nnopt_loader *make_loader(nnopt_context *ctx, nnopt_dataset *data, int32_
 
 int main(int argc, char **argv)
 {
+	int64_t epochs = 5;
+	read_arguments(argc, argv, "[EPOCHS]", (const argument[]){ { .number = &epochs, .least = 1 }, { 0 } });
 	nnopt_context *ctx = NULL;
 	CHECK(nnopt_context_create(&ctx, NULL));
 
@@ -73,7 +77,8 @@ int main(int argc, char **argv)
 
 	float mean[3], std[3];
 	CHECK(nnopt_dataset_fit_normalisation(train, 3, mean, std));
-	nnopt_loader *learn = make_loader(ctx, train, 1, mean, std), *check = make_loader(ctx, validation, 0, mean, std);
+	nnopt_loader *learn = make_loader(ctx, train, 1, mean, std),
+		     *check = make_loader(ctx, validation, 0, mean, std);
 
 	nnopt_model *net = NULL;
 	CHECK(nnopt_model_create(&net, ctx));
@@ -92,7 +97,7 @@ int main(int argc, char **argv)
 	CHECK(nnopt_adamw_create(&adam, ctx, NULL));
 	nnopt_fit_options fit;
 	CHECK(nnopt_fit_options_init(&fit, sizeof fit));
-	fit.epochs = argc > 1 ? atoll(argv[1]) : 5;
+	fit.epochs = epochs;
 	fit.validation = check;
 	fit.on_epoch = nnopt_progress_line;
 	CHECK(nnopt_fit(net, learn, loss, adam, &fit, NULL));

@@ -1,11 +1,11 @@
-/* 06_own_layer.c - a layer the library does not have: y = w[c] x + b[c], a learned scale and shift of each channel, forward
- * and backward, in a network that learns.
+/* 06_own_layer.c - a layer the library does not have: y = w[c] x + b[c], a learned scale and shift of each channel,
+ * forward and backward, in a network that learns.
  *
  * usage: 06_own_layer */
 #include "example.h"
 
-static nnopt_status parameter_shape(int32_t index, int32_t input_count, const int64_t *const *in_shapes, const int32_t *in_ranks,
-                                    int64_t *shape, int32_t *rank, void *user)
+static nnopt_status parameter_shape(int32_t index, int32_t input_count, const int64_t *const *in_shapes,
+				    const int32_t *in_ranks, int64_t *shape, int32_t *rank, void *user)
 {
 	(void)index, (void)input_count, (void)in_ranks, (void)user;
 	shape[0] = in_shapes[0][0]; /* C of (C, H, W) */
@@ -17,7 +17,8 @@ static nnopt_status forward(const nnopt_own_call *call, void *user)
 {
 	(void)user;
 	const float *x = nnopt_tensor_const_data(call->inputs[0]);
-	const float *w = nnopt_tensor_const_data(call->parameters[0]), *b = nnopt_tensor_const_data(call->parameters[1]);
+	const float *w = nnopt_tensor_const_data(call->parameters[0]),
+		    *b = nnopt_tensor_const_data(call->parameters[1]);
 	float *y = nnopt_tensor_data(call->output);
 	int64_t channels = nnopt_tensor_count(call->parameters[0]);
 	for (int64_t i = 0; i < nnopt_tensor_count(call->output); i++) /* memory is NHWC: channels vary fastest */
@@ -68,8 +69,9 @@ static nnopt_layer *make_layer(nnopt_context *ctx)
 	return layer;
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+	read_arguments(argc, argv, "", (const argument[]){ { 0 } });
 	nnopt_context *ctx = NULL;
 	nnopt_model *net = NULL;
 	CHECK(nnopt_context_create(&ctx, NULL));

@@ -79,7 +79,8 @@ static void print_dearest(const nnopt_plan *plan)
 
 int main(int argc, char **argv)
 {
-	int64_t steps = argc > 1 ? atoll(argv[1]) : 20;
+	int64_t steps = 20;
+	read_arguments(argc, argv, "[STEPS]", (const argument[]){ { .number = &steps, .least = 1 }, { 0 } });
 	static char text[16384];
 	nnopt_context *ctx = NULL;
 	trainer t = { NULL };

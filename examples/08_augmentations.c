@@ -1,5 +1,5 @@
-/* 08_augmentations.c - what the random transforms do to a picture: a contact sheet, a row for each, eight draws a row, the
- * picture as it is on the left.
+/* 08_augmentations.c - what the random transforms do to a picture: a contact sheet, a row for each, eight draws a row,
+ * the picture as it is on the left.
  *
  * usage: 08_augmentations [OUT.png [PICTURE [SEED]]] */
 #include "example.h"
@@ -42,7 +42,10 @@ static nnopt_tensor *paint(nnopt_context *ctx)
 
 static void flip(nnopt_transforms *t) { CHECK(nnopt_transforms_add_alternating_flip(t)); }
 
-static void pad_and_crop(nnopt_transforms *t) { CHECK(nnopt_transforms_add_pad_crop(t, SIDE / 8, NNOPT_PAD_REFLECT, 1.0)); }
+static void pad_and_crop(nnopt_transforms *t)
+{
+	CHECK(nnopt_transforms_add_pad_crop(t, SIDE / 8, NNOPT_PAD_REFLECT, 1.0));
+}
 
 static void resized_crop(nnopt_transforms *t) { CHECK(nnopt_transforms_add_random_resized_crop(t, SIDE, SIDE, NULL)); }
 
@@ -159,12 +162,15 @@ static nnopt_dataset *one_picture(nnopt_context *ctx, nnopt_tensor *picture)
 
 int main(int argc, char **argv)
 {
-	const char *out = argc > 1 ? argv[1] : "augmentations.png";
+	const char *out = "augmentations.png", *file = NULL;
+	int64_t seed = 1;
+	read_arguments(argc, argv, "[OUT.png [PICTURE [SEED]]]",
+		       (const argument[]){ { .text = &out }, { .text = &file }, { .number = &seed }, { 0 } });
 	nnopt_context *ctx = NULL;
 	nnopt_tensor *picture = NULL, *sheet = NULL;
 	CHECK(nnopt_context_create(&ctx, NULL));
-	if (argc > 2)
-		CHECK(nnopt_image_read(&picture, ctx, argv[2], 3));
+	if (file != NULL)
+		CHECK(nnopt_image_read(&picture, ctx, file, 3));
 	else
 		picture = paint(ctx);
 	nnopt_dataset *data = one_picture(ctx, picture);
@@ -185,7 +191,7 @@ int main(int argc, char **argv)
 				rows[row].add(t);
 			CHECK(nnopt_loader_options_init(&o, sizeof o));
 			o.use_seed = 1;
-			o.seed = argc > 3 ? (uint64_t)atoll(argv[3]) : 1;
+			o.seed = (uint64_t)seed;
 			CHECK(nnopt_loader_create(&loader, data, t, &o));
 			for (int draw = 0; draw < (plain ? 1 : DRAWS); draw++) {
 				const nnopt_batch *batch = NULL;

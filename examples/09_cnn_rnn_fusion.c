@@ -171,8 +171,10 @@ static void train(nnopt_context *ctx, fusion how, int64_t classes, nnopt_loader 
 
 int main(int argc, char **argv)
 {
-	int64_t epochs = argc > 1 ? atoll(argv[1]) : 8, classes = 0;
-	const char *dir = argc > 2 ? argv[2] : NULL;
+	int64_t epochs = 8, classes = 0;
+	const char *dir = NULL;
+	read_arguments(argc, argv, "[EPOCHS [DIR]]",
+		       (const argument[]){ { .number = &epochs, .least = 1 }, { .text = &dir }, { 0 } });
 	nnopt_context *ctx = NULL;
 	CHECK(nnopt_context_create(&ctx, NULL));
 	nnopt_loader *batches = open_part(ctx, dir, "train", 1, &classes),

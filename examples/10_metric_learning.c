@@ -24,7 +24,8 @@ static nnopt_model *make_network(nnopt_context *ctx)
 }
 
 /* What the network makes of every picture of a loader. */
-static void embed(nnopt_context *ctx, nnopt_plan *plan, nnopt_loader *loader, nnopt_tensor **embeddings, nnopt_tensor **labels)
+static void embed(nnopt_context *ctx, nnopt_plan *plan, nnopt_loader *loader, nnopt_tensor **embeddings,
+		  nnopt_tensor **labels)
 {
 	int64_t count = nnopt_dataset_count(nnopt_loader_dataset(loader)), done = 0;
 	CHECK(nnopt_tensor_create(embeddings, ctx, NNOPT_F32, 2, (const int64_t[]){ count, EMBEDDING }, NNOPT_NCHW));
@@ -57,7 +58,8 @@ static double measure(nnopt_context *ctx, nnopt_model *net, nnopt_loader *known,
 	CHECK(nnopt_plan_create(&plan, net, &p));
 	embed(ctx, plan, known, &reference, &reference_labels);
 	embed(ctx, plan, test, &queries, &query_labels);
-	CHECK(nnopt_knn_accuracy(&accuracy, ctx, reference, reference_labels, queries, query_labels, 5, NNOPT_DISTANCE_EUCLIDEAN));
+	CHECK(nnopt_knn_accuracy(&accuracy, ctx, reference, reference_labels, queries, query_labels, 5,
+				 NNOPT_DISTANCE_EUCLIDEAN));
 	nnopt_tensor_destroy(reference);
 	nnopt_tensor_destroy(reference_labels);
 	nnopt_tensor_destroy(queries);
@@ -68,8 +70,12 @@ static double measure(nnopt_context *ctx, nnopt_model *net, nnopt_loader *known,
 
 int main(int argc, char **argv)
 {
-	int64_t count = argc > 2 ? atoll(argv[2]) : 4000;
-	const char *cifar10 = argc > 3 ? argv[3] : NULL;
+	int64_t epochs = 8, count = 4000;
+	const char *cifar10 = NULL;
+	read_arguments(
+	    argc, argv, "[EPOCHS [COUNT [CIFAR10_DIR]]]",
+	    (const argument[]){
+		{ .number = &epochs, .least = 1 }, { .number = &count, .least = 1 }, { .text = &cifar10 }, { 0 } });
 	nnopt_context *ctx = NULL;
 	CHECK(nnopt_context_create(&ctx, NULL));
 	nnopt_loader *train = open_pictures(ctx, cifar10, NNOPT_SPLIT_TRAIN, count, 1);
@@ -78,8 +84,8 @@ int main(int argc, char **argv)
 	nnopt_model *net = make_network(ctx);
 	printf("before: %.2f%% of the test pictures lie among their kind\n", 100.0 * measure(ctx, net, known, test));
 
-	/* Each picture of a batch is held against the farthest of its kind and the nearest of another. A soft margin goes on
-	 * pulling where a hard one has had enough. */
+	/* Each picture of a batch is held against the farthest of its kind and the nearest of another. A soft margin
+	 * goes on pulling where a hard one has had enough. */
 	nnopt_triplet_options t;
 	nnopt_adam_options a;
 	nnopt_loss *loss = NULL;
@@ -93,7 +99,7 @@ int main(int argc, char **argv)
 	a.lr = 3e-3;
 	CHECK(nnopt_adam_create(&adam, ctx, &a));
 	CHECK(nnopt_fit_options_init(&fit, sizeof fit));
-	fit.epochs = argc > 1 ? atoll(argv[1]) : 8;
+	fit.epochs = epochs;
 	fit.on_batch = nnopt_progress_bar;
 	fit.on_epoch = nnopt_progress_line;
 	CHECK(nnopt_fit(net, train, loss, adam, &fit, NULL));

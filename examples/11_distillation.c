@@ -25,7 +25,7 @@ static nnopt_model *make_network(nnopt_context *ctx, int64_t width)
 
 /* Trains, tells the accuracy on the test pictures. */
 static double train(nnopt_context *ctx, nnopt_model *net, nnopt_loader *pictures, nnopt_loader *test, nnopt_loss *loss,
-                    nnopt_model *teacher, int64_t epochs)
+		    nnopt_model *teacher, int64_t epochs)
 {
 	nnopt_adam_options a;
 	nnopt_optimizer *adam = NULL;
@@ -49,8 +49,12 @@ static double train(nnopt_context *ctx, nnopt_model *net, nnopt_loader *pictures
 
 int main(int argc, char **argv)
 {
-	int64_t epochs = argc > 1 ? atoll(argv[1]) : 20, count = argc > 2 ? atoll(argv[2]) : 1000;
-	const char *cifar10 = argc > 3 ? argv[3] : NULL;
+	int64_t epochs = 20, count = 1000;
+	const char *cifar10 = NULL;
+	read_arguments(
+	    argc, argv, "[EPOCHS [COUNT [CIFAR10_DIR]]]",
+	    (const argument[]){
+		{ .number = &epochs, .least = 1 }, { .number = &count, .least = 1 }, { .text = &cifar10 }, { 0 } });
 	nnopt_context *ctx = NULL;
 	CHECK(nnopt_context_create(&ctx, NULL));
 	nnopt_loader *pictures = open_pictures(ctx, cifar10, NNOPT_SPLIT_TRAIN, count, 1);

@@ -29,7 +29,8 @@ static nnopt_loader *make_loader(nnopt_context *ctx, int64_t count, int32_t shuf
 	uint8_t *pixel = nnopt_tensor_data(images);
 	for (int64_t i = 0; i < count; i++) {
 		int64_t label = i % CLASSES;
-		double angle = 0.785398 * (double)label, phase = (double)((random = random * 1664525u + 1013904223u) >> 24);
+		double angle = 0.785398 * (double)label,
+		       phase = (double)((random = random * 1664525u + 1013904223u) >> 24);
 		((int64_t *)nnopt_tensor_data(labels))[i] = label;
 		for (int y = 0; y < SIDE; y++)
 			for (int x = 0; x < SIDE; x++) {
@@ -129,7 +130,8 @@ static int make_recipes(nnopt_context *ctx, recipe *r, int64_t steps)
 
 int main(int argc, char **argv)
 {
-	int64_t epochs = argc > 1 ? atoll(argv[1]) : 20;
+	int64_t epochs = 20;
+	read_arguments(argc, argv, "[EPOCHS]", (const argument[]){ { .number = &epochs, .least = 1 }, { 0 } });
 	nnopt_context *ctx = NULL;
 	CHECK(nnopt_context_create(&ctx, NULL));
 	nnopt_loader *train = make_loader(ctx, TRAINING, 1), *test = make_loader(ctx, TEST, 0);

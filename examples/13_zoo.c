@@ -32,8 +32,8 @@ static void list_network(nnopt_context *ctx, const char *name, int64_t side, int
 	if (status == NNOPT_OK) {
 		nnopt_plan_info info = { .struct_size = sizeof info };
 		CHECK(nnopt_plan_get_info(plan, &info));
-		printf("%-20s %8.2f M %9.1f M %8.0f MiB  %s\n", name, 1e-6 * (double)info.parameters, 1e-6 * (double)info.macs,
-		       (double)info.peak_bytes / 1048576.0, about.description);
+		printf("%-20s %8.2f M %9.1f M %8.0f MiB  %s\n", name, 1e-6 * (double)info.parameters,
+		       1e-6 * (double)info.macs, (double)info.peak_bytes / 1048576.0, about.description);
 	} else {
 		printf("%-20s %s\n", name, nnopt_last_error()); /* too much memory, or too small a picture */
 	}
@@ -43,8 +43,8 @@ static void list_network(nnopt_context *ctx, const char *name, int64_t side, int
 
 static void list(nnopt_context *ctx, int64_t side, int64_t batch, const char *part)
 {
-	printf("%-20s %10s %11s %12s  (pictures of %lldx%lld, training in batches of %lld)\n", "", "parameters", "MACs", "memory",
-	       (long long)side, (long long)side, (long long)batch);
+	printf("%-20s %10s %11s %12s  (pictures of %lldx%lld, training in batches of %lld)\n", "", "parameters", "MACs",
+	       "memory", (long long)side, (long long)side, (long long)batch);
 	for (int32_t i = 0; i < nnopt_zoo_count(); i++)
 		if (strstr(nnopt_zoo_name(i), part) != NULL)
 			list_network(ctx, nnopt_zoo_name(i), side, batch);
@@ -95,15 +95,32 @@ static void train(nnopt_context *ctx, const char *name, int64_t epochs, const ch
 
 int main(int argc, char **argv)
 {
-	const char *what = argc > 1 ? argv[1] : "list";
+	const char *usage = "list [SIDE [BATCH [PART]]] | train NAME [EPOCHS [DIR]]";
+	const char *what = "list", *part = "", *name = NULL, *dir = "/usr/share/datasets/fashion-mnist";
+	int64_t side = 32, batch = 32, epochs = 2;
 	nnopt_context *ctx = NULL;
-	CHECK(nnopt_context_create(&ctx, NULL));
-	if (strcmp(what, "train") == 0 && argc > 2)
-		train(ctx, argv[2], argc > 3 ? atoll(argv[3]) : 2, argc > 4 ? argv[4] : "/usr/share/datasets/fashion-mnist");
-	else if (strcmp(what, "list") == 0)
-		list(ctx, argc > 2 ? atoll(argv[2]) : 32, argc > 3 ? atoll(argv[3]) : 32, argc > 4 ? argv[4] : "");
+	if (argc > 1 && strcmp(argv[1], "train") == 0)
+		read_arguments(argc, argv, usage,
+			       (const argument[]){ { .text = &what },
+						   { .text = &name },
+						   { .number = &epochs, .least = 1 },
+						   { .text = &dir },
+						   { 0 } });
 	else
-		return fprintf(stderr, "usage: %s list [SIDE [BATCH [PART]]] | train NAME [EPOCHS [DIR]]\n", argv[0]), EXIT_FAILURE;
+		read_arguments(argc, argv, usage,
+			       (const argument[]){ { .text = &what },
+						   { .number = &side, .least = 1 },
+						   { .number = &batch, .least = 1 },
+						   { .text = &part },
+						   { 0 } });
+	int list_wanted = strcmp(what, "list") == 0;
+	if (!list_wanted && name == NULL)
+		end_with_usage(argv, usage, "");
+	CHECK(nnopt_context_create(&ctx, NULL));
+	if (list_wanted)
+		list(ctx, side, batch, part);
+	else
+		train(ctx, name, epochs, dir);
 	nnopt_context_destroy(ctx);
 	return EXIT_SUCCESS;
 }

@@ -208,17 +208,21 @@ static void compare(const char *images, const char **weights, uint64_t seed, tas
 int main(int argc, char **argv)
 {
 	double scratch[MOST_SEEDS], tuned[MOST_SEEDS], gain[MOST_SEEDS];
-	int64_t seeds = argc > 6 ? atoll(argv[6]) : 1;
-	if (argc < 2 || argc > 7 || seeds < 1 || seeds > MOST_SEEDS) {
-		fprintf(stderr, "usage: %s IMAGES [PER_CLASS [EPOCHS [SIDE [WEIGHTS [SEEDS]]]]]\n", argv[0]);
-		return EXIT_FAILURE;
-	}
-	task t = { .per_class = argc > 2 ? atoll(argv[2]) : 200,
-		   .epochs = argc > 3 ? atoll(argv[3]) : 5,
-		   .side = argc > 4 ? atoll(argv[4]) : 96 };
-	const char *weights = argc > 5 ? argv[5] : NULL;
+	const char *usage = "IMAGES [PER_CLASS [EPOCHS [SIDE [WEIGHTS [SEEDS]]]]]", *images = NULL, *weights = NULL;
+	int64_t seeds = 1;
+	task t = { .per_class = 200, .epochs = 5, .side = 96 };
+	read_arguments(argc, argv, usage,
+		       (const argument[]){ { .text = &images },
+					   { .number = &t.per_class, .least = 1 },
+					   { .number = &t.epochs, .least = 1 },
+					   { .number = &t.side, .least = 1 },
+					   { .text = &weights },
+					   { .number = &seeds, .least = 1 },
+					   { 0 } });
+	if (images == NULL || seeds > MOST_SEEDS)
+		end_with_usage(argv, usage, "");
 	for (int64_t i = 0; i < seeds; i++) {
-		compare(argv[1], &weights, (uint64_t)i, t, &scratch[i], &tuned[i]);
+		compare(images, &weights, (uint64_t)i, t, &scratch[i], &tuned[i]);
 		gain[i] = tuned[i] - scratch[i];
 	}
 	tell("from scratch", scratch, seeds);

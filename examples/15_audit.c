@@ -22,7 +22,8 @@
 #define DRAWN 900
 #define FILTERS 5
 
-static const char *const filters[FILTERS] = { "rate", "class", "both", "confident", "self" };
+static const char *const filters[FILTERS + 1] = { "rate", "class", "both", "confident", "self", NULL };
+static const char *const networks[] = { "small", "speed", NULL };
 
 typedef struct job {
 	nnopt_context *ctx;
@@ -31,7 +32,7 @@ typedef struct job {
 	uint64_t seed; /* of the network being trained */
 	double noise;
 	int32_t filter;
-	int speed; /* -1: as the pictures ask for */
+	int32_t speed; /* -1: as the pictures ask for */
 	float mean[3], deviation[3];
 	const char *csv, *save, *load;
 } job;
@@ -442,15 +443,6 @@ static void open_folders(job *j, const char *train_dir, const char *test_dir)
 	}
 }
 
-static int32_t find_filter(const char *name)
-{
-	for (int32_t i = 0; i < FILTERS; i++)
-		if (strcmp(name, filters[i]) == 0)
-			return i;
-	fprintf(stderr, "no filter is called %s\n", name);
-	exit(EXIT_FAILURE);
-}
-
 int main(int argc, char **argv)
 {
 	job j = { .folds = 4,
@@ -459,34 +451,31 @@ int main(int argc, char **argv)
 		  .noise = -1.0,
 		  .speed = -1,
 		  .filter = NNOPT_FILTER_SELF_CONFIDENCE };
-	int folders = argc > 2 && strncmp(argv[1], "--", 2) != 0;
-	const struct {
-		const char *name;
-		int64_t *number;
-	} numbers[] = { { "--epochs", &j.epochs }, { "--final-epochs", &j.final_epochs },
-			{ "--folds", &j.folds },   { "--first-seed", &j.first },
-			{ "--seeds", &j.seeds },   { "--samples", &j.samples } };
-	for (int i = folders ? 3 : 1; i + 1 < argc; i += 2) {
-		const char *value = argv[i + 1];
-		for (size_t k = 0; k < sizeof numbers / sizeof *numbers; k++)
-			if (strcmp(argv[i], numbers[k].name) == 0)
-				*numbers[k].number = atoll(value);
-		if (strcmp(argv[i], "--noise") == 0)
-			j.noise = atof(value);
-		else if (strcmp(argv[i], "--filter") == 0)
-			j.filter = find_filter(value);
-		else if (strcmp(argv[i], "--network") == 0)
-			j.speed = strcmp(value, "speed") == 0;
-		else if (strcmp(argv[i], "--csv") == 0)
-			j.csv = value;
-		else if (strcmp(argv[i], "--save") == 0)
-			j.save = value;
-		else if (strcmp(argv[i], "--load") == 0)
-			j.load = value;
-	}
+	const char *usage = "[TRAIN_DIR TEST_DIR] [--noise SHARE] [--samples N] [--epochs N] [--folds K] [--seeds N] "
+			    "[--first-seed N] [--filter rate|class|both|confident|self] [--network small|speed] "
+			    "[--final-epochs N] [--csv FILE] [--save DIR] [--load FILE]";
+	const char *train = NULL, *test = NULL;
+	read_arguments(argc, argv, usage,
+		       (const argument[]){ { .text = &train },
+					   { .text = &test },
+					   { .name = "noise", .real = &j.noise },
+					   { .name = "samples", .number = &j.samples },
+					   { .name = "epochs", .number = &j.epochs },
+					   { .name = "folds", .number = &j.folds, .least = 2 },
+					   { .name = "seeds", .number = &j.seeds, .least = 1 },
+					   { .name = "first-seed", .number = &j.first },
+					   { .name = "filter", .choice = &j.filter, .among = filters },
+					   { .name = "network", .choice = &j.speed, .among = networks },
+					   { .name = "final-epochs", .number = &j.final_epochs },
+					   { .name = "csv", .text = &j.csv },
+					   { .name = "save", .text = &j.save },
+					   { .name = "load", .text = &j.load },
+					   { 0 } });
+	if ((train != NULL) != (test != NULL))
+		end_with_usage(argv, usage, "");
 	CHECK(nnopt_context_create(&j.ctx, NULL));
-	if (folders) {
-		open_folders(&j, argv[1], argv[2]);
+	if (train != NULL) {
+		open_folders(&j, train, test);
 		j.noise = j.noise < 0.0 ? 0.0 : j.noise;
 	} else {
 		j.train = draw_pictures(j.ctx, DRAWN, NULL);

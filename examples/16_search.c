@@ -171,24 +171,23 @@ int main(int argc, char **argv)
 	job j = { NULL };
 	nnopt_search *search = NULL;
 	nnopt_search_options o;
-	const char *folder = argc > 1 && strncmp(argv[1], "--", 2) != 0 ? argv[1] : NULL, *svg = NULL;
+	const char *folder = NULL, *svg = NULL;
 	size_t bytes = 0;
 	int64_t samples = 0;
 	CHECK(nnopt_search_options_init(&o, sizeof o));
 	o.trials = 6;
 	o.budget = 4;
 	o.reduction = 2;
-	for (int i = folder != NULL ? 2 : 1; i + 1 < argc; i += 2)
-		if (strcmp(argv[i], "--trials") == 0)
-			o.trials = atoll(argv[i + 1]);
-		else if (strcmp(argv[i], "--budget") == 0)
-			o.budget = atoll(argv[i + 1]);
-		else if (strcmp(argv[i], "--samples") == 0)
-			samples = atoll(argv[i + 1]);
-		else if (strcmp(argv[i], "--file") == 0)
-			o.path = argv[i + 1];
-		else if (strcmp(argv[i], "--svg") == 0)
-			svg = argv[i + 1];
+	read_arguments(
+	    argc, argv,
+	    "[TRAIN_DIR] [--trials N] [--budget EPOCHS] [--samples N] [--file search.json] [--svg search.svg]",
+	    (const argument[]){ { .text = &folder },
+				{ .name = "trials", .number = &o.trials, .least = 1 },
+				{ .name = "budget", .number = &o.budget, .least = 1 },
+				{ .name = "samples", .number = &samples },
+				{ .name = "file", .text = &o.path },
+				{ .name = "svg", .text = &svg },
+				{ 0 } });
 	CHECK(nnopt_context_create(&j.ctx, NULL));
 	open_data(&j, folder, samples);
 	find_rate(&j);

@@ -206,14 +206,15 @@ static void print_worst(nnopt_dataset *data, const nnopt_tensor *p, const nnopt_
 int main(int argc, char **argv)
 {
 	job j = { .epochs = 6, .folds = 5 };
-	const char *folder = argc > 1 && strncmp(argv[1], "--", 2) != 0 ? argv[1] : NULL;
+	const char *folder = NULL;
 	nnopt_dataset *data = NULL;
 	nnopt_tensor *labels = NULL;
-	for (int i = folder != NULL ? 2 : 1; i + 1 < argc; i += 2)
-		if (strcmp(argv[i], "--epochs") == 0)
-			j.epochs = atoll(argv[i + 1]);
-		else if (strcmp(argv[i], "--folds") == 0)
-			j.folds = atoll(argv[i + 1]) < 64 ? atoll(argv[i + 1]) : 64;
+	read_arguments(argc, argv, "[DIR] [--epochs N] [--folds K]",
+		       (const argument[]){ { .text = &folder },
+					   { .name = "epochs", .number = &j.epochs, .least = 1 },
+					   { .name = "folds", .number = &j.folds, .least = 2 },
+					   { 0 } });
+	j.folds = j.folds < 64 ? j.folds : 64;
 	CHECK(nnopt_context_create(&j.ctx, NULL));
 	if (folder != NULL)
 		CHECK(nnopt_image_folder_open(&data, j.ctx, folder, NULL));

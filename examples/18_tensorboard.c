@@ -1,6 +1,6 @@
-/* 18_tensorboard.c - runs that TensorBoard shows: curves, histograms, pictures, the graph, precision and recall of a class, and
- * the table of hyperparameters by which runs are compared. Three learning rates on drawn shapes; each keeps a checkpoint, so
- * that a program which was stopped goes on, and so do its curves.
+/* 18_tensorboard.c - runs that TensorBoard shows: curves, histograms, pictures, the graph, precision and recall of a
+ * class, and the table of hyperparameters by which runs are compared. Three learning rates on drawn shapes; each keeps
+ * a checkpoint, so that a program which was stopped goes on, and so do its curves.
  *
  * usage: 18_tensorboard [DIRECTORY [EPOCHS [COUNT]]]
  * then:  tensorboard --logdir DIRECTORY (runs) */
@@ -136,11 +136,16 @@ static double run(const task *t, const char *directory, double rate)
 int main(int argc, char **argv)
 {
 	static const double rates[RATES] = { 1e-4, 1e-3, 1e-2 };
-	const char *directory = argc > 1 ? argv[1] : "runs";
-	task t = { .epochs = argc > 2 ? atoll(argv[2]) : 5 };
+	const char *directory = "runs";
+	int64_t count = 4000;
+	task t = { .epochs = 5 };
 	double accuracy[RATES];
+	read_arguments(
+	    argc, argv, "[DIRECTORY [EPOCHS [COUNT]]]",
+	    (const argument[]){
+		{ .text = &directory }, { .number = &t.epochs, .least = 1 }, { .number = &count, .least = 1 }, { 0 } });
 	CHECK(nnopt_context_create(&t.ctx, NULL));
-	open_data(&t, argc > 3 ? atoll(argv[3]) : 4000);
+	open_data(&t, count);
 	for (int i = 0; i < RATES; i++)
 		accuracy[i] = run(&t, directory, rates[i]);
 	printf("learning rate   validation accuracy\n");

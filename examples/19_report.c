@@ -13,6 +13,7 @@ typedef struct job {
 	nnopt_model *model;
 	nnopt_report *report;
 	int64_t epochs, trials;
+	int drawn; /* the pictures are shapes.h's */
 	const char *path;
 } job;
 
@@ -186,7 +187,7 @@ static void add_tests(job *j)
 		exit(EXIT_FAILURE);
 	for (int64_t i = 0; i < classes; i++)
 		names[i] = nnopt_dataset_class_name(j->test, i);
-	if (strcmp(names[0], "0") == 0 && classes == SHAPES)
+	if (j->drawn)
 		memcpy(names,
 		       (const char *[]){ "disc", "ring", "square", "frame", "cross", "slanting cross", "bars across",
 					 "bars upright", "diamond", "triangle" },
@@ -269,28 +270,32 @@ int main(int argc, char **argv)
 	job j = { .epochs = 8, .trials = 8, .path = "report.html" };
 	nnopt_report_options o;
 	nnopt_dataset *all = NULL;
-	int folders = argc > 2 && strncmp(argv[1], "--", 2) != 0;
-	for (int i = folders ? 3 : 1; i + 1 < argc; i += 2)
-		if (strcmp(argv[i], "--epochs") == 0)
-			j.epochs = atoll(argv[i + 1]);
-		else if (strcmp(argv[i], "--trials") == 0)
-			j.trials = atoll(argv[i + 1]);
-		else if (strcmp(argv[i], "--out") == 0)
-			j.path = argv[i + 1];
+	const char *usage = "[TRAIN_DIR TEST_DIR] [--epochs N] [--trials N] [--out report.html]";
+	const char *pictures = NULL, *tests = NULL;
+	read_arguments(argc, argv, usage,
+		       (const argument[]){ { .text = &pictures },
+					   { .text = &tests },
+					   { .name = "epochs", .number = &j.epochs, .least = 1 },
+					   { .name = "trials", .number = &j.trials, .least = 1 },
+					   { .name = "out", .text = &j.path },
+					   { 0 } });
+	if ((pictures != NULL) != (tests != NULL))
+		end_with_usage(argv, usage, "");
+	j.drawn = pictures == NULL;
 	CHECK(nnopt_context_create(&j.ctx, NULL));
-	if (folders) {
+	if (!j.drawn) {
 		nnopt_image_folder_options f;
 		CHECK(nnopt_image_folder_options_init(&f, sizeof f));
-		CHECK(nnopt_image_folder_open(&all, j.ctx, argv[1], &f));
-		f.classes_from = argv[1]; /* one that the second lacks shifts no label */
-		CHECK(nnopt_image_folder_open(&j.test, j.ctx, argv[2], &f));
+		CHECK(nnopt_image_folder_open(&all, j.ctx, pictures, &f));
+		f.classes_from = pictures; /* one that the second lacks shifts no label */
+		CHECK(nnopt_image_folder_open(&j.test, j.ctx, tests, &f));
 	} else {
 		all = make_shapes(j.ctx, 1600, 1);
 		j.test = make_shapes(j.ctx, 1000, 2);
 	}
 	CHECK(nnopt_dataset_split(&j.train, &j.validation, all, 0.8, 0));
 	CHECK(nnopt_report_options_init(&o, sizeof o));
-	o.title = folders ? "A small network on pictures" : "Ten shapes in noise";
+	o.title = !j.drawn ? "A small network on pictures" : "Ten shapes in noise";
 	o.subtitle = "Three convolutions with batch normalisation";
 	CHECK(nnopt_report_create(&j.report, j.ctx, &o));
 	train(&j);

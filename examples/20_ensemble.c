@@ -2,7 +2,7 @@
  * its rows, and the snapshots of one run with warm restarts; combined by votes and by stacking, and with views of each
  * picture.
  *
- * usage: 20_ensemble [EPOCHS [PICTURES [CIFAR-10-DIR]]]
+ * usage: 20_ensemble [EPOCHS [PICTURES [CIFAR10_DIR]]]
  * What weighs the members is learnt from pictures that none of them was trained with; the test pictures are for the
  * table. */
 #include "shapes.h"
@@ -228,13 +228,18 @@ static void free_scores(scores *s)
 int main(int argc, char **argv)
 {
 	static const char *const names[MEMBERS] = { "CNN", "CNN of another seed", "CNN + LSTM" };
-	int64_t epochs = argc > 1 ? atoll(argv[1]) : 8, count = argc > 2 ? atoll(argv[2]) : 2000;
+	int64_t epochs = 8, count = 2000;
+	const char *cifar10 = NULL;
+	read_arguments(
+	    argc, argv, "[EPOCHS [PICTURES [CIFAR10_DIR]]]",
+	    (const argument[]){
+		{ .number = &epochs, .least = 1 }, { .number = &count, .least = 1 }, { .text = &cifar10 }, { 0 } });
 	nnopt_context *ctx = NULL;
 	nnopt_snapshots *snapshots = NULL;
 	nnopt_ensemble *e = NULL;
 	scores members[MEMBERS], cycles[CYCLES];
 	CHECK(nnopt_context_create(&ctx, NULL));
-	pictures p = open_all(ctx, argc > 3 ? argv[3] : NULL, count);
+	pictures p = open_all(ctx, cifar10, count);
 	nnopt_tensor *held_out_labels = labels_of(ctx, p.held_out), *labels = labels_of(ctx, p.test);
 	int64_t classes = nnopt_dataset_classes(p.train);
 

@@ -65,7 +65,8 @@ int main(int argc, char **argv)
 		{ "dropout2d 0.1", 0.0f, 0.1f, 0.0f, 0.0f },        { "DropBlock 3x3, 0.1", 0.0f, 0.0f, 0.1f, 0.0f },
 		{ "stochastic depth 0.3", 0.0f, 0.0f, 0.0f, 0.3f },
 	};
-	int64_t epochs = argc > 1 ? atoll(argv[1]) : 25;
+	int64_t epochs = 25;
+	read_arguments(argc, argv, "[EPOCHS]", (const argument[]){ { .number = &epochs, .least = 1 }, { 0 } });
 	nnopt_context *ctx = NULL;
 	nnopt_loss *loss = NULL;
 	CHECK(nnopt_context_create(&ctx, NULL));

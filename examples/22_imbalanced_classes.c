@@ -73,7 +73,8 @@ static void try_out(nnopt_context *ctx, const char *name, nnopt_dataset *data, n
 
 int main(int argc, char **argv)
 {
-	int64_t epochs = argc > 1 ? atoll(argv[1]) : 25, count[SHAPES];
+	int64_t epochs = 25, count[SHAPES];
+	read_arguments(argc, argv, "[EPOCHS]", (const argument[]){ { .number = &epochs, .least = 1 }, { 0 } });
 	nnopt_context *ctx = NULL;
 	CHECK(nnopt_context_create(&ctx, NULL));
 	nnopt_dataset *data = make_rare(ctx, count);

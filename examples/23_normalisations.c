@@ -94,7 +94,8 @@ static double go_on(nnopt_context *ctx, nnopt_loader *first, nnopt_loader *test,
 
 int main(int argc, char **argv)
 {
-	int64_t epochs = argc > 1 ? atoll(argv[1]) : 15;
+	int64_t epochs = 15;
+	read_arguments(argc, argv, "[EPOCHS]", (const argument[]){ { .number = &epochs, .least = 1 }, { 0 } });
 	nnopt_context *ctx = NULL;
 	CHECK(nnopt_context_create(&ctx, NULL));
 	nnopt_dataset *data = make_shapes(ctx, TRAINING, 1), *test = make_shapes(ctx, TEST, 2);

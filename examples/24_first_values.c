@@ -73,7 +73,8 @@ int main(int argc, char **argv)
 					  { "orthogonal", NNOPT_INIT_ORTHOGONAL, 0 },
 					  { "Dirac", NNOPT_INIT_DIRAC, 0 },
 					  { "Dirac behind whitening", NNOPT_INIT_DIRAC, 1 } };
-	int64_t epochs = argc > 1 ? atoll(argv[1]) : 8;
+	int64_t epochs = 8;
+	read_arguments(argc, argv, "[EPOCHS]", (const argument[]){ { .number = &epochs, .least = 1 }, { 0 } });
 	nnopt_context *ctx = NULL;
 	nnopt_loss *loss = NULL;
 	CHECK(nnopt_context_create(&ctx, NULL));

@@ -112,8 +112,9 @@ static void *train(void *user)
 int main(int argc, char **argv)
 {
 	meeting here;
-	machine all[MACHINES] = { { 0 } }, alone = { .epochs = argc > 1 ? atoll(argv[1]) : 5 };
+	machine all[MACHINES] = { { 0 } }, alone = { .epochs = 5 };
 	pthread_t threads[MACHINES];
+	read_arguments(argc, argv, "[EPOCHS]", (const argument[]){ { .number = &alone.epochs, .least = 1 }, { 0 } });
 	if (pthread_barrier_init(&here.barrier, NULL, MACHINES) != 0)
 		return EXIT_FAILURE;
 	for (int i = 0; i < MACHINES; i++) {

@@ -102,7 +102,8 @@ static void report(const char *name, nnopt_model *net, nnopt_dataset *data, nnop
 
 int main(int argc, char **argv)
 {
-	int64_t epochs = argc > 1 ? atoll(argv[1]) : 30;
+	int64_t epochs = 30;
+	read_arguments(argc, argv, "[EPOCHS]", (const argument[]){ { .number = &epochs, .least = 1 }, { 0 } });
 	nnopt_context *ctx = NULL;
 	nnopt_loader *loader = NULL;
 	nnopt_loader_options o;

@@ -9,7 +9,6 @@
  * --list tells the rungs. */
 #include "ladder_rungs.h"
 
-#include <getopt.h>
 #include <math.h>
 #include <sys/stat.h>
 
@@ -24,8 +23,8 @@ typedef struct outcome {
 
 typedef struct ladder {
 	const char *dir, *out, *wanted; /* `wanted`: names between commas, or NULL for all */
-	int fashion, quick;
-	int32_t precision; /* of all rungs; -1: their own */
+	int quick;
+	int32_t fashion, precision; /* of all rungs; -1: their own */
 	int64_t seeds, epochs, samples, threads;
 	nnopt_context *ctx; /* of the pictures */
 	pictures pictures;
@@ -438,16 +437,6 @@ static int is_wanted(const ladder *l, int rung)
 	return wanted;
 }
 
-/* The place of an argument among those that are known. */
-static int choose(const char *what, const char *argument, const char *const *known, int count)
-{
-	for (int i = 0; i < count; i++)
-		if (strcmp(argument, known[i]) == 0)
-			return i;
-	fprintf(stderr, "--%s %s is not known\n", what, argument);
-	exit(EXIT_FAILURE);
-}
-
 static int list_rungs(void)
 {
 	for (int i = 0; i < RUNGS; i++)
@@ -458,47 +447,29 @@ static int list_rungs(void)
 
 int main(int argc, char **argv)
 {
-	static const struct option options[] = {
-		{ "data", required_argument, NULL, 'd' },
-		{ "dataset", required_argument, NULL, 'D' },
-		{ "seeds", required_argument, NULL, 's' },
-		{ "rungs", required_argument, NULL, 'r' },
-		{ "out", required_argument, NULL, 'o' },
-		{ "epochs", required_argument, NULL, 'e' },
-		{ "samples", required_argument, NULL, 'n' },
-		{ "threads", required_argument, NULL, 't' },
-		{ "precision", required_argument, NULL, 'p' },
-		{ "quick", no_argument, NULL, 'q' },
-		{ "list", no_argument, NULL, 'l' },
-		{ NULL, 0, NULL, 0 },
-	};
+	static const char *const datasets[] = { "cifar10", "fashion", NULL };
+	static const char *const precisions[] = { "f32", "bf16", "f16", NULL }; /* as NNOPT_PRECISION_F32 and so on */
+	const char *usage = "--data DIR [--dataset cifar10|fashion] [--seeds 1 to 32] [--rungs NAME,...] [--out DIR] "
+			    "[--epochs N] [--samples N] [--precision f32|bf16|f16] [--threads N] [--quick] [--list]";
 	static ladder l = { .out = "ladder", .seeds = 3, .precision = -1 };
-	for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
-		l.dir = c == 'd' ? optarg : l.dir;
-		l.fashion =
-		    c == 'D' ? choose("dataset", optarg, (const char *const[]){ "cifar10", "fashion" }, 2) : l.fashion;
-		l.seeds = c == 's' ? atoll(optarg) : l.seeds;
-		l.wanted = c == 'r' ? optarg : l.wanted;
-		l.out = c == 'o' ? optarg : l.out;
-		l.epochs = c == 'e' ? atoll(optarg) : l.epochs;
-		l.samples = c == 'n' ? atoll(optarg) : l.samples;
-		l.threads = c == 't' ? atoll(optarg) : l.threads;
-		l.quick = l.quick || c == 'q';
-		if (c == 'p')
-			l.precision = choose("precision", optarg, (const char *const[]){ "f32", "bf16", "f16" }, 3);
-		if (c == 'l')
-			return list_rungs();
-		if (c == '?')
-			return EXIT_FAILURE;
-	}
-	if (l.seeds < 1 || l.seeds > MOST_SEEDS || (l.dir == NULL && !l.quick)) {
-		fprintf(
-		    stderr,
-		    "usage: %s --data DIR [--dataset cifar10|fashion] [--seeds 1 to %d] [--rungs NAME,...] [--out DIR] "
-		    "[--epochs N] [--samples N] [--precision f32|bf16|f16] [--threads N] [--quick] [--list]\n",
-		    *argv, MOST_SEEDS);
-		return EXIT_FAILURE;
-	}
+	int list = 0;
+	read_arguments(argc, argv, usage,
+		       (const argument[]){ { .name = "data", .text = &l.dir },
+					   { .name = "dataset", .choice = &l.fashion, .among = datasets },
+					   { .name = "seeds", .number = &l.seeds, .least = 1 },
+					   { .name = "rungs", .text = &l.wanted },
+					   { .name = "out", .text = &l.out },
+					   { .name = "epochs", .number = &l.epochs },
+					   { .name = "samples", .number = &l.samples },
+					   { .name = "threads", .number = &l.threads },
+					   { .name = "precision", .choice = &l.precision, .among = precisions },
+					   { .name = "quick", .flag = &l.quick },
+					   { .name = "list", .flag = &list },
+					   { 0 } });
+	if (list)
+		return list_rungs();
+	if (l.seeds > MOST_SEEDS || (l.dir == NULL && !l.quick))
+		end_with_usage(argv, usage, "");
 	if (l.quick) {
 		l.samples = l.samples > 0 ? l.samples : 80;
 		l.epochs = l.epochs > 0 ? l.epochs : 1;

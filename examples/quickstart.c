@@ -44,14 +44,19 @@ static void report(nnopt_context *ctx, nnopt_model *net, nnopt_loader *test)
 
 int main(int argc, char **argv)
 {
-	int64_t epochs = argc > 1 ? atoll(argv[1]) : 14;
-	const char *dir = argc > 2 ? argv[2] : "/usr/share/datasets/fashion-mnist", *out = argc > 3 ? argv[3] : ".";
+	int64_t epochs = 14;
+	const char *dir = "/usr/share/datasets/fashion-mnist", *out = ".";
+	read_arguments(
+	    argc, argv, "[EPOCHS [DIR [OUT]]]",
+	    (const argument[]){ { .number = &epochs, .least = 1 }, { .text = &dir }, { .text = &out }, { 0 } });
 	nnopt_context *ctx = NULL;
 	CHECK(nnopt_context_create(&ctx, NULL));
 	nnopt_dataset *all = open_part(ctx, dir, "train"), *test = open_part(ctx, dir, "t10k");
 	nnopt_dataset *part = NULL, *held_out = NULL;
-	CHECK(nnopt_dataset_split(&part, &held_out, all, 0.95, 1)); /* early stopping must not look at the test pictures */
-	nnopt_loader *learn = make_loader(ctx, part, 1), *check = make_loader(ctx, held_out, 0), *final = make_loader(ctx, test, 0);
+	CHECK(nnopt_dataset_split(&part, &held_out, all, 0.95,
+				  1)); /* early stopping must not look at the test pictures */
+	nnopt_loader *learn = make_loader(ctx, part, 1), *check = make_loader(ctx, held_out, 0),
+		     *final = make_loader(ctx, test, 0);
 	nnopt_model *net = make_network(ctx);
 	nnopt_loss *loss = NULL;
 	nnopt_optimizer *adam = NULL;

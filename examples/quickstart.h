@@ -7,8 +7,8 @@
 #define CLASSES 10
 #define PICTURES 6
 
-static const char *const class_names[CLASSES] = { "T-shirt", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker",
-	                                          "Bag", "Ankle boot" };
+static const char *const class_names[CLASSES] = { "T-shirt", "Trouser", "Pullover", "Dress", "Coat",
+						  "Sandal",  "Shirt",   "Sneaker",  "Bag",   "Ankle boot" };
 static const float mean[1] = { 0.2860f }, deviation[1] = { 0.3530f }; /* of Fashion-MNIST's training pictures */
 
 static nnopt_dataset *open_part(nnopt_context *ctx, const char *dir, const char *part)

@@ -32,7 +32,8 @@ static int classify(nnopt_context *ctx, nnopt_plan *plan, const char *path, floa
 
 int main(int argc, char **argv)
 {
-	const char *dir = argc > 1 ? argv[1] : "/usr/share/datasets/fashion-mnist", *out = argc > 2 ? argv[2] : ".";
+	const char *dir = "/usr/share/datasets/fashion-mnist", *out = ".";
+	read_arguments(argc, argv, "[DIR [OUT]]", (const argument[]){ { .text = &dir }, { .text = &out }, { 0 } });
 	char path[1024];
 	nnopt_context *ctx = NULL;
 	nnopt_model *net = NULL;

@@ -12,16 +12,26 @@ static inline int in_shape(int shape, float x, float y)
 {
 	float ax = x < 0.0f ? -x : x, ay = y < 0.0f ? -y : y, rim = ax > ay ? ax : ay, r = x * x + y * y;
 	switch (shape) {
-	case 0: return r < 1.0f;                             /* disc */
-	case 1: return r < 1.0f && r > 0.4f;                 /* ring */
-	case 2: return rim < 0.9f;                           /* square */
-	case 3: return rim < 0.9f && rim > 0.5f;             /* frame */
-	case 4: return rim < 1.0f && (ax < 0.3f || ay < 0.3f); /* upright cross */
-	case 5: return rim < 1.0f && (ax - ay < 0.35f && ay - ax < 0.35f); /* slanting cross */
-	case 6: return rim < 1.0f && (int)((y + 1.0f) * 2.5f) % 2 == 0; /* bars across */
-	case 7: return rim < 1.0f && (int)((x + 1.0f) * 2.5f) % 2 == 0; /* bars upright */
-	case 8: return ax + ay < 1.0f;                       /* diamond */
-	default: return y > -0.8f && y < 0.8f && ax < (y + 0.8f) * 0.6f; /* triangle */
+	case 0:
+		return r < 1.0f; /* disc */
+	case 1:
+		return r < 1.0f && r > 0.4f; /* ring */
+	case 2:
+		return rim < 0.9f; /* square */
+	case 3:
+		return rim < 0.9f && rim > 0.5f; /* frame */
+	case 4:
+		return rim < 1.0f && (ax < 0.3f || ay < 0.3f); /* upright cross */
+	case 5:
+		return rim < 1.0f && (ax - ay < 0.35f && ay - ax < 0.35f); /* slanting cross */
+	case 6:
+		return rim < 1.0f && (int)((y + 1.0f) * 2.5f) % 2 == 0; /* bars across */
+	case 7:
+		return rim < 1.0f && (int)((x + 1.0f) * 2.5f) % 2 == 0; /* bars upright */
+	case 8:
+		return ax + ay < 1.0f; /* diamond */
+	default:
+		return y > -0.8f && y < 0.8f && ax < (y + 0.8f) * 0.6f; /* triangle */
 	}
 }
 
@@ -36,7 +46,8 @@ static inline nnopt_dataset *make_shapes(nnopt_context *ctx, int64_t count, uint
 {
 	nnopt_tensor *images = NULL, *labels = NULL;
 	nnopt_dataset *data = NULL;
-	CHECK(nnopt_tensor_create(&images, ctx, NNOPT_U8, 4, (const int64_t[]){ count, 1, SHAPE_SIDE, SHAPE_SIDE }, NNOPT_NCHW));
+	CHECK(nnopt_tensor_create(&images, ctx, NNOPT_U8, 4, (const int64_t[]){ count, 1, SHAPE_SIDE, SHAPE_SIDE },
+				  NNOPT_NCHW));
 	CHECK(nnopt_tensor_create(&labels, ctx, NNOPT_I32, 1, &count, NNOPT_NCHW));
 	uint8_t *pixel = nnopt_tensor_data(images);
 	int32_t *label = nnopt_tensor_data(labels);
@@ -59,7 +70,8 @@ static inline nnopt_dataset *make_shapes(nnopt_context *ctx, int64_t count, uint
 }
 
 /* One part of CIFAR-10 where a directory is given, else `count` shapes; in batches of 64. */
-static inline nnopt_loader *open_pictures(nnopt_context *ctx, const char *cifar10, nnopt_split split, int64_t count, int32_t shuffle)
+static inline nnopt_loader *open_pictures(nnopt_context *ctx, const char *cifar10, nnopt_split split, int64_t count,
+					  int32_t shuffle)
 {
 	nnopt_dataset *data = NULL;
 	nnopt_loader_options o;
