@@ -69,7 +69,7 @@ int main(int argc, char **argv)
 	nnopt_fit_options fit;
 	CHECK(nnopt_fit_options_init(&fit, sizeof fit));
 	fit.epochs = 2;
-	fit.validation = test;
+	fit.validation = test; /* only watched: what stops or chooses wants pictures held out, as in quickstart.c */
 	fit.on_batch = nnopt_progress_bar;
 	fit.on_epoch = nnopt_progress_line;
 	CHECK(nnopt_fit(net, train, loss, adam, &fit, NULL));

@@ -39,6 +39,8 @@ static settings read_settings(int argc, char **argv)
 
 static nnopt_loader *open_split(nnopt_context *ctx, const settings *s, nnopt_split split)
 {
+	/* ImageNet's, as in the PyTorch program it is compared with; nnopt_dataset_fit_normalisation() gives the data's
+	 * own */
 	static const float mean[3] = { 0.485f, 0.456f, 0.406f }, std[3] = { 0.229f, 0.224f, 0.225f };
 	nnopt_dataset *data = NULL;
 	CHECK(s->images != NULL ? open_folder(&data, ctx, s->images, split == NNOPT_SPLIT_TRAIN ? "train" : "test")
@@ -104,7 +106,7 @@ int main(int argc, char **argv)
 	nnopt_fit_options fit;
 	CHECK(nnopt_fit_options_init(&fit, sizeof fit));
 	fit.epochs = s.epochs;
-	fit.validation = test;
+	fit.validation = test; /* only watched: what stops or chooses wants pictures held out, as in quickstart.c */
 	fit.precision = s.precision;
 	fit.on_batch = nnopt_progress_bar;
 	fit.on_epoch = nnopt_progress_line;

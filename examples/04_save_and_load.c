@@ -98,7 +98,7 @@ int main(int argc, char **argv)
 	int32_t changed = 0;
 	CHECK(nnopt_model_set_trainable(fresh, "", 0, NULL));
 	CHECK(nnopt_model_set_trainable(fresh, "linear1", 1, &changed));
-	printf("%d parameters are free to learn\n", (int)changed);
+	printf("%d parameter tensors are free to learn\n", (int)changed);
 
 	nnopt_model_destroy(fresh);
 	nnopt_model_destroy(same);

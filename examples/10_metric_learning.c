@@ -2,7 +2,8 @@
  * batch-hard triplet loss, and is measured by how often the nearest known pictures are of the same kind.
  *
  * usage: 10_metric_learning [EPOCHS [COUNT [CIFAR10_DIR]]]
- * Without a directory the pictures are COUNT shapes that are made here. */
+ * Without a directory, which holds CIFAR-10's binary version (data_batch_1.bin and so on), the pictures are COUNT
+ * shapes that are made here. */
 #include "shapes.h"
 
 #define EMBEDDING 32
@@ -68,6 +69,27 @@ static double measure(nnopt_context *ctx, nnopt_model *net, nnopt_loader *known,
 	return accuracy;
 }
 
+/* Batches of eight pictures of each of eight classes: a triplet wants several of a kind, and others. */
+static nnopt_loader *open_pk(nnopt_dataset *data)
+{
+	nnopt_loader_options o;
+	nnopt_loader *loader = NULL;
+	CHECK(nnopt_loader_options_init(&o, sizeof o));
+	o.sampler = NNOPT_SAMPLER_PK;
+	o.classes_per_batch = o.samples_per_class = 8;
+	o.batch = o.classes_per_batch * o.samples_per_class;
+	CHECK(nnopt_loader_create(&loader, data, NULL, &o));
+	return loader;
+}
+
+/* nnopt_progress_line() would tell an accuracy, which outputs that are no scores of classes do not have. */
+static nnopt_status tell_loss(const nnopt_progress *p, void *user)
+{
+	(void)user;
+	fprintf(stderr, "epoch %lld/%lld  loss %.4f\n", (long long)p->epoch + 1, (long long)p->epochs, p->loss);
+	return NNOPT_OK;
+}
+
 int main(int argc, char **argv)
 {
 	int64_t epochs = 8, count = 4000;
@@ -78,9 +100,9 @@ int main(int argc, char **argv)
 		{ .number = &epochs, .least = 1 }, { .number = &count, .least = 1 }, { .text = &cifar10 }, { 0 } });
 	nnopt_context *ctx = NULL;
 	CHECK(nnopt_context_create(&ctx, NULL));
-	nnopt_loader *train = open_pictures(ctx, cifar10, NNOPT_SPLIT_TRAIN, count, 1);
 	nnopt_loader *known = open_pictures(ctx, cifar10, NNOPT_SPLIT_TRAIN, count, 0);
 	nnopt_loader *test = open_pictures(ctx, cifar10, NNOPT_SPLIT_TEST, count / 4, 0);
+	nnopt_loader *train = open_pk(nnopt_loader_dataset(known));
 	nnopt_model *net = make_network(ctx);
 	printf("before: %.2f%% of the test pictures lie among their kind\n", 100.0 * measure(ctx, net, known, test));
 
@@ -101,7 +123,7 @@ int main(int argc, char **argv)
 	CHECK(nnopt_fit_options_init(&fit, sizeof fit));
 	fit.epochs = epochs;
 	fit.on_batch = nnopt_progress_bar;
-	fit.on_epoch = nnopt_progress_line;
+	fit.on_epoch = tell_loss;
 	CHECK(nnopt_fit(net, train, loss, adam, &fit, NULL));
 	printf("after:  %.2f%%\n", 100.0 * measure(ctx, net, known, test));
 

@@ -2,7 +2,8 @@
  * larger one's logits too, and the two are compared.
  *
  * usage: 11_distillation [EPOCHS [COUNT [CIFAR10_DIR]]]
- * Without a directory the pictures are COUNT shapes that are made here. */
+ * Without a directory, which holds CIFAR-10's binary version (data_batch_1.bin and so on), the pictures are COUNT
+ * shapes that are made here. One seed: a difference of a few points wants others before it is believed. */
 #include "shapes.h"
 
 /* `width` channels in the first layer, twice as many in the next, and so on. */

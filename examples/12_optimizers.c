@@ -1,7 +1,8 @@
 /* 12_optimizers.c - the same small network, data and steps with each optimizer, SAM, schedules and averages of weights.
  *
  * usage: 12_optimizers [EPOCHS]
- * Pictures are stripes in one of four directions under noise. Each row is one change to the first. */
+ * Pictures are stripes in one of four directions under noise. Each optimizer has a rate and a decay picked by hand; the
+ * rows "sgd + ..." are one change to the first. One seed each: a few points between two rows say nothing. */
 #include "example.h"
 
 #include <math.h>
@@ -14,6 +15,7 @@ typedef struct recipe {
 	nnopt_schedule *schedule;
 	nnopt_average *average;
 	double sam_rho;
+	int64_t refresh; /* batches for the running statistics of averaged weights; -1: all */
 } recipe;
 
 /* Stripes of a random phase along direction `label` * 45 degrees, hard to see. */
@@ -65,7 +67,7 @@ static nnopt_model *make_network(nnopt_context *ctx)
 	return net;
 }
 
-/* Every optimizer with rates that suit this network; then one with all that can stand beside it. */
+/* Every optimizer with a rate at which this network learns; then one with all that can stand beside it. */
 static int make_recipes(nnopt_context *ctx, recipe *r, int64_t steps)
 {
 	int n = 0;
@@ -120,6 +122,7 @@ static int make_recipes(nnopt_context *ctx, recipe *r, int64_t steps)
 	CHECK(nnopt_swa_options_init(&swa, sizeof swa));
 	swa.start = steps / 2;
 	r[n].name = "sgd + SWA over the last half";
+	r[n].refresh = -1; /* a plain mean of weights has statistics of its own */
 	CHECK(nnopt_swa_create(&r[n].average, ctx, &swa));
 	CHECK(nnopt_sgd_create(&r[n++].optimizer, ctx, &sgd));
 	r[n].name = "sgd + Lookahead";
@@ -151,6 +154,7 @@ int main(int argc, char **argv)
 		fit.schedule = recipes[i].schedule;
 		fit.average = recipes[i].average;
 		fit.sam_rho = recipes[i].sam_rho;
+		fit.refresh_batches = recipes[i].refresh;
 		CHECK(nnopt_fit(net, train, loss, recipes[i].optimizer, &fit, &history));
 		CHECK(nnopt_history_epoch(history, epochs - 1, &last));
 		printf("%-30s %10.4f %10.4f %8.1f %%\n", recipes[i].name, last.loss, last.validation_loss,

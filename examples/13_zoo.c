@@ -82,7 +82,7 @@ static void train(nnopt_context *ctx, const char *name, int64_t epochs, const ch
 	CHECK(nnopt_adam_create(&adam, ctx, NULL));
 	CHECK(nnopt_fit_options_init(&fit, sizeof fit));
 	fit.epochs = epochs;
-	fit.validation = test;
+	fit.validation = test; /* only watched, nothing is chosen by it */
 	fit.on_batch = nnopt_progress_bar;
 	fit.on_epoch = nnopt_progress_line;
 	CHECK(nnopt_fit(net, pictures, loss, adam, &fit, NULL));

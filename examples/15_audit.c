@@ -4,9 +4,10 @@
  * Without arguments it draws rings, crosses and bars, gives a fifth of them a wrong label, doubles some, and shows what
  * of that is found. With a folder of classes of pictures it audits that one, and puts in `--noise` wrong labels first
  * to see how many of them are found, by each filter. Labels are judged as well as the network judges pictures: of 32x32
- * in colour the folds train the CIFAR speed net by its recipe, of others a small one; and for few epochs, because right
- * labels are learnt first and wrong ones by heart later (Arpit et al. 2017). `--seeds` averages the predictions of that
- * many networks, of seeds from `--first-seed` on, by which the wrong labels are drawn, too.
+ * in colour the folds train the CIFAR speed net by a shortened recipe (no smoothing, no Lookahead), of others a small
+ * one; and for few epochs, because right labels are learnt first and wrong ones by heart later (Arpit et al. 2017).
+ * `--seeds` averages the predictions of that many networks, of seeds from `--first-seed` on, by which the wrong labels
+ * are drawn, too.
  *
  * usage: 15_audit [TRAIN_DIR TEST_DIR] [--noise SHARE] [--samples N] [--epochs N] [--folds K] [--seeds N]
  *                 [--first-seed N] [--filter rate|class|both|confident|self] [--network small|speed]
@@ -37,7 +38,7 @@ typedef struct job {
 	const char *csv, *save, *load;
 } job;
 
-/* Sample i of 9 is the one before it once more. */
+/* Of nine samples each the last is the sixth once more. */
 static nnopt_status draw(int64_t index, nnopt_sample *sample, void *user)
 {
 	int64_t number = index % 9 == 8 ? index - 3 : index;

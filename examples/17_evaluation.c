@@ -99,7 +99,8 @@ static void rank(const job *j, const nnopt_tensor *p, const nnopt_tensor *labels
 	       auc.value, auc.low, auc.high, precision);
 }
 
-/* Folds in common make the differences paired; samples in common do so better, because there are more of them. */
+/* Over folds the difference includes the luck of training; over samples it does not, and its interval is narrower for
+ * that: it speaks of these networks alone. */
 static void compare(const job *j, const nnopt_cross_validation *a, const nnopt_cross_validation *b,
 		    const nnopt_tensor *labels)
 {

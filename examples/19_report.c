@@ -17,7 +17,8 @@ typedef struct job {
 	const char *path;
 } job;
 
-static nnopt_loader *make_loader(nnopt_dataset *data, int32_t training, int32_t flipped)
+/* `flipped`: how likely a picture is mirrored. */
+static nnopt_loader *make_loader(nnopt_dataset *data, int32_t training, double flipped)
 {
 	nnopt_loader_options o;
 	nnopt_loader *loader = NULL;
@@ -25,8 +26,8 @@ static nnopt_loader *make_loader(nnopt_dataset *data, int32_t training, int32_t 
 	CHECK(nnopt_loader_options_init(&o, sizeof o));
 	o.shuffle = o.drop_last = training;
 	CHECK(nnopt_transforms_create(&t, nnopt_dataset_context(data)));
-	if (flipped)
-		CHECK(nnopt_transforms_add_horizontal_flip(t, 1.0));
+	if (flipped > 0.0)
+		CHECK(nnopt_transforms_add_horizontal_flip(t, flipped));
 	CHECK(nnopt_loader_create(&loader, data, t, &o));
 	nnopt_transforms_destroy(t);
 	return loader;
@@ -59,7 +60,7 @@ static void train(job *j)
 {
 	static const char *const names[] = { "Optimizer", "Schedule", "Batch", "Seed" };
 	static const char *const values[] = { "Adam, 0.003", "one cycle", "64", "0" };
-	nnopt_loader *batches = make_loader(j->train, 1, 0), *validation = make_loader(j->validation, 0, 0);
+	nnopt_loader *batches = make_loader(j->train, 1, 0.5), *validation = make_loader(j->validation, 0, 0.0);
 	nnopt_loss *loss = NULL;
 	nnopt_adam_options ao;
 	nnopt_optimizer *adam = NULL;
@@ -161,7 +162,7 @@ static void add_ladder(job *j, const nnopt_tensor *plain, const nnopt_tensor *la
 		  .decimals = 2 },
 		{ .struct_size = sizeof *columns,
 		  .name = "gain",
-		  .unit = " %",
+		  .unit = " points",
 		  .values = gain,
 		  .low = gain_low,
 		  .high = gain_high,
@@ -215,7 +216,7 @@ static void add_tests(job *j)
 static nnopt_status try_values(const nnopt_trial *trial, double *value, void *user)
 {
 	const job *j = user;
-	nnopt_loader *batches = make_loader(j->train, 1, 0), *validation = make_loader(j->validation, 0, 0);
+	nnopt_loader *batches = make_loader(j->train, 1, 0.5), *validation = make_loader(j->validation, 0, 0.0);
 	nnopt_model *model = make_model(j, batches, nnopt_trial_integer(trial, "width"));
 	nnopt_loss *loss = NULL;
 	nnopt_optimizer *adam = NULL;

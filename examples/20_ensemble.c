@@ -3,6 +3,7 @@
  * picture.
  *
  * usage: 20_ensemble [EPOCHS [PICTURES [CIFAR10_DIR]]]
+ * The directory holds CIFAR-10's binary version (data_batch_1.bin and so on); 20_ensemble.safetensors is written here.
  * What weighs the members is learnt from pictures that none of them was trained with; the test pictures are for the
  * table. */
 #include "shapes.h"

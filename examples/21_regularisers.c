@@ -2,7 +2,8 @@
  * out in training makes that harder: elements, channels, squares of the maps (DropBlock), whole branches (stochastic
  * depth).
  *
- * usage: 21_regularisers [EPOCHS] */
+ * usage: 21_regularisers [EPOCHS]
+ * One seed: a difference of a few points wants others before it is believed. */
 #include "shapes.h"
 
 enum { FEW = 400, TEST = 2000, BLOCKS = 3, WIDTH = 24 };

@@ -1,7 +1,8 @@
 /* 23_normalisations.c - batch, layer, group and instance normalisation in batches of 2 and of 32; and batch norms that
  * are frozen where a trained network goes on in small batches.
  *
- * usage: 23_normalisations [EPOCHS] */
+ * usage: 23_normalisations [EPOCHS]
+ * One seed: a difference of a few points wants others before it is believed. */
 #include "shapes.h"
 
 enum { TRAINING = 600, TEST = 1000, LARGE = 32, SMALL = 2 };

@@ -2,7 +2,8 @@
  * all: PyTorch's, He's, orthogonal ones, convolutions that pass their input on (Dirac), and first filters made from the
  * pictures (whitening).
  *
- * usage: 24_first_values [EPOCHS] */
+ * usage: 24_first_values [EPOCHS]
+ * One seed: a difference of a few points wants others before it is believed. */
 #include "shapes.h"
 
 #include <math.h>
@@ -40,6 +41,7 @@ static nnopt_model *make_network(nnopt_context *ctx, const recipe *r, nnopt_load
 		CHECK(nnopt_loader_start(train, 0, 0));
 		CHECK(nnopt_loader_next(train, &batch));
 		CHECK(nnopt_model_find_parameter(net, "conv2d1.weight", &index));
+		/* 64 of these shapes will do; of real pictures take some thousand, normalised and of all classes */
 		CHECK(nnopt_model_initialise_whitening(net, index, batch->images, 1e-2));
 		CHECK(nnopt_model_set_trainable(net, "conv2d1.weight", 0, NULL));
 	}

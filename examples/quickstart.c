@@ -1,4 +1,4 @@
-/* quickstart.c - a CNN on Fashion-MNIST from nothing: augmentation, schedule, early stopping, report, model file.
+/* quickstart.c - a CNN on Fashion-MNIST from nothing: augmentation, schedule, the best epoch kept, report, model file.
  *
  * usage: quickstart [EPOCHS [DIR [OUT]]]
  * DIR holds the data's IDX files, OUT gets model.safetensors and a few test pictures as PNG for quickstart_classify. */
@@ -54,7 +54,7 @@ int main(int argc, char **argv)
 	nnopt_dataset *all = open_part(ctx, dir, "train"), *test = open_part(ctx, dir, "t10k");
 	nnopt_dataset *part = NULL, *held_out = NULL;
 	CHECK(nnopt_dataset_split(&part, &held_out, all, 0.95,
-				  1)); /* early stopping must not look at the test pictures */
+				  1)); /* what chooses the epoch must not be the test pictures */
 	nnopt_loader *learn = make_loader(ctx, part, 1), *check = make_loader(ctx, held_out, 0),
 		     *final = make_loader(ctx, test, 0);
 	nnopt_model *net = make_network(ctx);
@@ -75,7 +75,7 @@ int main(int argc, char **argv)
 	fit.epochs = epochs;
 	fit.validation = check;
 	fit.schedule = schedule;
-	fit.patience = 3;
+	fit.restore_best = 1; /* no patience: under a rate that falls to 0 the last epochs are mostly the best */
 	fit.monitor = NNOPT_MONITOR_VALIDATION_ACCURACY;
 	fit.on_batch = nnopt_progress_bar;
 	fit.on_epoch = nnopt_progress_line;

@@ -8,7 +8,8 @@ epochs=14
 while [ $# -gt 0 ]; do
 	case $1 in
 	--epochs) epochs=$2 && shift 2 ;;
-	*) echo "usage: sh examples/quickstart.sh [--epochs N]" && exit 2 ;;
+	--help) echo "usage: sh examples/quickstart.sh [--epochs N]" && exit 0 ;;
+	*) echo "usage: sh examples/quickstart.sh [--epochs N]" >&2 && exit 2 ;;
 	esac
 done
 
