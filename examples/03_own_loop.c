@@ -61,8 +61,7 @@ int main(int argc, char **argv)
 	CHECK(nnopt_loader_create(&loader, data, NULL, &o));
 	nnopt_model *net = make_network(ctx);
 
-	/* Plan: every shape, choice and byte for the loader's batches in training. All errors and allocations are here.
-	 */
+	/* Plan: every shape, choice and byte for the loader's batches in training. What does not fit fails here. */
 	nnopt_plan_options p;
 	nnopt_plan *plan = NULL;
 	CHECK(nnopt_loader_plan_options(&p, sizeof p, loader));
