@@ -40,8 +40,8 @@ typedef struct nnopt_image_folder_options {
 } nnopt_image_folder_options;
 /** Fills `options` with the defaults. @param size sizeof *options. @since 0.1 */
 NNOPT_API nnopt_status nnopt_image_folder_options_init(nnopt_image_folder_options *options, size_t size);
-/** DIR/CLASS/... pictures (PNG, JPEG, BMP by their content); classes are the sub-directories in byte order, samples in
- *  byte order of their paths. Nothing is decoded here. Errors: NOT_FOUND (directory, no class, no picture), IO. */
+/** DIR/CLASS/... pictures: files that end in .png, .jpg, .jpeg, .jpe, .bmp or .dib in any case, decoded by their content. Classes are
+ *  the sub-directories in byte order, samples go by class and then in byte order of their paths. Nothing is decoded here. Errors: NOT_FOUND (directory, no class, no picture), IO. */
 NNOPT_API nnopt_status nnopt_image_folder_open(nnopt_dataset **out, nnopt_context *context, const char *directory,
                                                const nnopt_image_folder_options *options);
 /** IDX files (MNIST, Fashion-MNIST), plain or gzip: u8 (n, h, w) or (n, h, w, c) and u8 (n). Read whole. */
@@ -394,6 +394,9 @@ NNOPT_API nnopt_status nnopt_loader_start(nnopt_loader *loader, int64_t epoch, i
  *  Errors: STATE before the first epoch, FORMAT where more samples are bad than max_bad_fraction bears, those of a bad sample with
  *  NNOPT_BAD_SAMPLE_FAIL, OUT_OF_MEMORY. @since 0.1 */
 NNOPT_API nnopt_status nnopt_loader_next(nnopt_loader *loader, const nnopt_batch **batch);
+/** How often nnopt_loader_start() began an epoch: whoever reads one can tell whether somebody else has begun another. 0 for NULL.
+ *  @since 0.1 */
+NNOPT_API uint64_t nnopt_loader_starts(const nnopt_loader *loader);
 /** Batches in an epoch (bad samples make batches smaller, not fewer). */
 NNOPT_API int64_t nnopt_loader_batches(const nnopt_loader *loader);
 /** The batch size it was created with; 0 for NULL. @since 0.1 */

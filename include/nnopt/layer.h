@@ -43,7 +43,7 @@ typedef enum nnopt_init {
 
 /** What a tensor of the model is for. */
 typedef enum nnopt_parameter_role {
-	NNOPT_ROLE_WEIGHT = 0, /**< weights of convolutions and linear layers */
+	NNOPT_ROLE_WEIGHT = 0, /**< weights of convolutions, linear and recurrent layers */
 	NNOPT_ROLE_BIAS = 1,   /**< biases, those of normalisations too */
 	NNOPT_ROLE_SCALE = 2,  /**< scales of normalisations, weights of weighted sums */
 	NNOPT_ROLE_OTHER = 3,  /**< parameters of the caller's own layers */

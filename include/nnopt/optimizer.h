@@ -148,7 +148,7 @@ typedef enum nnopt_muon_scale {
 } nnopt_muon_scale;
 /** Muon (Jordan et al. 2024, kellerjordan.github.io/posts/muon), as torch.optim.Muon but in f32 throughout: the momentum of a
  *  hidden weight, seen as a matrix of (outputs, all else), is replaced by its orthogonal factor, nearly, before the step. Hidden
- *  are the weights of convolutions and linear layers but the last in the network, which is its classifier; groups say otherwise
+ *  are the weights of convolutions, linear and recurrent layers but the last in the network, which is its classifier; groups say otherwise
  *  (nnopt_group_options::rule). All other parameters go by AdamW, whose rate follows lr. Slots "exp_avg" (the momentum of both),
  *  "exp_avg_sq". Working memory: twice the largest matrix and twice the square of the longest shorter side. @since 0.1 */
 typedef struct nnopt_muon_options {

@@ -133,7 +133,8 @@ typedef struct nnopt_fit_options {
 	int32_t resume;                 /**< 1: go on from checkpoint_path when that file exists, one of nnopt_fit()'s own. Default 0. */
 	int32_t precision;              /**< nnopt_precision of training and validation. In f16 an update whose gradients overflowed
 	                                     is left out, see nnopt_loss_scale. */
-	nnopt_progress_fn on_batch, on_epoch; /**< NULL: none; after each */
+	nnopt_progress_fn on_batch, on_epoch; /**< NULL: none; after each. Neither may replace a layer of the model, nor on_batch begin an
+	                                           epoch of `train`, to evaluate on it, say: STATE */
 	void *progress_user;            /**< given to both. For several callbacks see nnopt_callbacks_add(). */
 	nnopt_all_reduce_fn all_reduce; /**< NULL: none */
 	void *all_reduce_user;          /**< given to it */

@@ -61,8 +61,10 @@ void nno_cache_add(nno_cache *cache, int64_t index, const nno_picture *picture, 
 			return;
 	} while (!atomic_compare_exchange_weak(&cache->left, &left, left - bytes));
 	entry *e = nno_new_raw(cache->alloc, bytes), *none = NULL;
-	if (e == NULL) /* the cache is a help, not a need */
+	if (e == NULL) { /* the cache is a help, not a need */
+		atomic_fetch_add(&cache->left, bytes);
 		return;
+	}
 	*e = (entry){ .h = picture->h, .w = picture->w, .label = label, .c = picture->c };
 	memcpy(e->pixels, picture->pixels, pixels);
 	/* Another worker may have decoded the same sample for an epoch restarted at once. */

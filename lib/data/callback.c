@@ -16,7 +16,10 @@ static nnopt_status read_sample(const nnopt_dataset *d, int64_t index, nno_room 
 		.struct_size = sizeof sample, .pixels = picture->pixels, .height = max_h, .width = max_w
 	};
 	unsigned before = nno_failures();
-	if (nno_fail_caller(before, s->o.get(index, &sample, s->o.user)) != NNOPT_OK)
+	nnopt_status status = nno_fail_caller(before, s->o.get(index, &sample, s->o.user));
+	if (status == NNOPT_ERROR_OUT_OF_MEMORY) /* makes no bad sample */
+		return nno_fail_in(status, "callback dataset: sample %lld", (long long)index);
+	if (status != NNOPT_OK)
 		return nno_fail_in(NNOPT_ERROR_CALLBACK, "callback dataset: sample %lld", (long long)index);
 	if (sample.height < 1 || sample.height > max_h || sample.width < 1 || sample.width > max_w)
 		return nno_fail(NNOPT_ERROR_CALLBACK,

@@ -49,6 +49,12 @@ static const char *class_name(const nnopt_dataset *d, int64_t index)
 	return nnopt_dataset_class_name(((const concat *)d->state)->bases[0], index);
 }
 
+static bool decodes(const nnopt_dataset *d, int64_t index)
+{
+	const nnopt_dataset *base = find(d, &index);
+	return nno_dataset_decodes(base, index);
+}
+
 static void destroy(nnopt_dataset *d)
 {
 	concat *s = d->state;
@@ -64,6 +70,7 @@ static const nno_dataset_class concat_class = {
 	.label = label_of,
 	.sample_name = sample_name,
 	.class_name = class_name,
+	.decodes = decodes,
 	.destroy = destroy,
 };
 

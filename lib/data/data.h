@@ -53,6 +53,8 @@ typedef struct nno_dataset_class {
 	/* Name of a sample or a class; NULL where there is none. Each may be NULL. */
 	const char *(*sample_name)(const nnopt_dataset *dataset, int64_t index);
 	const char *(*class_name)(const nnopt_dataset *dataset, int64_t index);
+	/* Whether a sample is worth a cache; NULL: as dataset->decodes says of all. */
+	bool (*decodes)(const nnopt_dataset *dataset, int64_t index);
 	void (*destroy)(nnopt_dataset *dataset);
 } nno_dataset_class;
 
@@ -61,7 +63,7 @@ struct nnopt_dataset {
 	nnopt_context *context;
 	const nno_dataset_class *cls;
 	int64_t count, classes, channels;
-	bool decodes;        /* reading is dear and gives the same each time: worth a cache */
+	bool decodes;        /* some are dear to read and the same each time: worth a cache */
 	char (*numbers)[24]; /* class names where the source has none */
 	void *state;         /* the source's own, state_size bytes, zeroed at creation */
 };
@@ -77,6 +79,8 @@ nnopt_dataset *nno_dataset_take(nnopt_dataset *dataset);
 nnopt_status nno_dataset_finish(nnopt_dataset *dataset);
 nnopt_status nno_dataset_read(const nnopt_dataset *dataset, int64_t index, nno_room *room, nno_picture *picture,
 			      int64_t *label);
+
+bool nno_dataset_decodes(const nnopt_dataset *dataset, int64_t index);
 
 /* A source whose pictures lie in memory, all of one size: count * h * w * c bytes and a label each, both taken over
  * (and freed on failure). `names`: NULL or one constant text a class. */

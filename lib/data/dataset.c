@@ -35,6 +35,11 @@ nnopt_status nno_dataset_view(nnopt_dataset **out, const nnopt_dataset *base, co
 	return NNOPT_OK;
 }
 
+bool nno_dataset_decodes(const nnopt_dataset *d, int64_t index)
+{
+	return d->cls->decodes != NULL ? d->cls->decodes(d, index) : d->decodes;
+}
+
 nnopt_dataset *nno_dataset_take(nnopt_dataset *dataset)
 {
 	nno_ref_take(&dataset->ref);

@@ -189,6 +189,8 @@ void nnopt_loader_destroy(nnopt_loader *l)
 	nno_context_drop(context);
 }
 
+uint64_t nnopt_loader_starts(const nnopt_loader *l) { return l != NULL ? l->starts : 0; }
+
 int64_t nnopt_loader_batches(const nnopt_loader *l) { return l == NULL ? 0 : l->batches; }
 int64_t nnopt_loader_batch_size(const nnopt_loader *l) { return l == NULL ? 0 : l->o.batch; }
 nnopt_dataset *nnopt_loader_dataset(const nnopt_loader *l) { return l == NULL ? NULL : l->dataset; }

@@ -79,6 +79,7 @@ struct nnopt_loader {
 	nno_worker *workers;
 	int started;
 	bool tried, begun;
+	uint64_t starts;
 	nno_slot *slots;
 	nnopt_batch batch; /* what the consumer was given */
 	nno_bad_sample *bad;

@@ -21,9 +21,10 @@ static nnopt_status fill_sample(nnopt_loader *l, nno_worker_scratch *s, int64_t 
 {
 	nno_picture picture;
 	int64_t found;
-	if (l->cache == NULL || !nno_cache_find(l->cache, index, &picture, &found)) {
+	bool cached = l->cache != NULL && nno_dataset_decodes(l->dataset, index);
+	if (!cached || !nno_cache_find(l->cache, index, &picture, &found)) {
 		NNO_TRY(nno_dataset_read(l->dataset, index, &s->picture, &picture, &found));
-		if (l->cache != NULL)
+		if (cached)
 			nno_cache_add(l->cache, index, &picture, found);
 	}
 	int64_t h = picture.h, w = picture.w;
@@ -36,8 +37,8 @@ static nnopt_status fill_sample(nnopt_loader *l, nno_worker_scratch *s, int64_t 
 			     "add a crop or a resize",
 			     (long long)h, (long long)w, (long long)l->h, (long long)l->w));
 	/* A sample that comes more than once in an epoch draws by its place in it: no two times are alike. */
-	int64_t draw = l->o.sampler == NNOPT_SAMPLER_ORDER ? index : place;
-	NNO_TRY(nno_transforms_run(l->transforms, &picture, &s->transforms, l->seed, l->epoch, draw));
+	int64_t time = l->o.sampler == NNOPT_SAMPLER_ORDER ? index : place;
+	NNO_TRY(nno_transforms_run(l->transforms, &picture, &s->transforms, l->seed, l->epoch, index, time));
 	nno_normalise(&l->transforms->normalisation, &l->table, dst, &picture);
 	*label = (int32_t)found;
 	return NNOPT_OK;
@@ -155,6 +156,7 @@ nnopt_status nnopt_loader_start(nnopt_loader *l, int64_t epoch, int64_t first_ba
 		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT,
 				"loader_start: epoch %lld batch %lld, >= 0 and 0 to %lld wanted", (long long)epoch,
 				(long long)first_batch, (long long)l->batches);
+	l->starts++;
 	pthread_mutex_lock(&l->lock);
 	l->pause = true;
 	while (l->filling > 0)

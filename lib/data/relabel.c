@@ -34,6 +34,11 @@ static const char *class_name(const nnopt_dataset *d, int64_t index)
 	return nnopt_dataset_class_name(((const relabelled *)d->state)->base, index);
 }
 
+static bool decodes(const nnopt_dataset *d, int64_t index)
+{
+	return nno_dataset_decodes(((const relabelled *)d->state)->base, index);
+}
+
 static void destroy(nnopt_dataset *d)
 {
 	relabelled *s = d->state;
@@ -47,6 +52,7 @@ static const nno_dataset_class relabelled_class = {
 	.label = label_of,
 	.sample_name = sample_name,
 	.class_name = class_name,
+	.decodes = decodes,
 	.destroy = destroy,
 };
 

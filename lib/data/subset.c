@@ -35,6 +35,12 @@ static const char *class_name(const nnopt_dataset *d, int64_t index)
 	return nnopt_dataset_class_name(((const subset *)d->state)->base, index);
 }
 
+static bool decodes(const nnopt_dataset *d, int64_t index)
+{
+	const subset *s = d->state;
+	return nno_dataset_decodes(s->base, s->indices[index]);
+}
+
 static void destroy(nnopt_dataset *d)
 {
 	subset *s = d->state;
@@ -48,6 +54,7 @@ static const nno_dataset_class subset_class = {
 	.label = label_of,
 	.sample_name = sample_name,
 	.class_name = class_name,
+	.decodes = decodes,
 	.destroy = destroy,
 };
 

@@ -73,9 +73,10 @@ nnopt_status nno_transforms_append(nnopt_transforms *t, const nno_transform_clas
 nnopt_status nno_transforms_copy(nnopt_transforms **out, nnopt_context *context, const nnopt_transforms *from);
 /* Size after the whole list; FORMAT when a picture is too small for one of them. */
 nnopt_status nno_transforms_size(const nnopt_transforms *t, int64_t *h, int64_t *w);
-/* Runs the list on `picture`, which is not written; the result lies where it lay or in the room. */
+/* Runs the list on `picture`, which is not written; the result lies where it lay or in the room. What is drawn is a
+ * function of (seed, epoch, time), and what holds in every epoch of (seed, sample). */
 nnopt_status nno_transforms_run(const nnopt_transforms *t, nno_picture *picture, nno_room *room, uint64_t seed,
-				int64_t epoch, int64_t sample);
+				int64_t epoch, int64_t sample, int64_t time);
 /* `hash` with all that decides what the list does. */
 uint64_t nno_transforms_fingerprint(const nnopt_transforms *t, uint64_t hash);
 /* FNV-1a, from `hash` on. */

@@ -43,7 +43,7 @@ static void measure(const nnopt_transforms *t, const nno_picture *p, size_t *pic
 }
 
 nnopt_status nno_transforms_run(const nnopt_transforms *t, nno_picture *picture, nno_room *room, uint64_t seed,
-				int64_t epoch, int64_t sample)
+				int64_t epoch, int64_t sample, int64_t time)
 {
 	size_t bytes, workspace;
 	measure(t, picture, &bytes, &workspace);
@@ -53,7 +53,7 @@ nnopt_status nno_transforms_run(const nnopt_transforms *t, nno_picture *picture,
 		const nno_transform *item = &t->list[i];
 		uint64_t key = seed ^ (uint64_t)(i + 1) << 56;
 		nno_draw draw = { .epoch = epoch };
-		nno_rng_start(&draw.rng, key, NNO_RNG_AUGMENT, (uint64_t)epoch, (uint64_t)sample);
+		nno_rng_start(&draw.rng, key, NNO_RNG_AUGMENT, (uint64_t)epoch, (uint64_t)time);
 		if (item->probability < 1.0 && (double)nno_rng_uniform(&draw.rng) >= item->probability)
 			continue;
 		nno_rng_start(&draw.ever, key, NNO_RNG_AUGMENT, 0, (uint64_t)sample);

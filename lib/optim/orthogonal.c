@@ -8,6 +8,7 @@
 
 #include "base/size.h"
 
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -125,7 +126,7 @@ static void normalise(nno_pool *pool, job *j, double epsilon)
 	nno_parallel_for(pool, parts, sum_part, j);
 	for (int64_t i = 0; i < parts; i++)
 		squares += j->partial[i];
-	j->scale = (float)(1.0 / fmax(sqrt(squares), epsilon));
+	j->scale = (float)fmin(1.0 / fmax(sqrt(squares), epsilon), FLT_MAX); /* infinity times 0 is NaN */
 	nno_parallel_for(pool, parts, scale_part, j);
 }
 

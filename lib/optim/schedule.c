@@ -59,7 +59,9 @@ static double restarts_factor(const nnopt_schedule *s, int64_t step)
 /* As torch's two phases: the first ends at shape * steps - 1, which need not be whole. */
 static double one_cycle_factor(const nnopt_schedule *s, int64_t step)
 {
-	double t = fmin((double)step, (double)(s->steps - 1)), begin = 0.0, end = s->shape * (double)s->steps - 1.0;
+	if (step >= s->steps)
+		return s->end;
+	double t = (double)step, begin = 0.0, end = s->shape * (double)s->steps - 1.0;
 	double from = s->value, to = 1.0;
 	if (t > end) {
 		begin = end;

@@ -28,6 +28,7 @@ static nnopt_status train_epoch(nno_fit_run *r)
 	r->epoch_begun = r->state.seconds;
 	r->epoch_samples = 0;
 	nnopt_status status = nnopt_loader_start(r->train, r->at.epoch, r->at.batch);
+	r->starts = nnopt_loader_starts(r->train);
 	while (status == NNOPT_OK) {
 		const nnopt_batch *batch = NULL;
 		status = nnopt_loader_next(r->train, &batch);
@@ -262,6 +263,12 @@ static nnopt_status prepare(nno_fit_run *r)
 	if (status == NNOPT_OK && r->o.restore_best == 1)
 		status = keep_room_for_best(r);
 	r->batches = nnopt_loader_batches(r->train);
+	if (status == NNOPT_OK && r->batches == 0 && r->o.epochs > 0)
+		status = nno_fail(
+		    NNOPT_ERROR_INVALID_ARGUMENT,
+		    "fit: the loader has no batch of its %lld samples, batches of %lld and what drop_last leaves",
+		    (long long)nnopt_dataset_count(nnopt_loader_dataset(r->train)),
+		    (long long)nnopt_loader_batch_size(r->train));
 	r->at.loader_fingerprint = nnopt_loader_fingerprint(r->train);
 	if (status == NNOPT_OK && r->o.resume && r->o.checkpoint_path != NULL)
 		status = resume(r);

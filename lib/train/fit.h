@@ -18,6 +18,7 @@ typedef struct nno_fit_run {
 	nno_fit_state state;
 	double base_lr;
 	int64_t batches;
+	uint64_t starts;      /* of the loader: nobody else is to begin an epoch of it within ours */
 	int64_t since_update; /* batches whose gradients are in the block */
 	float *state_before;  /* SAM: running statistics as one pass left them */
 	float *own;           /* room for parameters and state, where running statistics are made anew at the end */

@@ -16,7 +16,13 @@ nnopt_status nno_fit_call(nnopt_progress_fn fn, nno_fit_run *r, const char *what
 		return NNOPT_OK;
 	unsigned before = nno_failures();
 	nnopt_status status = fn(&r->progress, r->o.progress_user);
-	return status == NNOPT_OK ? NNOPT_OK : callback_failed(r, what, before, status);
+	if (status != NNOPT_OK)
+		return callback_failed(r, what, before, status);
+	nnopt_model_blocks now = { .struct_size = sizeof now };
+	status = nnopt_model_get_blocks(r->model, &now);
+	if (status == NNOPT_OK && now.identity != r->blocks.identity)
+		return nno_fail(NNOPT_ERROR_STATE, "fit: %s replaced a layer of the model in training", what);
+	return status;
 }
 
 void nno_fit_progress(nno_fit_run *r, double batch_loss, double batch_seconds)
@@ -178,5 +184,8 @@ nnopt_status nno_fit_batch(nno_fit_run *r, const nnopt_batch *batch)
 	r->trained_batches++;
 	r->epoch_samples += batch->count;
 	nno_fit_progress(r, loss.value, seconds);
-	return nno_fit_call(r->o.on_batch, r, "on_batch");
+	status = nno_fit_call(r->o.on_batch, r, "on_batch");
+	if (status == NNOPT_OK && nnopt_loader_starts(r->train) != r->starts)
+		return nno_fail(NNOPT_ERROR_STATE, "fit: on_batch began another epoch of the loader in training");
+	return status;
 }

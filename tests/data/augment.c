@@ -98,7 +98,7 @@ static void random_crops_are_windows(void **state)
 	assert_ok(nnopt_transforms_add_random_crop(t, 13, 16, 1.0));
 	for (uint64_t seed = 0; seed < 1000; seed++) {
 		nno_picture from = source_of(3), p = from;
-		assert_ok(nno_transforms_run(t, &p, &room, seed, 0, 0));
+		assert_ok(nno_transforms_run(t, &p, &room, seed, 0, 0, 0));
 		assert_true(p.h == 13 && p.w == 16);
 		bool found = false;
 		for (int top = 0; top < 4; top++)

@@ -202,6 +202,61 @@ static void class_lists_and_links(void **state)
 	nnopt_dataset_destroy(d);
 }
 
+static nnopt_status count_up(int64_t index, nnopt_sample *sample, void *user)
+{
+	memset(sample->pixels, ++*(int *)user, 90);
+	sample->height = 6;
+	sample->width = 5;
+	sample->label = (int32_t)index;
+	return NNOPT_OK;
+}
+
+/* A cache keeps what is decoded, and asks a function anew each time, also behind views of both. */
+static void samples_of_functions_are_not_kept(void **state)
+{
+	(void)state;
+	int asked = 0;
+	int64_t indices[] = { 1, 3 * EACH, 3 * EACH + 1 }, same[] = { -1, -1, -1 };
+	nnopt_callback_dataset_options o;
+	nnopt_loader_options lo;
+	nnopt_dataset *d[5] = { NULL };
+	nnopt_loader *l = NULL;
+	assert_ok(nnopt_image_folder_open(&d[0], ctx, ROOT, NULL));
+	assert_ok(nnopt_callback_dataset_options_init(&o, sizeof o));
+	o.count = 2;
+	o.classes = 3;
+	o.max_height = 6;
+	o.max_width = 5;
+	o.get = count_up;
+	o.user = &asked;
+	assert_ok(nnopt_dataset_from_callbacks(&d[1], ctx, &o));
+	assert_ok(nnopt_dataset_concat(&d[2], d, 2));
+	assert_ok(nnopt_dataset_subset(&d[3], d[2], indices, 3));
+	assert_ok(nnopt_dataset_relabel(&d[4], d[3], same, 3));
+	assert_ok(nnopt_loader_options_init(&lo, sizeof lo));
+	lo.workers = 0;
+	lo.cache_bytes = 1 << 20;
+	assert_ok(nnopt_loader_create(&l, d[4], NULL, &lo));
+	asked = 0;
+	for (int epoch = 0; epoch < 3; epoch++) {
+		const nnopt_batch *b = NULL;
+		assert_ok(nnopt_loader_start(l, epoch, 0));
+		assert_ok(nnopt_loader_next(l, &b));
+		assert_int_equal(b->count, 3);
+		const float *pixel = nnopt_tensor_const_data(b->images);
+		assert_true(pixel[0] == (float)(2 * 31 % 256) / 255.0f);
+		assert_true(pixel[90] == (float)(2 * epoch + 1) / 255.0f &&
+			    pixel[180] == (float)(2 * epoch + 2) / 255.0f);
+		if (epoch == 0)
+			write_picture(ROOT "/ant/02.png", 7); /* kept as it was */
+	}
+	write_picture(ROOT "/ant/02.png", 2);
+	assert_int_equal(asked, 6);
+	nnopt_loader_destroy(l);
+	for (int i = 5; i-- > 0;)
+		nnopt_dataset_destroy(d[i]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -209,6 +264,7 @@ int main(void)
 		cmocka_unit_test(damaged_files_are_reported),
 		cmocka_unit_test(a_cache_changes_nothing),
 		cmocka_unit_test(class_lists_and_links),
+		cmocka_unit_test(samples_of_functions_are_not_kept),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);
 }

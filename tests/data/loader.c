@@ -215,12 +215,49 @@ static void bad_samples_are_left_out_and_reported(void **state)
 	nnopt_dataset_destroy(d);
 }
 
+static nnopt_status run_out(int64_t index, nnopt_sample *sample, void *user)
+{
+	(void)user;
+	return index == 3 ? nnopt_fail(NNOPT_ERROR_OUT_OF_MEMORY, "none left") : deliver(0, sample, NULL);
+}
+
+/* Memory that runs out in a callback makes no bad sample, here or in what reads a dataset through. */
+static void out_of_memory_is_no_bad_sample(void **state)
+{
+	(void)state;
+	nnopt_callback_dataset_options o;
+	nnopt_loader_options lo;
+	nnopt_dataset *d = NULL;
+	nnopt_loader *l = NULL;
+	nnopt_tensor *labels = NULL;
+	const nnopt_batch *b = NULL;
+	assert_ok(nnopt_callback_dataset_options_init(&o, sizeof o));
+	o.count = 8;
+	o.classes = 2;
+	o.channels = 1;
+	o.max_height = o.max_width = 2;
+	o.get = run_out;
+	assert_ok(nnopt_dataset_from_callbacks(&d, ctx, &o));
+	assert_ok(nnopt_loader_options_init(&lo, sizeof lo));
+	lo.max_bad_fraction = 1.0;
+	assert_ok(nnopt_loader_create(&l, d, NULL, &lo));
+	assert_ok(nnopt_loader_start(l, 0, 0));
+	assert_fails(NNOPT_ERROR_OUT_OF_MEMORY, "none left", nnopt_loader_next(l, &b));
+	assert_fails(NNOPT_ERROR_OUT_OF_MEMORY, "none left", nnopt_dataset_labels(&labels, d));
+	nnopt_loader_destroy(l);
+	nnopt_dataset_destroy(d);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(workers_change_nothing),     cmocka_unit_test(epochs_differ_and_repeat),
-		cmocka_unit_test(the_middle_goes_on_exactly), cmocka_unit_test(every_sample_comes_once),
-		cmocka_unit_test(splits_are_stratified),      cmocka_unit_test(bad_samples_are_left_out_and_reported),
+		cmocka_unit_test(workers_change_nothing),
+		cmocka_unit_test(epochs_differ_and_repeat),
+		cmocka_unit_test(the_middle_goes_on_exactly),
+		cmocka_unit_test(every_sample_comes_once),
+		cmocka_unit_test(splits_are_stratified),
+		cmocka_unit_test(bad_samples_are_left_out_and_reported),
+		cmocka_unit_test(out_of_memory_is_no_bad_sample),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);
 }

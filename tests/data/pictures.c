@@ -250,7 +250,7 @@ static void rotated_as_pillow_does(void **state)
 static void run_one(nnopt_transforms *t, uint64_t seed, nno_picture *p, nno_room *room)
 {
 	*p = source_picture();
-	assert_ok(nno_transforms_run(t, p, room, seed, 0, 0));
+	assert_ok(nno_transforms_run(t, p, room, seed, 0, 0, 0));
 }
 
 static void crops_and_flips(void **state)

@@ -265,6 +265,41 @@ static void repeated_samples_are_augmented_anew(void **state)
 	nnopt_loader_destroy(l);
 }
 
+/* Each sample comes once an epoch, at another place in each: it shows the other side all the same. */
+static void flips_alternate_by_sample(void **state)
+{
+	(void)state;
+	nnopt_loader_options o = options(NNOPT_SAMPLER_PK);
+	nnopt_transforms *t = NULL;
+	nnopt_dataset *even = NULL;
+	nnopt_loader *l = NULL;
+	int64_t chosen[12];
+	float sides[2][12];
+	for (int i = 0; i < 12; i++)
+		chosen[i] = (i % 3 == 0 ? 0 : i % 3 == 1 ? 50 : 70) + i / 3;
+	assert_ok(nnopt_dataset_subset(&even, data, chosen, 12));
+	assert_ok(nnopt_transforms_create(&t, ctx));
+	assert_ok(nnopt_transforms_add_alternating_flip(t));
+	assert_ok(nnopt_loader_create(&l, even, t, &o));
+	for (int64_t epoch = 0; epoch < 6; epoch++) {
+		const nnopt_batch *b = NULL;
+		assert_ok(nnopt_loader_start(l, epoch, 0));
+		assert_ok(nnopt_loader_next(l, &b));
+		assert_int_equal(b->count, 12);
+		for (int i = 0; i < 12; i++) {
+			float *side = &sides[epoch % 2][b->indices[i]];
+			const float *row = (const float *)nnopt_tensor_const_data(b->images) + (size_t)i * 24;
+			assert_true(epoch < 2 || *side == row[0]);
+			*side = row[0];
+		}
+		for (int i = 0; epoch > 0 && i < 12; i++)
+			assert_true(sides[0][i] != sides[1][i]);
+	}
+	nnopt_loader_destroy(l);
+	nnopt_dataset_destroy(even);
+	nnopt_transforms_destroy(t);
+}
+
 /* The bytes of sample number `place` of an epoch, as shard or whole gives it. */
 static void check_shard(nnopt_loader *l, const nnopt_loader_options *o, char taken[COUNT])
 {
@@ -412,6 +447,7 @@ int main(void)
 		cmocka_unit_test(pk_batches_have_their_structure),
 		cmocka_unit_test(epochs_do_not_depend_on_workers_or_on_what_was_before),
 		cmocka_unit_test(repeated_samples_are_augmented_anew),
+		cmocka_unit_test(flips_alternate_by_sample),
 		cmocka_unit_test(shards_are_the_epoch),
 		cmocka_unit_test(a_part_of_the_order),
 		cmocka_unit_test(wrong_options),

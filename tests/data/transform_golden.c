@@ -62,7 +62,7 @@ static nnopt_transforms *list(void)
 static uint64_t run(const nnopt_transforms *t, int which, uint64_t seed)
 {
 	nno_picture from = picture(which), p = from;
-	assert_ok(nno_transforms_run(t, &p, &room, seed, 0, 0));
+	assert_ok(nno_transforms_run(t, &p, &room, seed, 0, 0, 0));
 	uint64_t hash = hash_of(&p);
 	free(from.pixels);
 	return hash;
@@ -156,7 +156,7 @@ static void blurred_within_a_level(void **state)
 		int64_t n = p.h * p.w * p.c, differ = 0;
 		double sigma = blur_cases[i].sigma;
 		assert_ok(nnopt_transforms_add_gaussian_blur(t, blur_cases[i].kernel, sigma, sigma, 1.0));
-		assert_ok(nno_transforms_run(t, &p, &room, 1, 0, 0));
+		assert_ok(nno_transforms_run(t, &p, &room, 1, 0, 0, 0));
 		for (int64_t k = 0; k < n; k++) {
 			assert_true(abs(p.pixels[k] - blur_cases[i].pixels[k]) <= 1);
 			differ += p.pixels[k] != blur_cases[i].pixels[k];

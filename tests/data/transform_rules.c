@@ -44,7 +44,7 @@ static nno_picture run(const nnopt_transforms *t, const uint8_t *pixels, int64_t
 		       int64_t sample)
 {
 	nno_picture p = { .pixels = (uint8_t *)(uintptr_t)pixels, .h = h, .w = w, .c = c };
-	assert_ok(nno_transforms_run(t, &p, &room, 5, epoch, sample));
+	assert_ok(nno_transforms_run(t, &p, &room, 5, epoch, sample, sample));
 	return p;
 }
 

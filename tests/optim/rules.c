@@ -433,6 +433,33 @@ static void steps_allocate_nothing(void **state)
 	assert_int_equal(atomic_load(&memory.blocks), 0);
 }
 
+/* A momentum of 0 over an epsilon whose inverse no float holds: the weights stay. */
+static void muon_of_nothing(void **state)
+{
+	(void)state;
+	nnopt_context *context = context_of(1, NNOPT_ISA_BEST);
+	nnopt_model *m = make_model(context, 0);
+	nnopt_model_blocks k = blocks_of(m);
+	nnopt_muon_options o;
+	nnopt_optimizer *muon = NULL;
+	nnopt_step_result result = { .struct_size = sizeof result };
+	fill(context, m, 0);
+	memset(k.gradients, 0, (size_t)k.parameter_elements * sizeof(float));
+	float *before = malloc((size_t)k.parameter_elements * sizeof(float));
+	assert_non_null(before);
+	memcpy(before, k.parameters, (size_t)k.parameter_elements * sizeof(float));
+	assert_ok(nnopt_muon_options_init(&o, sizeof o));
+	o.epsilon = 1e-40;
+	assert_ok(nnopt_muon_create(&muon, context, &o));
+	assert_ok(nnopt_optimizer_step(muon, m, 1.0f, &result));
+	for (int64_t i = 0; i < k.parameter_elements; i++)
+		assert_true(k.parameters[i] == before[i]);
+	free(before);
+	nnopt_optimizer_destroy(muon);
+	nnopt_model_destroy(m);
+	nnopt_context_destroy(context);
+}
+
 static void refuses(void **state)
 {
 	(void)state;
@@ -477,9 +504,13 @@ static void refuses(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(equals_the_references),  cmocka_unit_test(same_bits_at_any_thread_count),
-		cmocka_unit_test(freezing_and_thawing),   cmocka_unit_test(sam_equals_its_formula),
-		cmocka_unit_test(steps_allocate_nothing), cmocka_unit_test(refuses),
+		cmocka_unit_test(equals_the_references),
+		cmocka_unit_test(same_bits_at_any_thread_count),
+		cmocka_unit_test(freezing_and_thawing),
+		cmocka_unit_test(sam_equals_its_formula),
+		cmocka_unit_test(steps_allocate_nothing),
+		cmocka_unit_test(muon_of_nothing),
+		cmocka_unit_test(refuses),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

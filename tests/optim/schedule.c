@@ -58,6 +58,10 @@ static void ends_and_refusals(void **state)
 	assert_null(s);
 	assert_ok(nnopt_schedule_cosine_create(&s, context, 10, 0.25));
 	assert_true(nnopt_schedule_factor(s, 10) == 0.25 && nnopt_schedule_factor(s, INT64_MAX) == 0.25);
+	assert_ok(nnopt_schedule_one_cycle_create(&longer, context, 10, 1.0, 0.04, 0.0, 0)); /* nothing but the rise */
+	assert_true(nnopt_schedule_factor(longer, 9) == 1.0 && nnopt_schedule_factor(longer, 10) == 0.0 &&
+		    nnopt_schedule_factor(longer, INT64_MAX) == 0.0);
+	nnopt_schedule_destroy(longer);
 	for (int i = 0; i < 100000; i++) { /* no recursion anywhere */
 		assert_ok(nnopt_schedule_warmup_create(&longer, context, 1, 0.5, s));
 		nnopt_schedule_destroy(s);
