@@ -304,7 +304,7 @@ static void confusions_come_by_frequency(void **state)
 		assert_int_equal(predicted[i], (i + 1) % CLASSES);
 		assert_int_equal(counts[i], 1);
 	}
-	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "most below 1",
+	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "most 0, 1 or more",
 		     nnopt_metrics_top_confusions(m, 0, actual, predicted, counts, &n));
 	nnopt_metrics_destroy(m);
 	nnopt_tensor_destroy(p);
