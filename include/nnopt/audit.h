@@ -69,7 +69,8 @@ NNOPT_API void nnopt_audit_destroy(nnopt_audit *audit);
 /** Options of nnopt_audit_pictures(). @since 0.1 */
 typedef struct nnopt_audit_pictures_options {
 	size_t struct_size;
-	nnopt_dataset *against;   /**< another part (the test set) in which duplicates are looked for too; NULL: none */
+	nnopt_dataset *against;   /**< another part (the test set) in which duplicates are looked for too, the same one in all calls on
+	                               an audit, which keeps a reference to it; NULL: none */
 	int64_t height, width;    /**< expected; 0: what most pictures have. Default 0. */
 	double constant_below;    /**< standard deviation of a picture's values in [0, 1] up to which it counts as constant.
 	                               Default 0.01; negative: not checked. */
@@ -111,7 +112,7 @@ NNOPT_API nnopt_status nnopt_audit_labels_options_init(nnopt_audit_labels_option
 /** Label errors by confident learning (Northcutt, Jiang and Chuang 2021; as cleanlab's find_label_issues).
  *  @param probabilities f32 (samples, classes), each row of a model that was not trained with the sample; rows that hold a
  *  NaN are left out. The findings are ordered by score, the least likely label first. Errors: INVALID_ARGUMENT (shape, a
- *  label that is not known), OUT_OF_MEMORY. @since 0.1 */
+ *  label that is not known, a value outside [0, 1], such as a logit or an infinity), OUT_OF_MEMORY. @since 0.1 */
 NNOPT_API nnopt_status nnopt_audit_labels(nnopt_audit *audit, const nnopt_tensor *probabilities,
                                           const nnopt_audit_labels_options *options);
 

@@ -49,8 +49,8 @@ NNOPT_API int64_t nnopt_views_count(const nnopt_views *views);
  *  (of NNOPT_VOTE_PROBABILITIES the logarithm of the mean). Shares of hard votes are the same for both. The loader's batches are
  *  shifted as they are, normalised, which is the same as before the normalisation but for NNOPT_PAD_ZERO; memory is taken
  *  before the first batch, room for one batch of views more than nnopt_predict().
- *  Errors: those of nnopt_predict(), and INVALID_ARGUMENT: no views, or a shift that reflects a picture that is not larger.
- *  @since 0.1 */
+ *  Errors: those of nnopt_predict(), and INVALID_ARGUMENT: no views, weights whose sum is not finite, or a shift that reflects a
+ *  picture that is not larger. @since 0.1 */
 NNOPT_API nnopt_status nnopt_predict_augmented(nnopt_tensor **scores, nnopt_model *model, nnopt_plan *plan,
                                                nnopt_loader *loader, const nnopt_views *views, nnopt_vote vote,
                                                int32_t probabilities);
@@ -58,7 +58,7 @@ NNOPT_API nnopt_status nnopt_predict_augmented(nnopt_tensor **scores, nnopt_mode
 /** Options of nnopt_predict_transformed(). @since 0.1 */
 typedef struct nnopt_predict_transformed_options {
 	size_t struct_size;
-	const double *weights; /**< one for each list, finite and above 0; NULL, the default: equal ones */
+	const double *weights; /**< one for each list, finite and above 0, as is their sum; NULL, the default: equal ones */
 	int64_t draws;         /**< times that each list is drawn anew (as the loader's epochs 0, 1, ..): 1 for transforms without chance,
 	                            more for random crops, say. Default 1. */
 	int64_t batch;         /**< pictures a batch. Default 64. */
@@ -78,7 +78,8 @@ NNOPT_API nnopt_status nnopt_predict_transformed(nnopt_tensor **scores, nnopt_mo
 
 /* ---- ensembles: each function takes the scores of `members` members, f32 (samples, classes) of the same samples, as
  * nnopt_predict() gives them. A sample in whose row any member has a NaN is left out where something is learnt, and is a row of
- * NaNs where something is made. ---- */
+ * NaNs where something is made. A stack, and NNOPT_WEIGHT_LIKELIHOOD and NNOPT_WEIGHT_GREEDY unless the vote is hard, also leave
+ * out one with a score of infinity or, where a vote is of logits, of minus infinity. ---- */
 
 /** A rule that makes one answer of several: a vote, or a stack. @since 0.1 */
 typedef struct nnopt_ensemble nnopt_ensemble;

@@ -93,8 +93,8 @@ typedef enum nnopt_distance {
 /** Share of the queries whose label is the commonest among their `k` nearest references: what embeddings are measured by, as
  *  scikit-learn's KNeighborsClassifier(k).score. Embeddings f32 (N, D), finite; labels i32 or i64 (N), of any values. When the
  *  queries are the references (the same memory), none is its own neighbour. Equal distances: the lower row is nearer; equal
- *  votes: the lowest label wins. Looks at every pair, on the calling thread, with sums in f32. Takes 12 k bytes a query while
- *  it runs. @param k 1 to the number of references. Errors: INVALID_ARGUMENT, OUT_OF_MEMORY. @since 0.1 */
+ *  votes: the lowest label wins. Looks at every pair, on the calling thread, with sums in f32. Takes 12 k + 8 bytes a query
+ *  while it runs. @param k 1 to the number of references. Errors: INVALID_ARGUMENT, OUT_OF_MEMORY. @since 0.1 */
 NNOPT_API nnopt_status nnopt_knn_accuracy(double *accuracy, nnopt_context *context, const nnopt_tensor *reference,
                                           const nnopt_tensor *reference_labels, const nnopt_tensor *queries,
                                           const nnopt_tensor *query_labels, int64_t k, nnopt_distance distance);
@@ -261,8 +261,8 @@ typedef struct nnopt_mcnemar_result {
 NNOPT_API nnopt_status nnopt_mcnemar(nnopt_mcnemar_result *out, const nnopt_tensor *first, const nnopt_tensor *second,
                                      const nnopt_tensor *labels);
 
-/** The mean of results of `count` runs (seeds, folds), with Student's t interval. One run has no interval. Errors: INVALID_ARGUMENT,
- *  naming a result that is not finite. @since 0.1 */
+/** The mean of results of `count` runs (seeds, folds), with Student's t interval. One run has no interval. What is beyond
+ *  the range of a double is infinite. Errors: INVALID_ARGUMENT, naming a result that is not finite. @since 0.1 */
 NNOPT_API nnopt_status nnopt_mean_interval(nnopt_estimate *mean, const double *results, int64_t count, double confidence);
 /** The mean of second[i] - first[i], of runs that have seed or fold i in common, with Student's paired t interval, and p as
  *  scipy's ttest_rel; 1 where all are equal. Folds share most of what they are trained with, so that intervals over them are too

@@ -105,7 +105,7 @@ NNOPT_API nnopt_status nnopt_search_add_choice(nnopt_search *search, const char 
 typedef nnopt_status (*nnopt_search_fn)(const nnopt_trial *trial, double *value, void *user);
 /** Runs trials until all are done, or `most` evaluations have been made (0: no limit), the ones in the file not counted.
  *  Trials and their values do not depend on how often the search was interrupted. Errors: FORMAT when the file is of another
- *  search, IO, CANCELLED, OUT_OF_MEMORY. @since 0.1 */
+ *  search, STATE without an option, or from `evaluate` of the same search, IO, CANCELLED, OUT_OF_MEMORY. @since 0.1 */
 NNOPT_API nnopt_status nnopt_search_run(nnopt_search *search, nnopt_search_fn evaluate, void *user, int64_t most);
 
 /** Its number, from 0, the same in every run. @since 0.1 */

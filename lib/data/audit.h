@@ -18,7 +18,7 @@ typedef struct nno_finding {
 struct nnopt_audit {
 	nno_ref ref;
 	nnopt_dataset *dataset;
-	nnopt_dataset *against; /* the last one compared with; NULL: none */
+	nnopt_dataset *against; /* what was compared with; NULL: nothing */
 	nno_finding *list;
 	int64_t count, room;
 };

@@ -12,6 +12,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Probabilities are sums of rounded floats where ensembles average them. */
+#define ABOVE_ONE 1e-5f
+
 enum { BY_RATE = 1, BY_CLASS = 2, BY_CONFIDENCE = 4 };
 
 typedef struct ranked {
@@ -233,8 +236,13 @@ static nnopt_status learn(learner *l, nnopt_audit *audit, const nnopt_audit_labe
 					"audit_labels: sample %lld has label %lld, 0 to %lld wanted", (long long)i,
 					(long long)l->label[i], (long long)l->k - 1);
 		for (int64_t c = 0; c < l->k; c++)
-			if (!isfinite(p[c]))
+			if (isnan(p[c]))
 				l->label[i] = -1;
+		for (int64_t c = 0; c < l->k && l->label[i] >= 0; c++)
+			if (!(p[c] >= 0.0f && p[c] <= 1.0f + ABOVE_ONE))
+				return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT,
+						"audit_labels: probability %g of sample %lld, 0 to 1 wanted",
+						(double)p[c], (long long)i);
 	}
 	find_thresholds(l);
 	count_joint(l);

@@ -37,6 +37,12 @@ static bool may_pair(const search *s, int64_t a, int64_t b)
 	return !s->base.o->same_label_only || s->base.prints[a].label == s->base.prints[b].label;
 }
 
+static const char *name_of(const nnopt_dataset *d, int64_t label)
+{
+	const char *name = nnopt_dataset_class_name(d, label);
+	return name != NULL ? name : "?";
+}
+
 static nnopt_status add_pair(const search *s, int32_t kind, int64_t sample, int64_t other, double score)
 {
 	static const char *const how[] = { "the same pixels as", "nearly the same as" };
@@ -45,15 +51,15 @@ static nnopt_status add_pair(const search *s, int32_t kind, int64_t sample, int6
 	int64_t label = s->base.prints[sample].label, theirs = s->base.prints[other].label;
 	bool agree = label == theirs, elsewhere = other >= s->base.own;
 	const char *name = nnopt_dataset_sample_name(d, at);
-	const char *class_name = nnopt_dataset_class_name(d, theirs);
 	nno_finding f = nno_finding_of(sample, elsewhere ? NNOPT_FINDING_LEAK : kind,
 				       agree ? NNOPT_SUGGEST_REMOVE : NNOPT_SUGGEST_REVIEW, score);
 	f.other = at;
 	f.elsewhere = elsewhere;
-	return nno_audit_add(s->base.audit, &f, "%s sample %lld%s%s%s%s%s%s", how[kind == NNOPT_FINDING_NEAR_DUPLICATE],
-			     (long long)at, elsewhere ? " of the other dataset" : "", name != NULL ? " (" : "",
-			     name != NULL ? name : "", name != NULL ? ")" : "", agree ? "" : ", which is labelled ",
-			     agree || class_name == NULL ? "" : class_name);
+	return nno_audit_add(
+	    s->base.audit, &f, "%s sample %lld%s%s%s%s%s%s%s%s", how[kind == NNOPT_FINDING_NEAR_DUPLICATE],
+	    (long long)at, elsewhere ? " of the other dataset" : "", name != NULL ? " (" : "", name != NULL ? name : "",
+	    name != NULL ? ")" : "", agree ? "" : ", which is labelled ", agree ? "" : name_of(d, theirs),
+	    agree ? "" : ", this one ", agree ? "" : name_of(s->base.audit->dataset, label));
 }
 
 /* The prints that `order` is sorted by; qsort() hands no argument on. */

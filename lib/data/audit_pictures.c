@@ -193,8 +193,6 @@ nnopt_status nnopt_audit_pictures(nnopt_audit *audit, const nnopt_audit_pictures
 			 .alloc = &audit->dataset->context->alloc,
 			 .own = audit->dataset->count,
 			 .all = audit->dataset->count + nnopt_dataset_count(o.against) };
-	if (o.against != NULL && audit->against == NULL)
-		audit->against = nno_dataset_take(o.against);
 	nnopt_status status = start(&s);
 	if (status == NNOPT_OK) {
 		nno_parallel_for(pool, nno_i64_ceil_div(s.all, CHUNK), read_chunk, &s);
@@ -207,5 +205,7 @@ nnopt_status nnopt_audit_pictures(nnopt_audit *audit, const nnopt_audit_pictures
 	finish(&s);
 	if (status != NNOPT_OK)
 		nno_audit_shorten(audit, before);
+	else if (o.against != NULL && audit->against == NULL)
+		audit->against = nno_dataset_take(o.against);
 	return status;
 }

@@ -15,7 +15,7 @@ struct nnopt_ensemble {
 	double *weights; /* a vote's shares, or a stack's (classes, members x classes + 1), intercepts last */
 };
 
-/* Samples without NaNs, as a vote or a stack reads them. */
+/* Samples as a vote or a stack reads them, those of which all that is read is finite. */
 typedef struct nno_samples {
 	nnopt_context *context;
 	int64_t n, classes;

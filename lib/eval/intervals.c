@@ -73,40 +73,62 @@ static double student_quantile(double confidence, int64_t degrees)
 	return tan(0.5 * (low + high)) * sqrt(n);
 }
 
-/* Of first[i], or where there is a second of second[i] - first[i]. */
+/* The largest magnitude so far, with those of `x`. */
+static nnopt_status find_largest(double *largest, const double *x, int64_t count, const char *name, const char *what)
+{
+	for (int64_t i = 0; i < count; i++) {
+		if (!isfinite(x[i]))
+			return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "%s: %s[%lld] is %g, finite ones wanted", what,
+					name, (long long)i, x[i]);
+		*largest = fmax(*largest, fabs(x[i]));
+	}
+	return NNOPT_OK;
+}
+
+/* Result i times 2^-power: first[i], or where there is a second second[i] - first[i]. */
+static double result_of(const double *first, const double *second, int64_t i, int power)
+{
+	double x = ldexp(first[i], -power);
+	return second != NULL ? ldexp(second[i], -power) - x : x;
+}
+
+/* Everything is computed in parts of a power of two near the largest result, so that no sum, difference or square is
+ * out of range; the bits are the same. */
 static nnopt_status t_interval(nnopt_estimate *out, const double *first, const double *second, int64_t count,
 			       double confidence, const char *what)
 {
 	nnopt_estimate r = { .struct_size = sizeof r, .count = count };
-	double sum = 0.0, squares = 0.0, n = (double)count;
+	double sum = 0.0, squares = 0.0, n = (double)count, largest = 0.0;
+	int power = 0;
 	nnopt_status status = nnopt_result_check(out, what);
 	if (status == NNOPT_OK)
 		status = nno_check_confidence(confidence, what);
 	if (status == NNOPT_OK && count < 1)
 		status = nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "%s: %lld results, 1 or more wanted", what,
 				  (long long)count);
-	for (int64_t i = 0; i < count && status == NNOPT_OK; i++) {
-		double x = second != NULL ? second[i] - first[i] : first[i];
-		if (!isfinite(x))
-			status = nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "%s: result %lld is %g, finite ones wanted",
-					  what, (long long)i, x);
-		sum += x;
-	}
+	if (status == NNOPT_OK)
+		status = find_largest(&largest, first, count, second != NULL ? "first" : "results", what);
+	if (status == NNOPT_OK && second != NULL)
+		status = find_largest(&largest, second, count, "second", what);
 	if (status != NNOPT_OK)
 		return status;
-	r.value = sum / n;
+	(void)frexp(largest, &power);
+	for (int64_t i = 0; i < count; i++)
+		sum += result_of(first, second, i, power);
+	double mean = sum / n;
+	r.value = ldexp(mean, power);
 	r.low = r.high = r.error = r.p = NAN;
 	for (int64_t i = 0; i < count; i++) {
-		double d = (second != NULL ? second[i] - first[i] : first[i]) - r.value;
+		double d = result_of(first, second, i, power) - mean;
 		squares += d * d;
 	}
 	if (count > 1) {
-		r.error = sqrt(squares / (n - 1.0) / n);
-		double half = student_quantile(confidence, count - 1) * r.error;
-		r.low = r.value - half;
-		r.high = r.value + half;
+		double error = sqrt(squares / (n - 1.0) / n), half = student_quantile(confidence, count - 1) * error;
+		r.error = ldexp(error, power);
+		r.low = ldexp(mean - half, power);
+		r.high = ldexp(mean + half, power);
 		if (second != NULL) /* of 0 / 0, where all runs are equal, 0 comes */
-			r.p = student_outside(atan2(fabs(r.value) / sqrt(n - 1.0), r.error), count - 1);
+			r.p = student_outside(atan2(fabs(mean) / sqrt(n - 1.0), error), count - 1);
 	}
 	nnopt_result_give(out, &r, sizeof r);
 	return NNOPT_OK;

@@ -15,6 +15,7 @@ typedef struct search {
 	nnopt_distance distance;
 	int same; /* the queries are the references: none is its own neighbour */
 	float *panel;
+	double *scale;   /* of each query: what its values are multiplied by */
 	float *far;      /* count x k: distances of the nearest so far, ascending */
 	int64_t *labels; /* and their labels */
 } search;
@@ -54,17 +55,22 @@ static nnopt_status check_set(const char *name, const nnopt_tensor *x, const nno
 	return NNOPT_OK;
 }
 
-/* References [begin, begin + PANEL) as columns; zeros past the last. For cosines of length 1: a query's own length
- * changes no order. */
+/* What makes the length of a row 1 where cosines are asked for. */
+static double scale_of(const search *s, const float *row)
+{
+	double squares = 0.0;
+	for (int64_t i = 0; i < s->d; i++)
+		squares += (double)row[i] * (double)row[i];
+	return s->distance == NNOPT_DISTANCE_COSINE && squares > 0.0 ? 1.0 / sqrt(squares) : 1.0;
+}
+
+/* References [begin, begin + PANEL) as columns; zeros past the last. */
 static void fill_panel(const search *s, int64_t begin)
 {
 	const float *x = (const float *)nnopt_tensor_const_data(s->reference) + begin * s->d;
 	for (int64_t r = 0; r < PANEL; r++) {
-		double squares = 0.0;
 		int inside = begin + r < s->n;
-		for (int64_t i = 0; i < s->d && inside; i++)
-			squares += (double)x[r * s->d + i] * (double)x[r * s->d + i];
-		double scale = s->distance == NNOPT_DISTANCE_COSINE && squares > 0.0 ? 1.0 / sqrt(squares) : 1.0;
+		double scale = inside ? scale_of(s, x + r * s->d) : 0.0;
 		for (int64_t i = 0; i < s->d; i++)
 			s->panel[i * PANEL + r] = inside ? (float)(scale * (double)x[r * s->d + i]) : 0.0f;
 	}
@@ -87,15 +93,17 @@ static void subtract_products(float *restrict sums, const float *restrict q, con
 			   (q[2] * column[2 * PANEL + r] + q[3] * column[3 * PANEL + r]);
 }
 
-static void against_panel(const search *s, const float *query, float sums[PANEL])
+static void against_panel(const search *s, int64_t index, float sums[PANEL])
 {
+	const float *query = (const float *)nnopt_tensor_const_data(s->queries) + index * s->d;
+	double scale = s->scale[index];
 	for (int r = 0; r < PANEL; r++)
 		sums[r] = 0.0f;
 	for (int64_t i = 0; i < s->d; i += 4) {
 		/* The panel's columns past the last are zeros. */
 		float q[4] = { 0 };
 		for (int64_t j = i; j < s->d && j < i + 4; j++)
-			q[j - i] = query[j];
+			q[j - i] = (float)(scale * (double)query[j]);
 		if (s->distance == NNOPT_DISTANCE_COSINE)
 			subtract_products(sums, q, s->panel + i * PANEL);
 		else
@@ -120,7 +128,7 @@ static void hold_against_panel(const search *s, int64_t query, int64_t begin)
 	float sums[PANEL], *far = s->far + query * s->k;
 	int64_t *labels = s->labels + query * s->k;
 	int64_t held = begin - (s->same && query < begin); /* seen so far */
-	against_panel(s, (const float *)nnopt_tensor_const_data(s->queries) + query * s->d, sums);
+	against_panel(s, query, sums);
 	for (int64_t r = 0; r < PANEL && begin + r < s->n; r++) {
 		if (s->same && begin + r == query)
 			continue;
@@ -149,6 +157,8 @@ static int64_t vote(const int64_t *labels, int64_t k)
 static double run(const search *s)
 {
 	int64_t hits = 0;
+	for (int64_t i = 0; i < s->count; i++)
+		s->scale[i] = scale_of(s, (const float *)nnopt_tensor_const_data(s->queries) + i * s->d);
 	for (int64_t begin = 0; begin < s->n; begin += PANEL) {
 		fill_panel(s, begin);
 		for (int64_t i = 0; i < s->count; i++)
@@ -200,14 +210,16 @@ nnopt_status nnopt_knn_accuracy(double *accuracy, nnopt_context *context, const 
 	if ((uint64_t)k <= SIZE_MAX / sizeof *s.labels / (uint64_t)s.count &&
 	    (uint64_t)s.d <= SIZE_MAX / sizeof *s.panel / PANEL - 3) {
 		s.panel = nnopt_context_alloc(context, ((size_t)s.d + 3) * PANEL * sizeof *s.panel); /* zeroed */
+		s.scale = nnopt_context_alloc(context, (size_t)s.count * sizeof *s.scale);
 		s.far = nnopt_context_alloc(context, (size_t)(s.count * k) * sizeof *s.far);
 		s.labels = nnopt_context_alloc(context, (size_t)(s.count * k) * sizeof *s.labels);
 	}
-	if (s.panel == NULL || s.far == NULL || s.labels == NULL)
+	if (s.panel == NULL || s.scale == NULL || s.far == NULL || s.labels == NULL)
 		status = nnopt_fail(NNOPT_ERROR_OUT_OF_MEMORY, "knn_accuracy: out of memory for the neighbours");
 	else
 		*accuracy = run(&s);
 	nnopt_context_free(context, s.panel);
+	nnopt_context_free(context, s.scale);
 	nnopt_context_free(context, s.far);
 	nnopt_context_free(context, s.labels);
 	return status;

@@ -1,8 +1,9 @@
 /* metrics.c - counts over predictions, and what follows from them. */
 #include "eval/eval.h"
 
-#include <stdio.h>
 #include <string.h>
+
+#define MOST_CLASSES 32768
 
 struct nnopt_metrics {
 	nnopt_context *context;
@@ -14,10 +15,11 @@ struct nnopt_metrics {
 nnopt_status nnopt_metrics_create(nnopt_metrics **out, nnopt_context *context, int64_t classes)
 {
 	if (out == NULL || context == NULL)
-		return nnopt_fail(NNOPT_ERROR_INVALID_ARGUMENT, "metrics_create: out or context is NULL");
-	if (classes < 1 || classes > 1 << 15)
-		return nnopt_fail(NNOPT_ERROR_INVALID_ARGUMENT,
-				  "metrics_create: classes out of range, 1 to 32768 wanted");
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "metrics_create: %s is NULL",
+				out == NULL ? "out" : "context");
+	if (classes < 1 || classes > MOST_CLASSES)
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "metrics_create: classes %lld, 1 to %d wanted",
+				(long long)classes, MOST_CLASSES);
 	nnopt_metrics *m = nnopt_context_alloc(context, sizeof *m);
 	if (m == NULL)
 		return nnopt_fail(NNOPT_ERROR_OUT_OF_MEMORY, "metrics_create: out of memory");
@@ -57,27 +59,29 @@ void nnopt_metrics_reset(nnopt_metrics *m)
 
 static nnopt_status check_batch(const nnopt_metrics *m, const nnopt_tensor *scores, const nnopt_tensor *labels)
 {
-	char text[160];
 	if (m == NULL || scores == NULL || labels == NULL)
-		return nnopt_fail(NNOPT_ERROR_INVALID_ARGUMENT, "metrics_add: an argument is NULL");
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "metrics_add: %s is NULL",
+				m == NULL        ? "metrics"
+				: scores == NULL ? "scores"
+						 : "labels");
 	nnopt_dtype dtype = nnopt_tensor_dtype(labels);
 	if (nnopt_tensor_dtype(scores) != NNOPT_F32 || nnopt_tensor_rank(scores) != 2 ||
-	    nnopt_tensor_extent(scores, 1) != m->classes) {
-		snprintf(text, sizeof text, "metrics_add: scores of type %s and %lld columns, f32 (N, %lld) wanted",
-			 nnopt_dtype_name(nnopt_tensor_dtype(scores)), (long long)nnopt_tensor_extent(scores, 1),
-			 (long long)m->classes);
-		return nnopt_fail(NNOPT_ERROR_INVALID_ARGUMENT, text);
-	}
+	    nnopt_tensor_extent(scores, 1) != m->classes)
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT,
+				"metrics_add: scores of type %s, rank %d and %lld columns, f32 (N, %lld) wanted",
+				nnopt_dtype_name(nnopt_tensor_dtype(scores)), (int)nnopt_tensor_rank(scores),
+				(long long)nnopt_tensor_extent(scores, 1), (long long)m->classes);
 	if ((dtype != NNOPT_I32 && dtype != NNOPT_I64) || nnopt_tensor_rank(labels) != 1 ||
 	    nnopt_tensor_extent(labels, 0) != nnopt_tensor_extent(scores, 0))
-		return nnopt_fail(NNOPT_ERROR_INVALID_ARGUMENT,
-				  "metrics_add: labels are not i32 or i64 (N) with the N of the scores");
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT,
+				"metrics_add: labels of type %s, rank %d and count %lld, i32 or i64 (%lld) wanted",
+				nnopt_dtype_name(dtype), (int)nnopt_tensor_rank(labels),
+				(long long)nnopt_tensor_count(labels), (long long)nnopt_tensor_extent(scores, 0));
 	for (int64_t i = 0; i < nnopt_tensor_count(labels); i++)
-		if (nno_label_at(labels, i) < 0 || nno_label_at(labels, i) >= m->classes) {
-			snprintf(text, sizeof text, "metrics_add: label %lld of sample %lld, 0 to %lld wanted",
-				 (long long)nno_label_at(labels, i), (long long)i, (long long)m->classes - 1);
-			return nnopt_fail(NNOPT_ERROR_INVALID_ARGUMENT, text);
-		}
+		if (nno_label_at(labels, i) < 0 || nno_label_at(labels, i) >= m->classes)
+			return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT,
+					"metrics_add: label %lld of sample %lld, 0 to %lld wanted",
+					(long long)nno_label_at(labels, i), (long long)i, (long long)m->classes - 1);
 	return NNOPT_OK;
 }
 
@@ -145,7 +149,10 @@ double nnopt_metrics_accuracy(const nnopt_metrics *m)
 nnopt_status nnopt_metrics_accuracy_interval(const nnopt_metrics *m, double confidence, double *low, double *high)
 {
 	if (m == NULL || low == NULL || high == NULL)
-		return nnopt_fail(NNOPT_ERROR_INVALID_ARGUMENT, "metrics_accuracy_interval: an argument is NULL");
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "metrics_accuracy_interval: %s is NULL",
+				m == NULL     ? "metrics"
+				: low == NULL ? "low"
+					      : "high");
 	nnopt_status status = nno_check_confidence(confidence, "metrics_accuracy_interval");
 	if (status == NNOPT_OK)
 		nno_wilson(hits_of(m), m->count, confidence, low, high);
@@ -163,9 +170,16 @@ int64_t nnopt_metrics_confusion(const nnopt_metrics *m, int64_t actual, int64_t 
 nnopt_status nnopt_metrics_top_confusions(const nnopt_metrics *m, int64_t most, int64_t *actual, int64_t *predicted,
 					  int64_t *counts, int64_t *found)
 {
-	if (m == NULL || actual == NULL || predicted == NULL || counts == NULL || found == NULL || most < 1)
-		return nnopt_fail(NNOPT_ERROR_INVALID_ARGUMENT,
-				  "metrics_top_confusions: an argument is NULL, or most below 1");
+	if (m == NULL || actual == NULL || predicted == NULL || counts == NULL || found == NULL)
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "metrics_top_confusions: %s is NULL",
+				m == NULL           ? "metrics"
+				: actual == NULL    ? "actual"
+				: predicted == NULL ? "predicted"
+				: counts == NULL    ? "counts"
+						    : "found");
+	if (most < 1)
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "metrics_top_confusions: most %lld, 1 or more wanted",
+				(long long)most);
 	int64_t n = 0;
 	for (int64_t i = 0; i < m->classes * m->classes; i++) {
 		int64_t a = i / m->classes, p = i % m->classes, count = m->confusion[i];
@@ -190,12 +204,14 @@ static double ratio(int64_t a, int64_t b) { return b > 0 ? (double)a / (double)b
 nnopt_status nnopt_metrics_class(const nnopt_metrics *m, int64_t index, nnopt_class_metrics *out)
 {
 	if (m == NULL || out == NULL)
-		return nnopt_fail(NNOPT_ERROR_INVALID_ARGUMENT, "metrics_class: an argument is NULL");
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "metrics_class: %s is NULL",
+				m == NULL ? "metrics" : "out");
 	nnopt_status status = nnopt_result_check(out, "metrics_class");
 	if (status != NNOPT_OK)
 		return status;
 	if (index < 0 || index >= m->classes)
-		return nnopt_fail(NNOPT_ERROR_INVALID_ARGUMENT, "metrics_class: no class of that index");
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "metrics_class: index %lld, 0 to %lld wanted",
+				(long long)index, (long long)m->classes - 1);
 	nnopt_class_metrics r = { .struct_size = sizeof r };
 	for (int64_t c = 0; c < m->classes; c++) {
 		r.support += m->confusion[index * m->classes + c];
@@ -214,7 +230,11 @@ nnopt_status nnopt_metrics_class(const nnopt_metrics *m, int64_t index, nnopt_cl
 nnopt_status nnopt_metrics_macro(const nnopt_metrics *m, double *precision, double *recall, double *f1)
 {
 	if (m == NULL || precision == NULL || recall == NULL || f1 == NULL)
-		return nnopt_fail(NNOPT_ERROR_INVALID_ARGUMENT, "metrics_macro: an argument is NULL");
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "metrics_macro: %s is NULL",
+				m == NULL           ? "metrics"
+				: precision == NULL ? "precision"
+				: recall == NULL    ? "recall"
+						    : "f1");
 	double p = 0.0, r = 0.0, f = 0.0;
 	for (int64_t c = 0; c < m->classes; c++) {
 		nnopt_class_metrics one = { .struct_size = sizeof one };

@@ -79,6 +79,10 @@ static nnopt_status run(prediction *p, int64_t epoch)
 	double total = 0.0;
 	for (int64_t v = 0; v < count; v++)
 		total += p->views != NULL ? nno_view_weight(p->views, v) : 1.0;
+	if (!isfinite(total))
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT,
+				"predict_augmented: weights of %lld views add up to %g, finite wanted",
+				(long long)count, total);
 	nnopt_status status = nnopt_loader_start(p->loader, epoch, 0);
 	while (status == NNOPT_OK) {
 		const nnopt_batch *batch = NULL;

@@ -56,6 +56,7 @@ static nnopt_status run_list(passes *p, nnopt_transforms *list, double share)
 	l.seed = p->o.seed;
 	l.use_seed = 1;
 	l.cache_bytes = 0;
+	l.max_bad_fraction = 1.0; /* each is a row of NaNs */
 	if (status == NNOPT_OK)
 		status = nnopt_loader_create(&loader, p->dataset, list, &l);
 	if (status == NNOPT_OK)
@@ -82,6 +83,9 @@ static nnopt_status check(const nnopt_predict_transformed_options *o, int64_t co
 					(long long)i, weight);
 		*total += weight;
 	}
+	if (!isfinite(*total))
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT,
+				"predict_transformed: weights add up to %g, finite wanted", *total);
 	return nno_vote_check("predict_transformed", o->vote);
 }
 

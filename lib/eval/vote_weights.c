@@ -173,8 +173,13 @@ nnopt_status nnopt_vote_fit(nnopt_ensemble **out, nnopt_context *context, const 
 		status = check(&o);
 	if (status == NNOPT_OK)
 		status = nnopt_vote_create(&made, context, (nnopt_vote)o.vote, NULL, members, o.probabilities);
-	if (status == NNOPT_OK)
-		status = nno_samples_read(&s, "vote_fit", made, scores, labels);
+	if (status == NNOPT_OK) {
+		nnopt_ensemble as = *made;
+		/* Where hits alone count, which class is the highest is all there is to read: of infinities too. */
+		if (o.weighting == NNOPT_WEIGHT_ACCURACY || o.weighting == NNOPT_WEIGHT_LOG_ODDS)
+			as.vote = NNOPT_VOTE_HARD;
+		status = nno_samples_read(&s, "vote_fit", &as, scores, labels);
+	}
 	if (status == NNOPT_OK)
 		status = find_weights(made->weights, &s, &o);
 	nno_samples_free(&s);

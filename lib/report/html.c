@@ -88,6 +88,13 @@ nnopt_status nno_report_check(const nnopt_report *report, const void *given, con
 	return NNOPT_OK;
 }
 
+nnopt_status nno_report_check_count(int64_t count, const char *what)
+{
+	return count >= 0
+		   ? NNOPT_OK
+		   : nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "%s: count %lld, 0 or more wanted", what, (long long)count);
+}
+
 static nnopt_status add_section(nnopt_report *r, const char *title, nno_text *body, const char *what)
 {
 	const nno_alloc *a = &r->context->alloc;

@@ -34,6 +34,8 @@ struct nnopt_report {
 nnopt_status nno_report_put(nnopt_report *report, const char *title, nno_text *body, const char *what);
 /* The arguments that all sections have: a report, and `given`, called `name`, not NULL. */
 nnopt_status nno_report_check(const nnopt_report *report, const void *given, const char *name, const char *what);
+/* How many there are of something: 0 or more. */
+nnopt_status nno_report_check_count(int64_t count, const char *what);
 /* nnopt_report_write() of a page that is loaded again after `reload` seconds; 0: not. */
 nnopt_status nno_report_write(const nnopt_report *report, const char *path, int64_t reload, const char *what);
 
@@ -52,6 +54,8 @@ void nno_report_facts_end(nno_text *t);
 /* A table, of `rows` rows at most r->table_rows; `caption` is for who cannot see where it stands. */
 void nno_report_table(const nnopt_report *r, nno_text *t, const char *caption,
 		      const nnopt_report_column *const *columns, int64_t column_count, int64_t rows);
+/* That `rows` more are not shown; nothing where there are none. */
+void nno_report_more(nno_text *t, int64_t rows);
 /* A number, or a dash for what is none. */
 void nno_report_number(nno_text *t, double value, int decimals, int sign, const char *unit);
 /* Name `index` of names, which may be NULL: its number, as text in `number`. */

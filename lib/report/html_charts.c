@@ -310,6 +310,7 @@ nnopt_status nnopt_report_add_charts(nnopt_report *report, const char *title, co
 				     int64_t count)
 {
 	NNO_TRY(nno_report_check(report, charts, "charts", "report_add_charts"));
+	NNO_TRY(nno_report_check_count(count, "report_add_charts"));
 	nno_text t;
 	nnopt_status status = NNOPT_OK;
 	nno_text_start(&t, &report->context->alloc);

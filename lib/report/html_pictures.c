@@ -94,6 +94,7 @@ nnopt_status nnopt_report_add_pictures(nnopt_report *report, const char *title, 
 				       const char *const *captions, int64_t count)
 {
 	NNO_TRY(nno_report_check(report, count == 0 ? "" : (const void *)pictures, "pictures", "report_add_pictures"));
+	NNO_TRY(nno_report_check_count(count, "report_add_pictures"));
 	nno_text t;
 	nnopt_status status = NNOPT_OK;
 	nno_text_start(&t, &report->context->alloc);
@@ -261,6 +262,26 @@ static nnopt_status add_mistake(const mistakes *m, nno_text *t, int64_t i)
 	return status;
 }
 
+/* Without those whose pictures cannot be read. */
+static nnopt_status keep_readable(mistakes *m)
+{
+	int64_t kept = 0;
+	for (int64_t i = 0; i < m->count; i++) {
+		nnopt_tensor *picture = NULL;
+		int64_t label;
+		nnopt_status status = nnopt_dataset_get(m->dataset, m->index[i], &picture, &label);
+		nnopt_tensor_destroy(picture);
+		if (status == NNOPT_ERROR_OUT_OF_MEMORY)
+			return status;
+		m->index[kept] = m->index[i];
+		m->predicted[kept] = m->predicted[i];
+		m->confidence[kept] = m->confidence[i];
+		kept += status == NNOPT_OK;
+	}
+	m->count = kept;
+	return NNOPT_OK;
+}
+
 static nnopt_status write_mistakes(mistakes *m, nno_text *t)
 {
 	NNO_TRY(find(m));
@@ -268,7 +289,9 @@ static nnopt_status write_mistakes(mistakes *m, nno_text *t)
 		nno_text_add(t, "<p>None.</p>\n");
 		return NNOPT_OK;
 	}
-	if (m->o.model != NULL) {
+	if (m->o.model != NULL)
+		NNO_TRY(keep_readable(m));
+	if (m->o.model != NULL && m->count > 0) {
 		NNO_TRY(find_maps(m));
 		nno_text_add(t,
 			     "<p class=\"note\">Beside each picture, where it speaks for the class that was predicted "

@@ -12,7 +12,8 @@ enum { CURVES = 6 };
 
 /* Accuracy over confidence, a dot for each bin that has samples, its area as their share; the dashed line is what it
  * should be. */
-static void add_reliability(nno_text *t, const nnopt_calibration *c, const char *name, int series)
+static void add_reliability(const nnopt_report *r, nno_text *t, const nnopt_calibration *c, const char *name,
+			    int series)
 {
 	nnopt_calibration_info info = { .struct_size = sizeof info };
 	nno_svg_frame f = { { .low = 0.0, .high = 1.0 }, { .low = 0.0, .high = 1.0 } };
@@ -38,9 +39,10 @@ static void add_reliability(nno_text *t, const nnopt_calibration *c, const char 
 	    t, "<details><summary>Numbers</summary>\n<div class=\"wide\"><table>\n<thead><tr><th scope=\"col\">"
 	       "confidence</th><th scope=\"col\" class=\"n\">pictures</th><th scope=\"col\" class=\"n\">accuracy</th>"
 	       "</tr></thead>\n<tbody>\n");
+	int64_t rows = 0;
 	for (int64_t i = 0; i < info.bins && !t->failed; i++) {
 		nnopt_calibration_bin bin = { .struct_size = sizeof bin };
-		if (nnopt_calibration_get_bin(c, i, &bin) != NNOPT_OK || bin.count == 0)
+		if (nnopt_calibration_get_bin(c, i, &bin) != NNOPT_OK || bin.count == 0 || ++rows > r->table_rows)
 			continue;
 		nno_text_add(t, "<tr><th scope=\"row\">");
 		nno_text_add_fixed(t, bin.confidence, 3);
@@ -48,7 +50,9 @@ static void add_reliability(nno_text *t, const nnopt_calibration *c, const char 
 		nno_text_add_fixed(t, bin.accuracy, 3);
 		nno_text_add(t, "</td></tr>\n");
 	}
-	nno_text_add(t, "</tbody>\n</table></div></details>\n</figure>\n");
+	nno_text_add(t, "</tbody>\n</table></div>\n");
+	nno_report_more(t, rows - r->table_rows);
+	nno_text_add(t, "</details>\n</figure>\n");
 }
 
 /* A row a measure, a column for each of the one or two. */
@@ -98,9 +102,9 @@ nnopt_status nnopt_report_add_calibration(nnopt_report *report, const char *titl
 	}
 	nno_text_add(&t, "</p>\n");
 	nno_report_charts_begin(&t);
-	add_reliability(&t, before, after != NULL ? "Accuracy, as trained" : "Accuracy", 0);
+	add_reliability(report, &t, before, after != NULL ? "Accuracy, as trained" : "Accuracy", 0);
 	if (after != NULL)
-		add_reliability(&t, after, "Accuracy, after temperature scaling", 2);
+		add_reliability(report, &t, after, "Accuracy, after temperature scaling", 2);
 	nno_report_charts_end(&t);
 	add_measures(report, &t, which, n);
 	return nno_report_put(report, title != NULL ? title : "Calibration", &t, "report_add_calibration");
@@ -214,9 +218,10 @@ static nnopt_status write_ranking(ranking *k, nno_text *t)
 {
 	NNO_TRY(find_areas(k));
 	choose(k);
-	if (k->count == 0)
-		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT,
-				"report_add_ranking: no class can be ranked, labels of two classes or more wanted");
+	if (k->count == 0) { /* nor is there a mean over classes, which says why */
+		nnopt_estimate e = { .struct_size = sizeof e };
+		return nnopt_roc_auc(&e, k->report->context, k->scores, k->labels, NULL);
+	}
 	if (k->classes > CURVES)
 		nno_text_addf(t, "<p class=\"note\">The %d classes of least area, of %lld.</p>\n", k->count,
 			      (long long)k->classes);

@@ -163,8 +163,7 @@ nnopt_status nnopt_report_add_audit(nnopt_report *report, const char *title, con
 		const nnopt_report_column *own[] = { &columns[0], &columns[1], &columns[2], &columns[3], &columns[4] };
 		add_finding_counts(&t, audit);
 		nno_report_table(report, &t, "Findings", own, 5, n);
-		if (n < all)
-			nno_text_addf(&t, "<p class=\"note\">and %lld more</p>\n", (long long)(all - n));
+		nno_report_more(&t, all - n);
 	}
 	nno_delete(a, texts);
 	nno_delete(a, index);
@@ -173,39 +172,61 @@ nnopt_status nnopt_report_add_audit(nnopt_report *report, const char *title, con
 
 /* --- search --- */
 
-/* What a function of the text rule gives, between two pieces of HTML, as `add` adds it. */
-static nnopt_status add_given(const nno_alloc *a, nno_text *t, const nnopt_search *search,
-			      nnopt_status (*give)(const nnopt_search *, char *, size_t, size_t *), const char *before,
-			      void (*add)(nno_text *, const char *), const char *after)
+/* What a function of the text rule gives. */
+static nnopt_status take_text(char **text, const nno_alloc *a, const nnopt_search *search,
+			      nnopt_status (*give)(const nnopt_search *, char *, size_t, size_t *))
 {
 	size_t needed = 0;
 	NNO_TRY(give(search, NULL, 0, &needed));
-	char *text = nno_new_raw(a, needed);
-	if (text == NULL)
-		return nno_fail_memory("report_add_search", needed);
-	nnopt_status status = give(search, text, needed, NULL);
-	if (status == NNOPT_OK) {
-		nno_text_add(t, before);
-		add(t, text);
-		nno_text_add(t, after);
+	*text = nno_new_raw(a, needed);
+	return *text != NULL ? give(search, *text, needed, NULL) : nno_fail_memory("report_add_search", needed);
+}
+
+/* Cuts all lines but the first `most`, and tells how many. */
+static int64_t cut(char *text, int64_t most)
+{
+	int64_t more = 0;
+	char *end = text;
+	for (; most > 0 && *end != '\0'; end++)
+		most -= *end == '\n';
+	for (const char *at = end; *at != '\0'; at++)
+		more += *at == '\n';
+	*end = '\0';
+	return more;
+}
+
+static nnopt_status write_search(const nnopt_report *r, nno_text *t, const nnopt_search *search)
+{
+	const nno_alloc *a = &r->context->alloc;
+	char *svg = NULL, *table = NULL;
+	nnopt_status status = NNOPT_OK;
+	if (nnopt_search_best(search) >= 0)
+		status = take_text(&svg, a, search, nnopt_search_svg);
+	if (status == NNOPT_OK)
+		status = take_text(&table, a, search, nnopt_search_table);
+	if (status == NNOPT_OK && svg != NULL) {
+		nno_text_add(t, "<div class=\"wide\">");
+		nno_text_add(t, svg);
+		nno_text_add(t, "</div>\n");
 	}
-	nno_delete(a, text);
+	if (status == NNOPT_OK) {
+		int64_t more = cut(table, 1 + r->table_rows); /* under its headings */
+		nno_text_add(t, "<div class=\"wide\" tabindex=\"0\" role=\"region\" aria-label=\"Trials\"><pre>");
+		nno_text_add_xml(t, table);
+		nno_text_add(t, "</pre></div>\n");
+		nno_report_more(t, more);
+	}
+	nno_delete(a, svg);
+	nno_delete(a, table);
 	return status;
 }
 
 nnopt_status nnopt_report_add_search(nnopt_report *report, const char *title, const nnopt_search *search)
 {
 	NNO_TRY(nno_report_check(report, search, "search", "report_add_search"));
-	const nno_alloc *a = &report->context->alloc;
 	nno_text t;
-	nno_text_start(&t, a);
-	nnopt_status status = NNOPT_OK;
-	if (nnopt_search_best(search) >= 0)
-		status = add_given(a, &t, search, nnopt_search_svg, "<div class=\"wide\">", nno_text_add, "</div>\n");
-	if (status == NNOPT_OK)
-		status = add_given(a, &t, search, nnopt_search_table,
-				   "<div class=\"wide\" tabindex=\"0\" role=\"region\" aria-label=\"Trials\"><pre>",
-				   nno_text_add_xml, "</pre></div>\n");
+	nno_text_start(&t, &report->context->alloc);
+	nnopt_status status = write_search(report, &t, search);
 	if (status == NNOPT_OK)
 		return nno_report_put(report, title != NULL ? title : "Search", &t, "report_add_search");
 	nno_text_free(&t);

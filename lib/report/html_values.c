@@ -97,9 +97,7 @@ nnopt_status nnopt_report_add_values(nnopt_report *report, const char *title, co
 {
 	NNO_TRY(nno_report_check(report, count == 0 ? "" : (const void *)names, "names", "report_add_values"));
 	NNO_TRY(nno_report_check(report, count == 0 ? "" : (const void *)values, "values", "report_add_values"));
-	if (count < 0)
-		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "report_add_values: count %lld, 0 or more wanted",
-				(long long)count);
+	NNO_TRY(nno_report_check_count(count, "report_add_values"));
 	nno_text t;
 	nno_text_start(&t, &report->context->alloc);
 	if (count > 0)
@@ -183,6 +181,12 @@ static void add_cell(nno_text *t, const nnopt_report_column *c, int64_t row, con
 	nno_text_add(t, "</td>");
 }
 
+void nno_report_more(nno_text *t, int64_t rows)
+{
+	if (rows > 0)
+		nno_text_addf(t, "<p class=\"note\">and %lld more</p>\n", (long long)rows);
+}
+
 void nno_report_table(const nnopt_report *r, nno_text *t, const char *caption,
 		      const nnopt_report_column *const *columns, int64_t column_count, int64_t rows)
 {
@@ -208,8 +212,7 @@ void nno_report_table(const nnopt_report *r, nno_text *t, const char *caption,
 		nno_text_add(t, "</tr>\n");
 	}
 	nno_text_add(t, "</tbody>\n</table>\n</div>\n");
-	if (shown < rows)
-		nno_text_addf(t, "<p class=\"note\">and %lld more</p>\n", (long long)(rows - shown));
+	nno_report_more(t, rows - shown);
 }
 
 static nnopt_status read_column(nnopt_report_column *c, const nnopt_report_column *given, int64_t index)

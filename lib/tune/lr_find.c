@@ -199,7 +199,12 @@ nnopt_status nnopt_lr_find(nnopt_lr_curve **out, nnopt_model *model, nnopt_loade
 {
 	nnopt_lr_find_options o = defaults;
 	if (out == NULL || model == NULL || loader == NULL || loss == NULL || optimizer == NULL)
-		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "lr_find: an argument is NULL");
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "lr_find: %s is NULL",
+				out == NULL      ? "out"
+				: model == NULL  ? "model"
+				: loader == NULL ? "loader"
+				: loss == NULL   ? "loss"
+						 : "optimizer");
 	NNO_TRY(nnopt_options_read(&o, sizeof o, options, "lr_find"));
 	NNO_TRY(check(&o));
 	nnopt_context *context = nnopt_model_context(model);

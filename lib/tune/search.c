@@ -212,25 +212,35 @@ static nnopt_status run_trial(nnopt_search *s, nnopt_trial *t, nnopt_search_fn e
 	return nno_search_save(s);
 }
 
+static nnopt_status run_trials(nnopt_search *s, nnopt_search_fn evaluate, void *user, int64_t most)
+{
+	for (int64_t n = 0; most <= 0 || n < most; n++) {
+		nnopt_trial *t = NULL;
+		NNO_TRY(next_trial(s, &t));
+		if (t == NULL)
+			return NNOPT_OK;
+		NNO_TRY(run_trial(s, t, evaluate, user));
+	}
+	return NNOPT_OK;
+}
+
 nnopt_status nnopt_search_run(nnopt_search *search, nnopt_search_fn evaluate, void *user, int64_t most)
 {
 	if (search == NULL || evaluate == NULL)
 		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "search_run: %s is NULL",
 				search == NULL ? "search" : "evaluate");
+	if (search->running)
+		return nno_fail(NNOPT_ERROR_STATE, "search_run: the search is running");
 	if (search->axis_count == 0)
 		return nno_fail(NNOPT_ERROR_STATE, "search_run: the search has no options");
 	if (!search->started) {
 		NNO_TRY(nno_search_load(search));
 		search->started = true;
 	}
-	for (int64_t n = 0; most <= 0 || n < most; n++) {
-		nnopt_trial *t = NULL;
-		NNO_TRY(next_trial(search, &t));
-		if (t == NULL)
-			return NNOPT_OK;
-		NNO_TRY(run_trial(search, t, evaluate, user));
-	}
-	return NNOPT_OK;
+	search->running = true;
+	nnopt_status status = run_trials(search, evaluate, user, most);
+	search->running = false;
+	return status;
 }
 
 /* --- what became of them --- */

@@ -165,7 +165,8 @@ static void add_colour(nno_text *t, double goodness)
 
 static void add_trial(nno_text *t, const nnopt_search *s, const nnopt_trial *trial, const nno_svg_scale *r, bool best)
 {
-	double goodness = (trial->result - r->low) / (r->high - r->low);
+	/* Of a result beyond the axis, whose ends are within 1e300, that of the nearer end. */
+	double goodness = fmin(fmax((trial->result - r->low) / (r->high - r->low), 0.0), 1.0);
 	nno_text_addf(t, "<polyline class=\"%s\" stroke=\"", best ? "best" : "trial");
 	add_colour(t, s->o.maximise ? goodness : 1.0 - goodness);
 	nno_text_add(t, "\" points=\"");

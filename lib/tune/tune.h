@@ -39,6 +39,7 @@ struct nnopt_search {
 	nnopt_trial **trials; /* in the order in which they began; each keeps its place in memory */
 	int64_t count, room;
 	bool started; /* the space is closed, and the file has been read */
+	bool running; /* its function may be called */
 };
 
 /* --- space.c --- */

@@ -2,6 +2,7 @@
  * what applying the findings leaves. */
 #include "check.h"
 
+#include "budget.h"
 #include "golden.h"
 
 #include "data/audit.h"
@@ -188,6 +189,7 @@ static void faults_of_pictures_are_found(void **state)
 	assert_int_equal(f.index, COPY);
 	assert_int_equal(f.other_index, COPY_OF);
 	assert_int_equal(f.suggestion, NNOPT_SUGGEST_REVIEW); /* their labels differ */
+	assert_string_equal(f.text, "the same pixels as sample 4, which is labelled 0, this one 1");
 	assert_true(f.score == 1.0);
 	f = only_finding(audit, NNOPT_FINDING_NEAR_DUPLICATE);
 	assert_int_equal(f.index, LIKE);
@@ -200,6 +202,50 @@ static void faults_of_pictures_are_found(void **state)
 	nnopt_audit_destroy(audit);
 	nnopt_dataset_destroy(against);
 	nnopt_dataset_destroy(d);
+}
+
+/* A call for which there is no memory leaves the audit free to compare with another dataset, as if it had not been. */
+static void what_fails_binds_to_nothing(void **state)
+{
+	(void)state;
+	nnopt_context *first = ctx;
+	budget memory = { 0 };
+	source own = { 0 }, other = { 5 }, third = { 6 };
+	nnopt_context_options c;
+	assert_ok(nnopt_context_options_init(&c, sizeof c));
+	c.alloc = budget_alloc;
+	c.free = budget_free;
+	c.alloc_user = &memory;
+	assert_ok(nnopt_context_create(&ctx, &c));
+	nnopt_dataset *d = open_source(&own, 8), *one = open_source(&other, 3), *two = open_source(&third, 3);
+	nnopt_audit_pictures_options o;
+	nnopt_status status = NNOPT_ERROR_OUT_OF_MEMORY;
+	long at = 1;
+	assert_ok(nnopt_audit_pictures_options_init(&o, sizeof o));
+	for (; status != NNOPT_OK && at < 500; at++) {
+		nnopt_audit *audit = NULL;
+		assert_ok(nnopt_audit_create(&audit, d));
+		o.against = one;
+		atomic_store(&memory.calls, 0);
+		atomic_store(&memory.fail_at, at);
+		status = nnopt_audit_pictures(audit, &o);
+		atomic_store(&memory.fail_at, 0);
+		o.against = two;
+		if (status == NNOPT_OK) {
+			assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "another dataset", nnopt_audit_pictures(audit, &o));
+		} else {
+			assert_int_equal(status, NNOPT_ERROR_OUT_OF_MEMORY);
+			assert_ok(nnopt_audit_pictures(audit, &o));
+		}
+		nnopt_audit_destroy(audit);
+	}
+	assert_true(status == NNOPT_OK && at > 10);
+	nnopt_dataset_destroy(two);
+	nnopt_dataset_destroy(one);
+	nnopt_dataset_destroy(d);
+	nnopt_context_destroy(ctx);
+	budget_came_back(&memory);
+	ctx = first;
 }
 
 static void options_say_what_is_looked_for(void **state)
@@ -338,6 +384,7 @@ int main(void)
 		cmocka_unit_test(hashes_are_those_of_imagehash),
 		cmocka_unit_test(likeness_is_relative_to_contrast),
 		cmocka_unit_test(faults_of_pictures_are_found),
+		cmocka_unit_test(what_fails_binds_to_nothing),
 		cmocka_unit_test(options_say_what_is_looked_for),
 		cmocka_unit_test(the_same_findings_at_any_thread_count),
 		cmocka_unit_test(applying_removes_and_relabels),

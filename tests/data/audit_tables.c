@@ -147,6 +147,19 @@ static void bad_tables_are_refused(void **state)
 	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "filter 5", nnopt_audit_labels(audit, p, &o));
 	assert_ok(nnopt_audit_labels(audit, p, NULL)); /* nothing known, nothing found */
 	assert_int_equal(nnopt_audit_count(audit), 0);
+	/* What is no probability, where no NaN says that there is none: logits, say. */
+	static const float wrong[] = { 7.0f, -0.5f, INFINITY, 1e30f }, right[] = { 1.0f + 5e-6f, 0.0f, 0.0f };
+	static const char *const texts[] = { "probability 7 of sample 21, 0 to 1", "probability -0.5 of sample 21",
+					     "probability inf of sample 21", "probability 1e+30 of sample 21" };
+	for (int i = 0; i < 4; i++) {
+		to[3 * 20] = wrong[i]; /* with NaNs */
+		for (int k = 0; k < 3; k++)
+			to[3 * 21 + k] = k == 1 ? wrong[i] : 0.25f;
+		assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, texts[i], nnopt_audit_labels(audit, p, NULL));
+	}
+	memcpy(to + 3 * 21, right, sizeof right);
+	assert_ok(nnopt_audit_labels(audit, p, NULL));
+	assert_int_equal(nnopt_audit_count(audit), 0);
 	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "features", nnopt_audit_outliers(audit, small, NULL));
 	assert_ok(nnopt_audit_outliers_options_init(&q, sizeof q));
 	q.neighbours = 60;

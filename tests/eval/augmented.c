@@ -6,12 +6,13 @@
 
 #include "golden/augmented.inc"
 
-enum { UNREADABLE = 5, ALL = -1 };
+enum { UNREADABLE = 5, ALL = -1, TENTH = -2 /* 5, 15, 25, .. */ };
 
 /* The pictures come again and again where there are more samples than N. */
 static nnopt_status get(int64_t index, nnopt_sample *sample, void *user)
 {
-	if (user != NULL && (*(int *)user == ALL || *(int *)user == index))
+	int bad = user != NULL ? *(int *)user : -3;
+	if (bad == ALL || bad == index || (bad == TENTH && index % 10 == UNREADABLE))
 		return nnopt_fail(NNOPT_ERROR_FORMAT, "sample: damaged");
 	sample->height = H;
 	sample->width = W;
@@ -317,13 +318,17 @@ static void behind_transforms(void **state)
 	assert_scores(scores, (const float(*)[K])wanted, "drawn three times");
 	assert_true(memcmp(wanted, first, sizeof wanted) != 0);
 
-	/* A sample that no picture is made of has no row. */
+	/* Samples that no picture is made of have no row, however many they are. */
 	int bad = UNREADABLE;
 	nnopt_dataset *damaged = make_data(40, &bad);
-	assert_ok(nnopt_predict_transformed(&scores, net, damaged, lists, 2, NULL));
-	for (int i = 0; i < 40 * K; i++)
-		assert_true(isnan(((const float *)nnopt_tensor_const_data(scores))[i]) == (i / K == UNREADABLE));
-	nnopt_tensor_destroy(scores);
+	for (int many = 0; many < 2; many++) {
+		bad = many ? TENTH : UNREADABLE;
+		assert_ok(nnopt_predict_transformed(&scores, net, damaged, lists, 2, NULL));
+		for (int i = 0; i < 40 * K; i++)
+			assert_true(isnan(((const float *)nnopt_tensor_const_data(scores))[i]) ==
+				    ((many ? i / K % 10 : i / K) == UNREADABLE));
+		nnopt_tensor_destroy(scores);
+	}
 
 	scores = NULL;
 #define refused(words, ...) \
@@ -338,6 +343,8 @@ static void behind_transforms(void **state)
 	o.batch = 4;
 	o.weights = (double[]){ 1.0, 0.0 };
 	refused("weights[1] 0", lists, 2, &o);
+	o.weights = (double[]){ 1e308, 1e308 };
+	refused("weights add up to inf", lists, 2, &o);
 	o.weights = NULL;
 	o.vote = 3;
 	refused("vote 3", lists, 2, &o);
@@ -386,6 +393,12 @@ static void refuses(void **state)
 	assert_ok(nnopt_views_add(views, 0, -6, 0, 1.0));
 	assert_fails(bad, "view 1 shifts by (-6, 0), less than the picture's (6, 7)",
 		     nnopt_predict_augmented(&scores, net, NULL, loader, views, NNOPT_VOTE_LOGITS, 0));
+	nnopt_views *heavy = make_views(NNOPT_PAD_ZERO, 0);
+	for (int32_t mirror = 0; mirror < 2; mirror++)
+		assert_ok(nnopt_views_add(heavy, mirror, 0, 0, 1e308));
+	assert_fails(bad, "weights of 2 views add up to inf",
+		     nnopt_predict_augmented(&scores, net, NULL, loader, heavy, NNOPT_VOTE_LOGITS, 0));
+	nnopt_views_destroy(heavy);
 	assert_ok(nnopt_model_create(&pictures, ctx));
 	assert_ok(nnopt_add_relu(pictures));
 	assert_fails(bad, "rank 2", nnopt_predict(&scores, pictures, NULL, loader, 0));

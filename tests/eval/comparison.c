@@ -130,8 +130,9 @@ static void runs_that_tell_little(void **state)
 	assert_ok(nnopt_paired_interval(&e, ones, ones, 3, 0.95));
 	assert_true(e.value == 0.0 && e.low == 0.0 && e.p == 1.0);
 	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "0 results", nnopt_mean_interval(&e, ones, 0, 0.95));
-	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "result 1 is inf", nnopt_mean_interval(&e, bad, 2, 0.95));
-	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "result 1 is inf", nnopt_paired_interval(&e, ones, bad, 2, 0.95));
+	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "results[1] is inf", nnopt_mean_interval(&e, bad, 2, 0.95));
+	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "second[1] is inf", nnopt_paired_interval(&e, ones, bad, 2, 0.95));
+	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "first[1] is inf", nnopt_paired_interval(&e, bad, bad, 2, 0.95));
 	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "confidence 0", nnopt_mean_interval(&e, ones, 2, 0.0));
 	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "confidence 1", nnopt_paired_interval(&e, ones, twos, 2, 1.0));
 	double *x = malloc(MANY * sizeof *x);
@@ -141,6 +142,52 @@ static void runs_that_tell_little(void **state)
 	assert_ok(nnopt_mean_interval(&e, x, MANY, 0.95));
 	assert_near((e.high - e.low) / 2 / e.error, many[0], 1e-10);
 	free(x);
+}
+
+static void assert_scaled(const nnopt_estimate *e, const nnopt_estimate *one, int power)
+{
+	assert_true(e->value == ldexp(one->value, power) && e->error == ldexp(one->error, power));
+	assert_true(e->low == ldexp(one->low, power) && e->high == ldexp(one->high, power));
+	assert_true(e->p == one->p || (isnan(e->p) && isnan(one->p)));
+}
+
+/* Results of any size have intervals of that size, with the same bits for each power of two; what no double can hold is
+ * infinite. */
+static void results_of_any_size(void **state)
+{
+	(void)state;
+	static const double first[] = { 0.75, -1.25, 2.6, 1.1 }, second[] = { 1.5, 0.3, 2.7, -3.0 };
+	const double vast[] = { 1e308, 1e308, 1e308 }, rising[] = { 1e200, 2e200, 3e200 }, falling[] = { 3, 2, 1 },
+		     there[] = { 1e308, -1e308, 1e308 }, back[] = { -1e308, 1e308, 1e308 },
+		     under[] = { -1e308, -1e308, -1e308 };
+	nnopt_estimate mean = { .struct_size = sizeof mean }, pair = mean, e = mean;
+	assert_ok(nnopt_mean_interval(&mean, first, 4, 0.95));
+	assert_ok(nnopt_paired_interval(&pair, first, second, 4, 0.95));
+	for (int power = -1000; power <= 1000; power += 125) {
+		double a[4], b[4];
+		for (int i = 0; i < 4; i++) {
+			a[i] = ldexp(first[i], power);
+			b[i] = ldexp(second[i], power);
+		}
+		assert_ok(nnopt_mean_interval(&e, a, 4, 0.95));
+		assert_scaled(&e, &mean, power);
+		assert_ok(nnopt_paired_interval(&e, a, b, 4, 0.95));
+		assert_scaled(&e, &pair, power);
+	}
+	assert_ok(nnopt_mean_interval(&e, vast, 3, 0.95));
+	assert_near(e.value, 1e308, 1e-15);
+	assert_true(isfinite(e.low) && isfinite(e.high) && e.error <= 1e293);
+	assert_ok(nnopt_mean_interval(&e, rising, 3, 0.95));
+	assert_near(e.error, 1e200 / sqrt(3.0), 1e-15);
+	assert_ok(nnopt_paired_interval(&e, falling, rising, 3, 0.95));
+	assert_near(e.value, 2e200, 1e-15);
+	assert_ok(nnopt_paired_interval(&e, there, back, 3, 0.95)); /* -2e308, 2e308 and 0 */
+	assert_near(e.error, 2.0 * (1e308 / sqrt(3.0)), 1e-15);
+	assert_true(e.value == 0.0 && e.p == 1.0 && isinf(e.low) && e.low < 0.0 && isinf(e.high) && e.high > 0.0);
+	assert_ok(nnopt_paired_interval(&e, under, vast, 3, 0.95));
+	assert_true(isinf(e.value) && isinf(e.low) && isinf(e.high) && isfinite(e.error) && e.p < 1e-15);
+	assert_ok(nnopt_mean_interval(&e, (const double[]){ 0, 0 }, 2, 0.95));
+	assert_true(e.value == 0.0 && e.low == 0.0 && e.high == 0.0);
 }
 
 /* A share of the intervals of five normal numbers each hold their mean. */
@@ -396,6 +443,7 @@ int main(void)
 		cmocka_unit_test(a_sample_counts_where_both_have_scores),
 		cmocka_unit_test(as_scipy),
 		cmocka_unit_test(runs_that_tell_little),
+		cmocka_unit_test(results_of_any_size),
 		cmocka_unit_test(t_intervals_cover),
 		cmocka_unit_test(the_bootstrap),
 		cmocka_unit_test(the_paired_bootstrap),

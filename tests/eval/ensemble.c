@@ -280,6 +280,51 @@ static void rows_of_nans(void **state)
 	nnopt_tensor_destroy(more_labels);
 }
 
+/* Of an infinite score it is plain whether it is right. It counts where only that does, and not where it would have to
+ * be computed with. */
+static void infinite_scores(void **state)
+{
+	(void)state;
+	nnopt_tensor *more[M], *more_labels = tensor(NNOPT_I32, N + 1, 0);
+	int32_t *label = nnopt_tensor_data(more_labels);
+	nnopt_vote_options o;
+	assert_ok(nnopt_vote_options_init(&o, sizeof o));
+	for (int m = 0; m < M; m++) {
+		more[m] = tensor(NNOPT_F32, N + 1, K);
+		memcpy((float *)nnopt_tensor_data(more[m]) + K, nnopt_tensor_const_data(learn[m]),
+		       nnopt_tensor_bytes(learn[m]));
+		((float *)nnopt_tensor_data(more[m]))[m == 2 ? 1 : 0] = 9.0f;
+	}
+	memcpy(label + 1, nnopt_tensor_const_data(labels), nnopt_tensor_bytes(labels));
+	label[0] = 1; /* which member 2 alone has right */
+	const nnopt_tensor *const *scores = (const nnopt_tensor *const *)more;
+	for (int kind = 0; kind < 3; kind++)
+		for (int weighting = 0; weighting < 4; weighting++) {
+			nnopt_ensemble *e = NULL, *wanted = NULL;
+			int hits = weighting == NNOPT_WEIGHT_ACCURACY || weighting == NNOPT_WEIGHT_LOG_ODDS;
+			int kept = hits || kind == NNOPT_VOTE_HARD;
+			o.vote = kind;
+			o.weighting = weighting;
+			if (kind == NNOPT_VOTE_HARD && weighting == NNOPT_WEIGHT_LIKELIHOOD)
+				continue;
+			((float *)nnopt_tensor_data(more[2]))[1] = 9.0f;
+			assert_ok(
+			    nnopt_vote_fit(&wanted, ctx, kept ? scores : learnt, M, kept ? more_labels : labels, &o));
+			((float *)nnopt_tensor_data(more[2]))[1] = INFINITY;
+			assert_ok(nnopt_vote_fit(&e, ctx, scores, M, more_labels, &o));
+			for (int m = 0; m < M; m++)
+				if (nnopt_ensemble_weight(e, m) != nnopt_ensemble_weight(wanted, m))
+					fail_msg("vote %d, weighting %d, member %d: %.17g, %.17g wanted", kind,
+						 weighting, m, nnopt_ensemble_weight(e, m),
+						 nnopt_ensemble_weight(wanted, m));
+			nnopt_ensemble_destroy(e);
+			nnopt_ensemble_destroy(wanted);
+		}
+	for (int m = 0; m < M; m++)
+		nnopt_tensor_destroy(more[m]);
+	nnopt_tensor_destroy(more_labels);
+}
+
 static void diversity(void **state)
 {
 	(void)state;
@@ -318,13 +363,10 @@ static void absent_class(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(votes_as_scikit_learn),
-		cmocka_unit_test(of_probabilities),
-		cmocka_unit_test(stacks_as_scikit_learn),
-		cmocka_unit_test(weights_as_wanted),
-		cmocka_unit_test(useless_members),
-		cmocka_unit_test(rows_of_nans),
-		cmocka_unit_test(diversity),
+		cmocka_unit_test(votes_as_scikit_learn),  cmocka_unit_test(of_probabilities),
+		cmocka_unit_test(stacks_as_scikit_learn), cmocka_unit_test(weights_as_wanted),
+		cmocka_unit_test(useless_members),        cmocka_unit_test(rows_of_nans),
+		cmocka_unit_test(infinite_scores),        cmocka_unit_test(diversity),
 		cmocka_unit_test(absent_class),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);

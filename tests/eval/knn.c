@@ -99,6 +99,32 @@ static void ties(void **state)
 	nnopt_context_destroy(ctx);
 }
 
+/* A query's own length changes no order, were it the largest or the least of a float. */
+static void lengths_of_queries(void **state)
+{
+	(void)state;
+	static const float lengths[] = { 3e38f, 1.0f, 1e-30f, 1e-44f };
+	nnopt_context *ctx = NULL;
+	assert_ok(nnopt_context_create(&ctx, NULL));
+	nnopt_tensor *x = tensor(ctx, NNOPT_F32, 2, 2), *q = tensor(ctx, NNOPT_F32, 1, 2);
+	nnopt_tensor *x_labels = tensor(ctx, NNOPT_I32, 2, 0), *q_label = tensor(ctx, NNOPT_I32, 1, 0);
+	memcpy(nnopt_tensor_data(x), (const float[]){ 1.0f, 0.9f, 1.0f, 1.0f }, 4 * sizeof(float));
+	memcpy(nnopt_tensor_data(x_labels), (const int32_t[]){ 3, 4 }, 2 * sizeof(int32_t));
+	*(int32_t *)nnopt_tensor_data(q_label) = 4;
+	for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
+		double accuracy = -1.0;
+		memcpy(nnopt_tensor_data(q), (const float[]){ lengths[i], lengths[i] }, 2 * sizeof(float));
+		assert_ok(nnopt_knn_accuracy(&accuracy, ctx, x, x_labels, q, q_label, 1, NNOPT_DISTANCE_COSINE));
+		if (accuracy != 1.0)
+			fail_msg("a query of %g: %g", (double)lengths[i], accuracy);
+	}
+	nnopt_tensor_destroy(x);
+	nnopt_tensor_destroy(q);
+	nnopt_tensor_destroy(x_labels);
+	nnopt_tensor_destroy(q_label);
+	nnopt_context_destroy(ctx);
+}
+
 static void refuses(void **state)
 {
 	(void)state;
@@ -132,7 +158,7 @@ static void refuses(void **state)
 	refused("queries: row 2 has a value of nan", &got, ctx, x, a, q, b, 1, d);
 	((float *)nnopt_tensor_data(q))[2 * D] = 0.0f;
 	long blocks = atomic_load(&m.blocks);
-	for (int i = 1; i <= 3; i++) {
+	for (int i = 1; i <= 4; i++) {
 		atomic_store(&m.calls, 0);
 		atomic_store(&m.fail_at, i);
 		assert_fails(NNOPT_ERROR_OUT_OF_MEMORY, "neighbours", nnopt_knn_accuracy(&got, ctx, x, a, q, b, 3, d));
@@ -156,6 +182,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(as_numpy),
 		cmocka_unit_test(ties),
+		cmocka_unit_test(lengths_of_queries),
 		cmocka_unit_test(refuses),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -151,9 +151,48 @@ static void ties_nans_and_bad_labels(void **state)
 	add_row(m, NNOPT_ERROR_INVALID_ARGUMENT, (float[]){ 1, 2, 3 }, -1);
 	assert_int_equal(nnopt_metrics_count(m), 2);
 	nnopt_metrics_destroy(m);
-	m = NULL;
-	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "classes", nnopt_metrics_create(&m, ctx, 0));
-	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "NULL", nnopt_metrics_add(NULL, NULL, NULL));
+}
+
+/* Each text names the argument, what it is and what it should be. */
+static void nonsense_is_refused(void **state)
+{
+	(void)state;
+	nnopt_metrics *m = NULL;
+	nnopt_tensor *scores = NULL, *five = NULL;
+	nnopt_class_metrics one = { .struct_size = sizeof one };
+	int64_t three[3], found;
+	double x;
+#define refused(words, call) assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, words, call)
+	refused("out is NULL", nnopt_metrics_create(NULL, ctx, 3));
+	refused("context is NULL", nnopt_metrics_create(&m, NULL, 3));
+	refused("classes 0, 1 to 32768 wanted", nnopt_metrics_create(&m, ctx, 0));
+	refused("classes 32769, 1 to 32768 wanted", nnopt_metrics_create(&m, ctx, 32769));
+	assert_null(m);
+	assert_ok(nnopt_metrics_create(&m, ctx, 3));
+	assert_ok(nnopt_tensor_create(&scores, ctx, NNOPT_F32, 2, (int64_t[]){ 2, 3 }, NNOPT_NCHW));
+	assert_ok(nnopt_tensor_create(&five, ctx, NNOPT_I32, 1, (int64_t[]){ 5 }, NNOPT_NCHW));
+	refused("metrics_add: metrics is NULL", nnopt_metrics_add(NULL, scores, five));
+	refused("metrics_add: scores is NULL", nnopt_metrics_add(m, NULL, five));
+	refused("metrics_add: labels is NULL", nnopt_metrics_add(m, scores, NULL));
+	refused("labels of type i32, rank 1 and count 5, i32 or i64 (2) wanted", nnopt_metrics_add(m, scores, five));
+	refused("labels of type f32, rank 2 and count 6", nnopt_metrics_add(m, scores, scores));
+	refused("accuracy_interval: metrics is NULL", nnopt_metrics_accuracy_interval(NULL, 0.95, &x, &x));
+	refused("accuracy_interval: low is NULL", nnopt_metrics_accuracy_interval(m, 0.95, NULL, &x));
+	refused("accuracy_interval: high is NULL", nnopt_metrics_accuracy_interval(m, 0.95, &x, NULL));
+	refused("top_confusions: metrics is NULL", nnopt_metrics_top_confusions(NULL, 3, three, three, three, &found));
+	refused("top_confusions: predicted is NULL", nnopt_metrics_top_confusions(m, 3, three, NULL, three, &found));
+	refused("top_confusions: counts is NULL", nnopt_metrics_top_confusions(m, 3, three, three, NULL, &found));
+	refused("most 0, 1 or more wanted", nnopt_metrics_top_confusions(m, 0, three, three, three, &found));
+	refused("metrics_class: metrics is NULL", nnopt_metrics_class(NULL, 0, &one));
+	refused("metrics_class: out is NULL", nnopt_metrics_class(m, 0, NULL));
+	refused("index -1, 0 to 2 wanted", nnopt_metrics_class(m, -1, &one));
+	refused("index 3, 0 to 2 wanted", nnopt_metrics_class(m, 3, &one));
+	refused("metrics_macro: recall is NULL", nnopt_metrics_macro(m, &x, NULL, &x));
+	refused("metrics_macro: f1 is NULL", nnopt_metrics_macro(m, &x, &x, NULL));
+#undef refused
+	nnopt_tensor_destroy(five);
+	nnopt_tensor_destroy(scores);
+	nnopt_metrics_destroy(m);
 }
 
 static void reports(void **state)
@@ -412,7 +451,7 @@ int main(void)
 		cmocka_unit_test(as_scikit_learn),          cmocka_unit_test(halves_are_merged),
 		cmocka_unit_test(ties_nans_and_bad_labels), cmocka_unit_test(reports),
 		cmocka_unit_test(evaluation_is_a_loop),     cmocka_unit_test(losses_are_means_over_what_counts),
-		cmocka_unit_test(plan_options_of_a_loader),
+		cmocka_unit_test(plan_options_of_a_loader), cmocka_unit_test(nonsense_is_refused),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);
 }

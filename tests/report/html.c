@@ -1,5 +1,5 @@
 /* html.c - the report's own sections: texts, values, tables, charts, pictures; that a page is well-formed and stands
- * alone whatever is put into it; and what is refused. */
+ * alone whatever is put into it; tables that are cut; and what is refused. */
 #include "page.h"
 
 #include <math.h>
@@ -375,6 +375,73 @@ static void pictures_are_in_the_page(void **state)
 	nnopt_report_destroy(r);
 }
 
+/* Twelve bins have a sample each: the table shows eight, the diagram all. */
+static void bins_beyond_a_tables_rows(void **state)
+{
+	(void)state;
+	enum { N = 12 };
+	nnopt_report *r = make();
+	nnopt_tensor *p = NULL, *labels = NULL;
+	nnopt_calibration *c = NULL;
+	nnopt_calibration_options o;
+	assert_ok(nnopt_tensor_create(&p, ctx, NNOPT_F32, 2, (int64_t[]){ N, 2 }, NNOPT_NCHW));
+	assert_ok(nnopt_tensor_create(&labels, ctx, NNOPT_I32, 1, (int64_t[]){ N }, NNOPT_NCHW));
+	for (int i = 0; i < N; i++) {
+		float sure = 0.51f + 0.04f * (float)i;
+		memcpy((float *)nnopt_tensor_data(p) + 2L * i, (float[]){ sure, 1.0f - sure }, 2 * sizeof sure);
+		((int32_t *)nnopt_tensor_data(labels))[i] = i % 2;
+	}
+	assert_ok(nnopt_calibration_options_init(&o, sizeof o));
+	o.bins = 1000;
+	assert_ok(nnopt_calibration_create(&c, ctx, p, labels, &o));
+	assert_ok(nnopt_report_add_calibration(r, NULL, c, NULL, 0.0));
+	assert_good_page(r, HAS("</table></div>\n<p class=\"note\">and 4 more</p>\n</details>"));
+	char *html = page_of(r);
+	assert_int_equal(times(html, "<circle"), N);
+	assert_int_equal(times(html, "<tr><th scope=\"row\">0."), 8);
+	free(html);
+	nnopt_calibration_destroy(c);
+	nnopt_tensor_destroy(labels);
+	nnopt_tensor_destroy(p);
+	nnopt_report_destroy(r);
+}
+
+static nnopt_status worth(const nnopt_trial *trial, double *value, void *user)
+{
+	(void)user;
+	*value = nnopt_trial_number(trial, "lr");
+	return NNOPT_OK;
+}
+
+/* As many trials as fit are all there; of more the best are, and the picture has each. */
+static void trials_beyond_a_tables_rows(void **state)
+{
+	(void)state;
+	nnopt_report *r = make();
+	nnopt_search *search = NULL;
+	nnopt_search_options o;
+	assert_ok(nnopt_search_options_init(&o, sizeof o));
+	o.strategy = NNOPT_SEARCH_RANDOM;
+	o.trials = 12;
+	assert_ok(nnopt_search_create(&search, ctx, &o));
+	assert_ok(nnopt_search_add_number(search, "lr", 1e-3, 1e-1, 1, 3));
+	for (int whole = 0; whole < 2; whole++) {
+		assert_ok(nnopt_search_run(search, worth, NULL, whole ? 0 : 8));
+		assert_ok(nnopt_report_add_search(r, NULL, search));
+		assert_good_page(r, HAS("<pre>trial"));
+		char *html = page_of(r), *end = strstr(html, "</pre>"), best[32];
+		snprintf(best, sizeof best, "\n%5lld      9  ", (long long)nnopt_search_best(search));
+		assert_non_null(strstr(html, best));
+		assert_int_equal(times(html, "<polyline"), whole ? 12 : 8);
+		assert_true((strstr(end, "\n<p class=\"note\">and 4 more</p>\n") != NULL) == whole);
+		*end = '\0';
+		assert_int_equal(times(strstr(html, "<pre>"), "\n"), 1 + 8);
+		free(html);
+	}
+	nnopt_search_destroy(search);
+	nnopt_report_destroy(r);
+}
+
 static void nonsense_is_refused(void **state)
 {
 	(void)state;
@@ -395,6 +462,10 @@ static void nonsense_is_refused(void **state)
 	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "names is NULL", nnopt_report_add_values(r, NULL, NULL, NULL, 1));
 	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "count -1",
 		     nnopt_report_add_values(r, NULL, (const char *[]){ "" }, (const char *[]){ "" }, -1));
+	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "report_add_charts: count -1, 0 or more",
+		     nnopt_report_add_charts(r, NULL, (const nnopt_report_chart *[]){ NULL }, -1));
+	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "report_add_pictures: count -1, 0 or more",
+		     nnopt_report_add_pictures(r, NULL, (const nnopt_tensor *[]){ NULL }, NULL, -1));
 	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "path is NULL", nnopt_report_write(r, NULL));
 	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "report is NULL", nnopt_report_html(NULL, NULL, 0, NULL));
 	char little[8];
@@ -411,6 +482,7 @@ int main(void)
 		cmocka_unit_test(values_are_escaped),        cmocka_unit_test(tables_show_numbers_and_draw_them),
 		cmocka_unit_test(long_curves_are_thinned),   cmocka_unit_test(pictures_are_in_the_page),
 		cmocka_unit_test(points_have_their_numbers), cmocka_unit_test(what_has_no_place_is_not_drawn),
+		cmocka_unit_test(bins_beyond_a_tables_rows), cmocka_unit_test(trials_beyond_a_tables_rows),
 		cmocka_unit_test(nonsense_is_refused),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);

@@ -304,7 +304,7 @@ static void confusions_come_by_frequency(void **state)
 		assert_int_equal(predicted[i], (i + 1) % CLASSES);
 		assert_int_equal(counts[i], 1);
 	}
-	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "most below 1",
+	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "most 0, 1 or more",
 		     nnopt_metrics_top_confusions(m, 0, actual, predicted, counts, &n));
 	nnopt_metrics_destroy(m);
 	nnopt_tensor_destroy(p);
@@ -354,8 +354,12 @@ static void probabilities_are_told(void **state)
 	assert_ok(nnopt_report_add_ranking(r, NULL, p, labels, NULL));
 	assert_good_page(r, HAS("<th scope=\"row\">2</th><td class=\"n\">\xe2\x80\x93</td>"));
 	memset(nnopt_tensor_data(labels), 0, nnopt_tensor_bytes(labels));
-	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "no class can be ranked",
+	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "12 of 12 samples are of class 0",
 		     nnopt_report_add_ranking(r, NULL, p, labels, NULL));
+	((int64_t *)nnopt_tensor_data(labels))[4] = 7;
+	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "label 7 of sample 4, 0 to 2",
+		     nnopt_report_add_ranking(r, NULL, p, labels, NULL));
+	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "labels of type f32", nnopt_report_add_ranking(r, NULL, p, p, NULL));
 	assert_ok(nnopt_tensor_create(&one, ctx, NNOPT_F32, 2, (int64_t[]){ COUNT, 1 }, NNOPT_NCHW));
 	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "1 columns", nnopt_report_add_ranking(r, NULL, one, labels, NULL));
 	nnopt_tensor_destroy(one);
@@ -410,6 +414,57 @@ static void mistakes_are_shown(void **state)
 	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "dataset is NULL",
 		     nnopt_report_add_mistakes(r, NULL, NULL, p, NULL));
 	assert_int_equal(nnopt_report_sections(r), 1);
+	nnopt_tensor_destroy(p);
+	nnopt_report_destroy(r);
+}
+
+static nnopt_status damaged(int64_t index, nnopt_sample *sample, void *user)
+{
+	const int *bad = user;
+	sample->height = sample->width = SIDE;
+	sample->label = index % CLASSES;
+	memset(sample->pixels, (int)(20 * index), SIDE * SIDE);
+	return *bad == COUNT || index == *bad ? nnopt_fail(NNOPT_ERROR_FORMAT, "sample: damaged") : NNOPT_OK;
+}
+
+/* A mistake whose picture cannot be read is left out, with a model or without, were it the only one. */
+static void unreadable_mistakes_are_left_out(void **state)
+{
+	(void)state;
+	int bad = COUNT;
+	nnopt_report *r = make();
+	nnopt_tensor *p = probabilities(COUNT);
+	nnopt_dataset *read = NULL, *some = NULL; /* its labels are known whatever can be read */
+	nnopt_callback_dataset_options c;
+	nnopt_report_mistakes_options o;
+	assert_ok(nnopt_callback_dataset_options_init(&c, sizeof c));
+	c.count = COUNT;
+	c.classes = CLASSES;
+	c.channels = 1;
+	c.max_height = c.max_width = SIDE;
+	c.get = damaged;
+	c.user = &bad;
+	assert_ok(nnopt_dataset_from_callbacks(&read, ctx, &c));
+	assert_ok(nnopt_dataset_relabel(&some, read, (int64_t[]){ 0, 1, 2, 0, 1, 2, 0, 1, 2, 0, 1, 2 }, COUNT));
+	assert_ok(nnopt_report_mistakes_options_init(&o, sizeof o));
+	assert_ok(nnopt_report_add_mistakes(r, NULL, some, p, &o));
+	char *without = page_of(r);
+	assert_int_equal(times(without, "<img"), 0);
+	o.model = model;
+	assert_ok(nnopt_report_add_mistakes(r, NULL, some, p, &o));
+	char *with = page_of(r);
+	assert_string_equal(with, without);
+	free(with);
+	free(without);
+	bad = 5; /* of 9, 5 and 1 */
+	assert_ok(nnopt_report_add_mistakes(r, NULL, some, p, &o));
+	with = page_of(r);
+	assert_int_equal(times(with, "<img"), 4);
+	assert_non_null(strstr(with, "<b>0</b> taken for <b>1</b>, 86.0 % sure <small>sample 9<"));
+	assert_null(strstr(with, "sample 5<"));
+	free(with);
+	nnopt_dataset_destroy(some);
+	nnopt_dataset_destroy(read);
 	nnopt_tensor_destroy(p);
 	nnopt_report_destroy(r);
 }
@@ -490,6 +545,7 @@ int main(void)
 		cmocka_unit_test(confusions_come_by_frequency),
 		cmocka_unit_test(probabilities_are_told),
 		cmocka_unit_test(mistakes_are_shown),
+		cmocka_unit_test(unreadable_mistakes_are_left_out),
 		cmocka_unit_test(findings_and_trials_are_told),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);

@@ -243,8 +243,10 @@ static void suggestions_are_read_off_the_curve(void **state)
 	o.smoothing = 1.0;
 	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "smoothing 1",
 		     nnopt_lr_find(&curve, k.model, k.loader, k.loss, k.optimizer, &o));
-	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "NULL",
+	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "model is NULL",
 		     nnopt_lr_find(&curve, NULL, k.loader, k.loss, k.optimizer, &o));
+	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "optimizer is NULL",
+		     nnopt_lr_find(&curve, k.model, k.loader, k.loss, NULL, &o));
 	nnopt_lr_curve_destroy(NULL);
 	free_kit(&k);
 }

@@ -378,6 +378,54 @@ static void results_are_written_down(void **state)
 	nnopt_search_destroy(s);
 }
 
+typedef struct nested {
+	nnopt_search *search;
+	int calls;
+} nested;
+
+static nnopt_status run_again(const nnopt_trial *t, double *value, void *user)
+{
+	nested *n = user;
+	*value = (double)nnopt_trial_id(t);
+	if (n->calls++ == 0)
+		assert_fails(NNOPT_ERROR_STATE, "search_run: the search is running",
+			     nnopt_search_run(n->search, run_again, n, 1));
+	return NNOPT_OK;
+}
+
+/* From its own function a search cannot be run: the trial would be handed out again. When it ends, however, it can. */
+static void a_search_that_runs_is_not_run(void **state)
+{
+	(void)state;
+	nested n = { .search = make(NNOPT_SEARCH_RANDOM, 3, NULL) };
+	assert_ok(nnopt_search_run(n.search, run_again, &n, 1));
+	assert_int_equal(n.calls, 1);
+	assert_fails(NNOPT_ERROR_CANCELLED, "", nnopt_search_run(n.search, cancel_silently, NULL, 0));
+	assert_ok(nnopt_search_run(n.search, run_again, &n, 0));
+	assert_int_equal(n.calls, 3);
+	nnopt_search_destroy(n.search);
+}
+
+static nnopt_status vast(const nnopt_trial *t, double *value, void *user)
+{
+	(void)t;
+	(void)user;
+	*value = 1.5e308;
+	return NNOPT_OK;
+}
+
+/* However large a result, its line has a colour that there is. */
+static void vast_results_have_a_colour(void **state)
+{
+	(void)state;
+	nnopt_search *s = make(NNOPT_SEARCH_RANDOM, 1, NULL);
+	char text[16384];
+	assert_ok(nnopt_search_run(s, vast, NULL, 0));
+	assert_ok(nnopt_search_svg(s, text, sizeof text, NULL));
+	assert_non_null(strstr(text, "stroke=\"rgb(230,120,20)\""));
+	nnopt_search_destroy(s);
+}
+
 static void nonsense_is_refused(void **state)
 {
 	(void)state;
@@ -426,7 +474,8 @@ int main(void)
 		cmocka_unit_test(a_grid_is_every_combination), cmocka_unit_test(random_values_fill_the_space),
 		cmocka_unit_test(halving_gives_the_best_more), cmocka_unit_test(interrupted_searches_end_as_others_do),
 		cmocka_unit_test(damaged_files_are_refused),   cmocka_unit_test(results_are_written_down),
-		cmocka_unit_test(odd_names_and_errors),        cmocka_unit_test(nonsense_is_refused),
+		cmocka_unit_test(odd_names_and_errors),        cmocka_unit_test(a_search_that_runs_is_not_run),
+		cmocka_unit_test(vast_results_have_a_colour),  cmocka_unit_test(nonsense_is_refused),
 	};
 	return cmocka_run_group_tests_name("tune/search", tests, setup, teardown);
 }
