@@ -344,8 +344,8 @@ NNOPT_API nnopt_status nnopt_own_layer_options_init(nnopt_own_layer_options *opt
 /** A layer whose functions are the caller's. Errors: INVALID_ARGUMENT, OUT_OF_MEMORY. @since 0.1 */
 NNOPT_API nnopt_status nnopt_own_layer_create(nnopt_layer **out, nnopt_context *context, const nnopt_own_layer_options *options);
 
-/** Names the layer; its parameters are then "name.weight" and so on. Default: the kind and its number among that kind in
- *  the model, such as "conv2d1". Only before it is added to a model; letters, digits, '_', '-' and '.'. @since 0.1 */
+/** Names the layer; its parameters are then "name.weight" and so on. Default: the kind ("own" for all of a caller's own)
+ *  and its number among that kind in the model, such as "conv2d1". Only before it is added to a model; letters, digits, '_', '-' and '.'. @since 0.1 */
 NNOPT_API nnopt_status nnopt_layer_set_name(nnopt_layer *layer, const char *name);
 /** "conv2d", "relu", ... @since 0.1 */
 NNOPT_API const char *nnopt_layer_kind(const nnopt_layer *layer);

@@ -178,8 +178,8 @@ NNOPT_API nnopt_status nnopt_model_set_frozen_norms(nnopt_model *model, const ch
  *  Freeze the weight afterwards (nnopt_model_set_trainable()) to keep it.
  *  @param index of the weight: of a convolution without groups that has an even number of filters, 2 C kh kw or fewer.
  *  @param images f32, (N, C, H, W) with the convolution's C and pictures at least as large as its kernel; a few thousand will do.
- *  @param epsilon above 0; 5e-4 in airbench.
- *  Errors: INVALID_ARGUMENT, UNSUPPORTED for more than 512 values in a patch, OUT_OF_MEMORY; the weight is unchanged then.
+ *  @param epsilon above 0, 1e30 at most; 5e-4 in airbench.
+ *  Errors: INVALID_ARGUMENT (also where a filter is beyond a float), UNSUPPORTED for more than 512 values in a patch, OUT_OF_MEMORY; the weight is unchanged then.
  *  @since 0.1 */
 NNOPT_API nnopt_status nnopt_model_initialise_whitening(nnopt_model *model, int32_t index, const nnopt_tensor *images,
                                                         double epsilon);
@@ -336,7 +336,8 @@ typedef struct nnopt_plan_info {
 	int32_t reserved;
 	int64_t output_shape[NNOPT_MAX_RANK]; /**< with N = batch */
 } nnopt_plan_info;
-/** Tells what the plan costs; set info->struct_size first. @since 0.1 */
+/** Tells what the plan costs; set info->struct_size first. This, the summary and the profile are STATE where a layer of the model
+ *  was replaced since. @since 0.1 */
 NNOPT_API nnopt_status nnopt_plan_get_info(const nnopt_plan *plan, nnopt_plan_info *info);
 /** A table for people: a line per op node with output shape, parameters, MACs, bytes, and what was fused. Text rule as in
  *  nnopt_model_to_json(). @since 0.1 */

@@ -35,15 +35,16 @@ typedef enum nnopt_status {
 	NNOPT_STATUS_FORCE_32 = 0x7fffffff
 } nnopt_status;
 
-/** The text of the last failure on the calling thread. Never NULL, empty before the first failure; valid until the next
- *  failing call on this thread. @since 0.1 */
+/** The text of the last failure on the calling thread: UTF-8, 511 bytes at most (a longer one has lost its middle). Never NULL,
+ *  empty before the first failure; valid until the next failing call on this thread. @since 0.1 */
 NNOPT_API const char *nnopt_last_error(void);
 
 /** A short constant name of a status, "unknown status" for values this version does not know. @since 0.1 */
 NNOPT_API const char *nnopt_status_name(nnopt_status status);
 
-/** Sets the calling thread's error text (cut to 511 bytes) and returns `status`: for callers' own layers and callbacks, so
- *  that their reason reaches whoever called the library. `text` is copied, and may be that of nnopt_last_error(). @since 0.1 */
+/** Sets the calling thread's error text and returns `status`: for callers' own layers and callbacks, so
+ *  that their reason reaches whoever called the library. `text` is copied, and may be that of nnopt_last_error(); of one of
+ *  more than 511 bytes the middle is left out, and what is no UTF-8 becomes '?'. @since 0.1 */
 NNOPT_API nnopt_status nnopt_fail(nnopt_status status, const char *text);
 
 /* ---- structs of options and results: the rule every one of them follows, for libraries and bindings built on this one.

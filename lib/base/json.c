@@ -18,6 +18,7 @@ struct nno_json {
 	const nno_alloc *alloc;
 	const char *text;
 	const char *what;
+	size_t base; /* where the text begins there */
 	jsmntok_t *tokens;
 	int *next; /* sibling after each value, or -1 */
 	int n_tokens;
@@ -330,7 +331,7 @@ static nnopt_status tokenize(nno_json *j, size_t length, int count)
 }
 
 nnopt_status nno_json_parse(nno_json **out, const nno_alloc *alloc, const char *text, size_t length, int max_tokens,
-			    const char *what)
+			    const char *what, size_t base)
 {
 	scan s = { .text = text, .length = length };
 	skip_space(&s);
@@ -342,17 +343,17 @@ nnopt_status nno_json_parse(nno_json **out, const nno_alloc *alloc, const char *
 	if (good && s.at != length)
 		good = fail_scan(&s, "something after the value");
 	if (!good)
-		return nno_fail(NNOPT_ERROR_FORMAT, "%s: offset %zu: %s", what, s.at,
+		return nno_fail(NNOPT_ERROR_FORMAT, "%s: offset %zu: %s", what, base + s.at,
 				s.problem != NULL    ? s.problem
 				: length < INT32_MAX ? "the text is empty"
 						     : "the text is too long");
 	if (s.values > max_tokens)
-		return nno_fail(NNOPT_ERROR_FORMAT, "%s: offset %zu: %d values, at most %d wanted", what, s.at,
+		return nno_fail(NNOPT_ERROR_FORMAT, "%s: offset %zu: %d values, at most %d wanted", what, base + s.at,
 				s.values, max_tokens);
 	nno_json *j = nno_new(alloc, sizeof *j);
 	if (j == NULL)
 		return nno_fail_memory(what, sizeof *j);
-	*j = (nno_json){ .alloc = alloc, .text = text, .what = what };
+	*j = (nno_json){ .alloc = alloc, .text = text, .what = what, .base = base };
 	nnopt_status status = tokenize(j, length, s.values);
 	if (status != NNOPT_OK) {
 		nno_json_free(j);
@@ -471,4 +472,4 @@ bool nno_json_equals(const nno_json *j, int value, const char *text)
 	return *text == '\0';
 }
 
-size_t nno_json_offset(const nno_json *j, int value) { return (size_t)j->tokens[value].start; }
+size_t nno_json_offset(const nno_json *j, int value) { return j->base + (size_t)j->tokens[value].start; }

@@ -20,10 +20,10 @@ typedef enum nno_json_type {
 
 typedef struct nno_json nno_json;
 
-/* Parses `length` bytes, an object or a list (borrowed until nno_json_free). `what` names the text in errors. At most
- * `max_tokens` values. */
+/* Parses `length` bytes, an object or a list (borrowed until nno_json_free). `what` names in errors where it comes from,
+ * and `base` is the offset that it has there. At most `max_tokens` values. */
 nnopt_status nno_json_parse(nno_json **out, const nno_alloc *alloc, const char *text, size_t length, int max_tokens,
-			    const char *what);
+			    const char *what, size_t base);
 void nno_json_free(nno_json *j);
 
 /* Values are numbers from 0, the root. Every getter fails with FORMAT, naming the offset, when the type is another. */
@@ -43,7 +43,7 @@ nnopt_status nno_json_bool(const nno_json *j, int value, bool *out);
 nnopt_status nno_json_text(const nno_json *j, int value, char **out);
 /* Compares without allocating. */
 bool nno_json_equals(const nno_json *j, int value, const char *text);
-/* Byte offset of a value in the text, for errors. */
+/* Byte offset of a value where the text comes from, for errors. */
 size_t nno_json_offset(const nno_json *j, int value);
 
 #endif

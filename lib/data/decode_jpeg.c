@@ -60,6 +60,8 @@ nnopt_status nno_jpeg_decode(nno_picture *picture, nno_room *room, const uint8_t
 		jpeg_destroy_decompress(&info);
 		if (f.base.msg_code == JERR_OUT_OF_MEMORY)
 			return nno_fail(NNOPT_ERROR_OUT_OF_MEMORY, "%s: out of memory", name);
+		if (f.base.msg_code == JERR_BAD_PRECISION)
+			return nno_fail(NNOPT_ERROR_UNSUPPORTED, "%s: %s", name, f.text);
 		return nno_fail(NNOPT_ERROR_FORMAT, "%s: offset %zu: %s", name, left <= size ? size - left : size,
 				f.text);
 	}

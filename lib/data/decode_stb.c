@@ -53,6 +53,23 @@ static bool has_sound_tables(const uint8_t *b, size_t size)
 
 static uint64_t little(const uint8_t *b, int n) { return n == 0 ? 0 : b[0] | little(b + 1, n - 1) << 8; }
 
+/* What a BMP's header says; all fields are within 34 bytes, and OS/2's sizes are of 16 bits. */
+typedef struct bmp {
+	uint64_t start, pixels, bits; /* where the palette and the pixels begin */
+	uint64_t w, rows;
+	bool old;
+} bmp;
+
+static bmp read_bmp(const uint8_t *b)
+{
+	bmp m = { .start = 14 + little(b + 14, 4), .pixels = little(b + 10, 4), .old = little(b + 14, 4) == 12 };
+	int32_t h = (int32_t)(m.old ? little(b + 20, 2) : little(b + 22, 4));
+	m.w = m.old ? little(b + 18, 2) : little(b + 18, 4);
+	m.bits = m.old ? little(b + 24, 2) : little(b + 28, 2);
+	m.rows = h < 0 ? (uint64_t) - (int64_t)h : (uint64_t)h;
+	return m;
+}
+
 /* stb_image takes zeros for what a file lacks. The walk over the chunks of a PNG must reach its IEND, a BMP's header
  * says how many bytes its rows take, and a JPEG has an end marker. */
 static bool is_whole(const uint8_t *b, size_t size)
@@ -60,12 +77,9 @@ static bool is_whole(const uint8_t *b, size_t size)
 	if (b[0] == 'B') {
 		if (size < 34)
 			return false;
-		bool old = little(b + 14, 4) == 12; /* OS/2: sizes of 16 bits */
-		uint64_t w = old ? little(b + 18, 2) : little(b + 18, 4),
-			 bits = old ? little(b + 24, 2) : little(b + 28, 2);
-		int32_t h = (int32_t)(old ? little(b + 20, 2) : little(b + 22, 4));
-		uint64_t rows = h < 0 ? (uint64_t) - (int64_t)h : (uint64_t)h, stride = (w * bits + 31) / 32 * 4;
-		return little(b + 10, 4) <= size && (stride == 0 || rows <= (size - little(b + 10, 4)) / stride);
+		const bmp m = read_bmp(b);
+		uint64_t stride = (m.w * m.bits + 31) / 32 * 4;
+		return m.pixels <= size && (stride == 0 || m.rows <= (size - m.pixels) / stride);
 	}
 	if (b[0] == 0xff) {
 		for (size_t i = 2; i + 1 < size; i++)
@@ -84,24 +98,60 @@ static bool is_whole(const uint8_t *b, size_t size)
 	return false;
 }
 
+/* stb_image 2.27 takes the palette of an OS/2 file for a shorter one, and colours that a palette lacks from its stack.
+ * So it is given a file of 40 bytes of header and a full palette instead, to be freed, once all pixels are found to
+ * have a colour; *out stays NULL where there is no palette. */
+static nnopt_status fill_palette(uint8_t **out, size_t *out_size, const uint8_t *b, size_t size, const nno_alloc *alloc,
+				 const char *name)
+{
+	const bmp m = read_bmp(b);
+	if (m.bits != 1 && m.bits != 4 && m.bits != 8)
+		return NNOPT_OK;
+	const size_t full = (size_t)1 << m.bits, head = 54 + 4 * full, entry = m.old ? 3 : 4;
+	if (m.pixels < m.start + entry)
+		return nno_fail(NNOPT_ERROR_FORMAT,
+				"%s: offset 10: pixels from offset %llu on, behind a palette wanted", name,
+				(unsigned long long)m.pixels);
+	const size_t given = (size_t)(m.pixels - m.start) / entry, colours = given < full ? given : full;
+	const size_t stride = (size_t)((m.w * m.bits + 31) / 32 * 4), left = size - (size_t)m.pixels;
+	for (uint64_t i = 0; i < m.w * m.rows && colours < full; i++) {
+		size_t at = (size_t)m.pixels + (size_t)(i / m.w) * stride, bit = (size_t)((i % m.w) * m.bits);
+		if ((size_t)(b[at + bit / 8] >> (8 - m.bits - bit % 8) & (full - 1)) >= colours)
+			return nno_fail(NNOPT_ERROR_FORMAT, "%s: offset %zu: a colour beyond the palette of %zu", name,
+					at + bit / 8, colours);
+	}
+	uint8_t *file = nno_new(alloc, head + left);
+	if (file == NULL)
+		return nno_fail_memory(name, head + left);
+	memcpy(file, "BM", 2);
+	file[10] = (uint8_t)head;
+	file[11] = (uint8_t)(head >> 8);
+	file[14] = 40;
+	if (m.old) {
+		memcpy(file + 18, b + 18, 2);
+		memcpy(file + 22, b + 20, 2);
+		memcpy(file + 26, b + 22, 4); /* planes, bits */
+	} else {
+		memcpy(file + 18, b + 18, 12);
+	}
+	for (size_t i = 0; i < colours; i++)
+		memcpy(file + 54 + 4 * i, b + m.start + entry * i, 3);
+	memcpy(file + head, b + m.pixels, left);
+	*out = file;
+	*out_size = head + left;
+	return NNOPT_OK;
+}
+
 static nnopt_status failure(const char *name)
 {
 	return out_of_memory ? nno_fail(NNOPT_ERROR_OUT_OF_MEMORY, "%s: out of memory", name)
 			     : nno_fail(NNOPT_ERROR_FORMAT, "%s: %s", name, stbi_failure_reason());
 }
 
-nnopt_status nno_stb_decode(nno_picture *picture, nno_room *room, const uint8_t *bytes, size_t size,
-			    uint64_t max_pixels, const char *name)
+static nnopt_status decode(nno_picture *picture, nno_room *room, const uint8_t *bytes, size_t size, uint64_t max_pixels,
+			   const char *name)
 {
 	int w, h, c;
-	if (size > INT32_MAX)
-		return nno_fail(NNOPT_ERROR_FORMAT, "%s: %zu bytes, at most %d wanted", name, size, INT32_MAX);
-	if (size >= 34 && bytes[0] == 'B' && little(bytes + 14, 4) >= 40 && little(bytes + 30, 4) != 0 &&
-	    little(bytes + 30, 4) != 3)
-		return nno_fail(NNOPT_ERROR_UNSUPPORTED, "%s: offset 30: BMP compression %u, 0 or 3 wanted", name,
-				(unsigned)little(bytes + 30, 4));
-	if (size < 8 || !is_whole(bytes, size))
-		return nno_fail(NNOPT_ERROR_FORMAT, "%s: offset %zu: the file ends early or is damaged", name, size);
 	current = room->alloc;
 	out_of_memory = false;
 	if (!stbi_info_from_memory(bytes, (int)size, &w, &h, &c))
@@ -116,5 +166,26 @@ nnopt_status nno_stb_decode(nno_picture *picture, nno_room *room, const uint8_t 
 		memcpy(picture->pixels, pixels, (size_t)w * (size_t)h * (size_t)c);
 	picture->c = c;
 	stbi_image_free(pixels);
+	return status;
+}
+
+nnopt_status nno_stb_decode(nno_picture *picture, nno_room *room, const uint8_t *bytes, size_t size,
+			    uint64_t max_pixels, const char *name)
+{
+	uint8_t *filled = NULL;
+	size_t filled_size = 0;
+	if (size > INT32_MAX)
+		return nno_fail(NNOPT_ERROR_FORMAT, "%s: %zu bytes, at most %d wanted", name, size, INT32_MAX);
+	if (size >= 34 && bytes[0] == 'B' && little(bytes + 14, 4) >= 40 && little(bytes + 30, 4) != 0 &&
+	    little(bytes + 30, 4) != 3)
+		return nno_fail(NNOPT_ERROR_UNSUPPORTED, "%s: offset 30: BMP compression %u, 0 or 3 wanted", name,
+				(unsigned)little(bytes + 30, 4));
+	if (size < 8 || !is_whole(bytes, size))
+		return nno_fail(NNOPT_ERROR_FORMAT, "%s: offset %zu: the file ends early or is damaged", name, size);
+	if (bytes[0] == 'B')
+		NNO_TRY(fill_palette(&filled, &filled_size, bytes, size, room->alloc, name));
+	nnopt_status status = filled != NULL ? decode(picture, room, filled, filled_size, max_pixels, name)
+					     : decode(picture, room, bytes, size, max_pixels, name);
+	nno_delete(room->alloc, filled);
 	return status;
 }

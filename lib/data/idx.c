@@ -52,6 +52,12 @@ static nnopt_status ends_early(const stream *s, size_t missing)
 			s->path, s->at, missing);
 }
 
+/* Whether inflating goes on with the next member of the file: gzip files may be several, one after the other. */
+static bool next_member(stream *s, int result)
+{
+	return result == Z_STREAM_END && s->z.avail_in > 0 && inflateReset(&s->z) == Z_OK;
+}
+
 static nnopt_status take(stream *s, void *dst, size_t n)
 {
 	if (!s->packed) {
@@ -69,7 +75,9 @@ static nnopt_status take(stream *s, void *dst, size_t n)
 		size_t got = part - s->z.avail_out;
 		s->at += got;
 		n -= got;
-		if (n > 0 && (result != Z_OK || got == 0))
+		if (result == Z_MEM_ERROR)
+			return nno_fail_memory(s->path, (size_t)1 << MAX_WBITS);
+		if (n > 0 && !next_member(s, result) && (result != Z_OK || got == 0))
 			return ends_early(s, n);
 	}
 	return NNOPT_OK;
@@ -82,7 +90,13 @@ static nnopt_status expect_end(stream *s)
 	if (s->packed) {
 		s->z.next_out = &more;
 		s->z.avail_out = 1;
-		ended = inflate(&s->z, Z_FINISH) == Z_STREAM_END && s->z.avail_out == 1;
+		int result;
+		do
+			result = inflate(&s->z, Z_FINISH);
+		while (s->z.avail_out == 1 && next_member(s, result));
+		if (result == Z_MEM_ERROR)
+			return nno_fail_memory(s->path, (size_t)1 << MAX_WBITS);
+		ended = result == Z_STREAM_END && s->z.avail_out == 1 && s->z.avail_in == 0;
 	}
 	if (!ended)
 		return nno_fail(NNOPT_ERROR_FORMAT, "%s: offset %zu: the end wanted, or its checksum is wrong", s->path,

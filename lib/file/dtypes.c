@@ -19,6 +19,8 @@ const nno_file_dtype nno_file_dtypes[] = {
 	{ "BOOL", 1, NNOPT_U8, NNO_READ_BOOLS },
 	{ "F8_E4M3", 1, -1, NNO_READ_NOT },
 	{ "F8_E5M2", 1, -1, NNO_READ_NOT },
+	{ "F8_E8M0", 1, -1, NNO_READ_NOT },
+	{ "C64", 8, -1, NNO_READ_NOT },
 	{ NULL, 0, -1, NNO_READ_NOT },
 };
 

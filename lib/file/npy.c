@@ -83,6 +83,9 @@ static nnopt_status read_shape(cursor *c, header *h)
 static nnopt_status read_descr(cursor *c, header *h)
 {
 	char d[16];
+	if (accept(c, "["))
+		return nno_fail(NNOPT_ERROR_UNSUPPORTED, "%s: an array of records, one of plain elements wanted",
+				c->path);
 	NNO_TRY(read_string(c, d, sizeof d));
 	if (strlen(d) != 3 || strchr("<>|=", d[0]) == NULL || strchr("fui", d[1]) == NULL || d[2] < '1' || d[2] > '8')
 		return nno_fail(NNOPT_ERROR_UNSUPPORTED, "%s: element type '%s', one of f2 f4 f8 u1 i4 i8 wanted",

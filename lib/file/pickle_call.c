@@ -127,6 +127,9 @@ static nnopt_status rebuild_tensor(nno_machine *m, const nno_pickle_node *args, 
 	const nno_pickle_value *v = args->values;
 	if (args->count < 4 || args->count > 7 || v[0].kind != NNO_PICKLE_STORAGE || v[1].kind != NNO_PICKLE_INT)
 		return nno_machine_bad(m, "a tensor is not made of a storage, an offset, a size and a stride");
+	if (args->count == 7 && v[6].kind != NNO_PICKLE_NONE &&
+	    !(v[6].kind == NNO_PICKLE_DICT && node_of(m, v[6])->count == 0))
+		return nno_machine_unsupported(m, "a tensor with a bit of its own, conj or neg");
 	nno_pickle_tensor t = { .storage = (int32_t)v[0].i, .offset = v[1].i };
 	int32_t strides = 0;
 	NNO_TRY(extents(m, v[2], t.shape, &t.rank));

@@ -7,8 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MAX_HEADER 100000000
-#define MAX_VALUES (1 << 22)
 #define CRC_KEY "nnopt.crc32c"
 
 typedef struct item {
@@ -26,7 +24,7 @@ typedef struct header {
 
 static nnopt_status bad(const header *h, size_t json_offset, const char *problem)
 {
-	return nno_fail(NNOPT_ERROR_FORMAT, "%s: offset %zu: %s", h->f->path, json_offset + 8, problem);
+	return nno_fail(NNOPT_ERROR_FORMAT, "%s: offset %zu: %s", h->f->path, json_offset, problem);
 }
 
 static nnopt_status read_pair(const header *h, const nno_json *j, int list, item *it)
@@ -71,7 +69,7 @@ static nnopt_status read_item(const header *h, const nno_json *j, int key, item 
 		if (nno_json_equals(j, dtype, d->name))
 			it->named.dtype = d;
 	if (it->named.dtype == NULL)
-		return bad(h, it->json_offset, "unknown dtype");
+		return nno_fail(NNOPT_ERROR_UNSUPPORTED, "%s: offset %zu: unknown dtype", h->f->path, it->json_offset);
 	NNO_TRY(read_pair(h, j, nno_json_get(j, object, "data_offsets"), it));
 	return read_shape(h, j, nno_json_get(j, object, "shape"), it);
 }
@@ -191,9 +189,10 @@ nnopt_status nno_safetensors_read(nnopt_weights *f)
 	NNO_TRY(nno_file_read(&f->file, raw, sizeof raw, 0));
 	for (int i = 7; i >= 0; i--)
 		length = length << 8 | raw[i];
-	if (length > MAX_HEADER || length > (uint64_t)f->file.size - 8)
+	if (length > NNO_SAFETENSORS_HEADER || length > (uint64_t)f->file.size - 8)
 		return nno_fail(NNOPT_ERROR_FORMAT, "%s: offset 0: header of %llu bytes, at most %lld wanted", f->path,
-				(unsigned long long)length, (long long)nno_i64_min(MAX_HEADER, f->file.size - 8));
+				(unsigned long long)length,
+				(long long)nno_i64_min(NNO_SAFETENSORS_HEADER, f->file.size - 8));
 	char *text = nno_new_raw(&f->context->alloc, (size_t)length + 1);
 	if (text == NULL)
 		return nno_fail_memory(f->path, (size_t)length + 1);
@@ -201,7 +200,7 @@ nnopt_status nno_safetensors_read(nnopt_weights *f)
 	header h = { .f = f, .buffer = 8 + (int64_t)length };
 	nnopt_status status;
 	NNO_TRY_OUT(nno_file_read(&f->file, text, (size_t)length, 8));
-	NNO_TRY_OUT(nno_json_parse(&j, &f->context->alloc, text, (size_t)length, MAX_VALUES, f->path));
+	NNO_TRY_OUT(nno_json_parse(&j, &f->context->alloc, text, (size_t)length, NNO_SAFETENSORS_VALUES, f->path, 8));
 	status = read_items(&h, j);
 out:
 	nno_json_free(j);

@@ -5,6 +5,7 @@
 #include "base/size.h"
 #include "base/text.h"
 #include "file/dtypes.h"
+#include "file/weights.h"
 #include "nnopt/file.h"
 #include "tensor/tensor.h"
 
@@ -129,6 +130,20 @@ static void write_header(nno_text *t, const entry *entries, int32_t count, const
 	nno_text_free(&crcs);
 }
 
+/* What the reader would refuse is not written. */
+static nnopt_status check_size(const nno_text *header, const entry *entries, int32_t count, int32_t n_keys)
+{
+	int64_t values = 3 + 2 * ((int64_t)n_keys + 1);
+	for (int32_t i = 0; i < count; i++)
+		values += 10 + entries[i].tensor->rank;
+	if (header->length > NNO_SAFETENSORS_HEADER || values > NNO_SAFETENSORS_VALUES)
+		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT,
+				"safetensors_save: names and metadata make a header of %zu bytes with %lld values, at "
+				"most %d with %d wanted",
+				header->length, (long long)values, NNO_SAFETENSORS_HEADER, NNO_SAFETENSORS_VALUES);
+	return NNOPT_OK;
+}
+
 static nnopt_status write_file(nnopt_context *context, const char *path, const nno_text *header, const entry *entries,
 			       int32_t count)
 {
@@ -173,6 +188,7 @@ nnopt_status nnopt_safetensors_save(nnopt_context *context, const char *path, co
 	NNO_TRY_OUT(gather(entries, context, names, tensors, count));
 	write_header(&header, entries, count, metadata_keys, metadata_values, metadata_count);
 	NNO_TRY_OUT(nno_text_check(&header, "safetensors_save"));
+	NNO_TRY_OUT(check_size(&header, entries, count, metadata_count));
 	status = write_file(context, path, &header, entries, count);
 out:
 	for (int32_t i = 0; i < count; i++)

@@ -2,6 +2,8 @@
  * work is bounded by what the pickle holds. */
 #include "file/state_dict.h"
 
+#include "base/text.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -14,6 +16,7 @@ typedef struct walk {
 	const int32_t *block_of;
 	size_t room;         /* of f->items */
 	uint64_t seen, most; /* values, and how many may be */
+	const char *problem; /* of a key on the way: it counts where a tensor is below it */
 	char name[MAX_NAME];
 } walk;
 
@@ -26,6 +29,8 @@ static nnopt_status add_tensor(walk *w, size_t length, const nno_pickle_tensor *
 {
 	nnopt_weights *f = w->f;
 	const nno_alloc *a = &f->context->alloc;
+	if (w->problem != NULL)
+		return unsupported(w, w->problem);
 	if ((size_t)f->count == w->room) {
 		size_t room = w->room == 0 ? (size_t)w->p->n_tensors : w->room * 2;
 		nno_named *items = nno_grow(a, f->items, room * sizeof *items);
@@ -48,8 +53,16 @@ static nnopt_status add_tensor(walk *w, size_t length, const nno_pickle_tensor *
 	return NNOPT_OK;
 }
 
-/* Puts a key (NULL: the position) behind the first `length` bytes of the name. */
-static nnopt_status add_key(walk *w, size_t length, const nno_pickle_value *key, uint32_t position, size_t *longer)
+static bool is_name(const char *text, size_t n)
+{
+	size_t length = 1;
+	for (size_t at = 0; at < n && length > 0; at += length)
+		length = text[at] != '\0' ? nno_utf8_length(text + at, n - at) : 0;
+	return length > 0;
+}
+
+/* Puts a key (NULL: the position) behind the first `length` bytes of the name; what is wrong with it, or NULL. */
+static const char *add_key(walk *w, size_t length, const nno_pickle_value *key, uint32_t position, size_t *longer)
 {
 	char number[24];
 	const char *text = number;
@@ -61,17 +74,17 @@ static nnopt_status add_key(walk *w, size_t length, const nno_pickle_value *key,
 		n = (size_t)snprintf(number, sizeof number, "%lld",
 				     key == NULL ? (long long)position : (long long)key->i);
 	} else {
-		return unsupported(w, "a dict's key below it is neither text nor integer");
+		return "a dict's key below it is neither text nor integer";
 	}
 	size_t dot = length > 0;
-	if (length + dot >= MAX_NAME || n > MAX_NAME - 1 - length - dot || memchr(text, 0, n) != NULL)
-		return unsupported(w, "a key below it has a NUL or makes a name longer than 511 bytes");
+	if (length + dot >= MAX_NAME || n > MAX_NAME - 1 - length - dot || !is_name(text, n))
+		return "a key below it is no UTF-8, has a NUL or makes a name longer than 511 bytes";
 	if (dot > 0)
 		w->name[length++] = '.';
 	memcpy(w->name + length, text, n);
 	*longer = length + n;
 	w->name[*longer] = '\0';
-	return NNOPT_OK;
+	return NULL;
 }
 
 static nnopt_status flatten(walk *w, nno_pickle_value v, size_t length, int depth)
@@ -89,8 +102,10 @@ static nnopt_status flatten(walk *w, nno_pickle_value v, size_t length, int dept
 	uint32_t step = v.kind == NNO_PICKLE_DICT ? 2 : 1;
 	for (uint32_t i = 0; i + step <= n->count; i += step) {
 		size_t longer = length;
-		NNO_TRY(add_key(w, length, step == 2 ? &n->values[i] : NULL, i, &longer));
+		const char *outer = w->problem, *own = add_key(w, length, step == 2 ? &n->values[i] : NULL, i, &longer);
+		w->problem = outer != NULL ? outer : own;
 		NNO_TRY(flatten(w, n->values[i + step - 1], longer, depth + 1));
+		w->problem = outer;
 		w->name[length] = '\0';
 	}
 	return NNOPT_OK;

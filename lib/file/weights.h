@@ -28,6 +28,10 @@ typedef struct nno_named {
 	int64_t offset;                                        /* of the first element in the block, in elements */
 } nno_named;
 
+/* The longest header of a safetensors file, and the most JSON values in it. */
+#define NNO_SAFETENSORS_HEADER 100000000
+#define NNO_SAFETENSORS_VALUES (1 << 22)
+
 struct nnopt_weights {
 	nnopt_context *context;
 	char *path;

@@ -162,6 +162,9 @@ static nnopt_status check_options(const nnopt_own_layer_options *o)
 	for (int i = 0; i < o->parameter_count; i++) {
 		NNO_TRY(nno_layer_check_init("own_layer_options", "parameter_inits", o->parameter_inits[i],
 					     o->parameter_values[i]));
+		if (o->parameter_names[i] != NULL && o->parameter_names[i][0] == '\0')
+			return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "own_layer_options: parameter_names[%d] is empty",
+					i);
 		if (o->parameter_names[i] != NULL && strlen(o->parameter_names[i]) >= NNO_NAME_BYTES)
 			return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT,
 					"own_layer_options: parameter_names[%d] is longer than %d bytes", i,
@@ -192,6 +195,11 @@ nnopt_status nnopt_own_layer_create(nnopt_layer **out, nnopt_context *context, c
 		else
 			snprintf(state.names[i], sizeof state.names[i], "parameter%d", i);
 		state.o.parameter_names[i] = NULL;
+		for (int k = 0; k < i; k++)
+			if (strcmp(state.names[k], state.names[i]) == 0)
+				return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT,
+						"own_layer_options: parameters %d and %d are both called '%s'", k, i,
+						state.names[i]);
 	}
 	state.o.kind = NULL;
 	return nno_layer_make(out, context, &own_class, &state);

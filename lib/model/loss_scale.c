@@ -1,7 +1,7 @@
 /* loss_scale.c - dynamic loss scaling of f16 plans (Micikevicius et al., "Mixed Precision Training", 2018). Small
  * gradients vanish in f16, so the output's gradient is multiplied by a scale on its way in, and the parameters'
- * gradients, which are f32, are divided by it when they are done. A scale so large that something overflowed is halved;
- * one that held for long enough is doubled. It is a power of two: it rounds nothing. */
+ * gradients, which are f32, are divided by it when they are done, and the input's. A scale so large that something
+ * overflowed is halved; one that held for long enough is doubled. It is a power of two: it rounds nothing. */
 #include "model/model.h"
 
 #include "op/parallel.h"
@@ -54,6 +54,16 @@ static bool scale_gradients(const nnopt_plan *plan, double factor)
 	return atomic_load(&j.finite) != 0;
 }
 
+/* It comes out too, and may be all that does. */
+static bool input_gradient_is_finite(const nnopt_plan *plan)
+{
+	double squares = 0.0;
+	if (plan->input_gradient)
+		plan->context->kernels->sum_squares_f32(plan->input_gradient_floats,
+							plan->n * nno_shape_count(plan->model->input.shape), &squares);
+	return isfinite(squares);
+}
+
 void nno_loss_scale_begin(nnopt_plan *plan, bool accumulate)
 {
 	if (!scales(plan) || !accumulate)
@@ -69,6 +79,7 @@ void nno_loss_scale_end(nnopt_plan *plan, bool accumulate)
 	nnopt_loss_scale *s = &plan->scaling;
 	bool lost = accumulate && s->overflow; /* by an earlier pass: this one has not shown anything */
 	bool finite = scale_gradients(plan, 1.0 / s->scale);
+	finite = input_gradient_is_finite(plan) && finite;
 	s->overflow = !finite;
 	if (lost)
 		return;

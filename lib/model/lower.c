@@ -110,6 +110,8 @@ static void mark_gradients(nno_graph *g, const nnopt_model *model)
 		node->in_backward = wanted || node->op.wants_dparam;
 		g->values[node->output].wants_gradient = node->in_backward || node->output == g->watched;
 	}
+	if (g->training) /* the loss's, also where nothing trains */
+		g->values[g->output].wants_gradient = true;
 }
 
 /* A caller's layer may be for inference only. */

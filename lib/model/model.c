@@ -225,6 +225,12 @@ static nnopt_status collect_params(nnopt_model *model, const nno_value *input)
 static nnopt_status allocate_blocks(nnopt_model *model)
 {
 	const nno_alloc *a = &model->context->alloc;
+	int64_t elements = 0;
+	for (int i = 0; i < model->n_params; i++)
+		elements += model->params[i].count;
+	if (model->most_elements > 0 && elements > model->most_elements)
+		return nno_fail(NNOPT_ERROR_FORMAT, "layers of %lld parameters, at most %lld are there",
+				(long long)elements, (long long)model->most_elements);
 	model->parameters = nno_new_array(a, (size_t)model->parameter_elements, sizeof(float));
 	model->state = nno_new_array(a, (size_t)model->state_elements, sizeof(float));
 	if (model->parameters == NULL || model->state == NULL)

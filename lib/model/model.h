@@ -41,6 +41,7 @@ struct nnopt_model {
 	int n_params;
 	float *parameters, *gradients, *state;
 	int64_t parameter_elements, state_elements;
+	int64_t most_elements;     /* that a file can fill; 0: any */
 	uint64_t identity;         /* of the blocks, in this process */
 	atomic_uint_fast64_t step; /* training forwards so far */
 	uint64_t stamp;            /* counts freezing and replacing: plans of an older one are stale */
@@ -107,8 +108,8 @@ struct nnopt_plan {
 	nno_graph graph;
 	int64_t batch;
 	bool training, input_gradient, constant;
-	int watch; /* node; 0: none */
-	uint64_t stamp;
+	int watch;                /* node; 0: none */
+	uint64_t stamp, identity; /* the model's, when it was made */
 	char *arena;
 	size_t arena_bytes;
 	void *workspace;
@@ -140,6 +141,11 @@ bool nno_model_name_taken(const nnopt_model *model, const char *name);
 int nno_model_find_node(const nnopt_model *model, const char *name);
 
 /* load_weights.c: weights from an open file, by name. */
+/* STATE where a layer was replaced since: what the plan is told of is gone. */
+nnopt_status nno_plan_check_layers(const char *what, const nnopt_plan *plan);
+/* nnopt_model_from_json() of a model that has `most_elements` parameters and statistics at most. */
+nnopt_status nno_model_from_json(nnopt_model **out, nnopt_context *context, const char *text, size_t length,
+				 int64_t most_elements);
 nnopt_status nno_model_load_from(nnopt_model *model, nnopt_weights *file, const nnopt_load_options *o,
 				 nnopt_load_result *result);
 

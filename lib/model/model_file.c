@@ -62,6 +62,21 @@ out:
 	return status;
 }
 
+/* Of all its tensors: a model of more is none that the file was made of, however small that is. */
+static int64_t elements_of(const nnopt_weights *file)
+{
+	int64_t elements = 1;
+	for (int32_t i = 0; i < nnopt_weights_count(file); i++) {
+		nnopt_weight_info info = { .struct_size = sizeof info };
+		int64_t count = 1;
+		(void)nnopt_weights_info(file, i, &info);
+		for (int32_t k = 0; k < info.rank; k++)
+			count *= info.shape[k]; /* checked against the file's size */
+		elements += count;
+	}
+	return elements;
+}
+
 nnopt_status nnopt_model_load(nnopt_model **out, nnopt_context *context, const char *path)
 {
 	if (out == NULL || context == NULL || path == NULL)
@@ -80,7 +95,7 @@ nnopt_status nnopt_model_load(nnopt_model **out, nnopt_context *context, const c
 			     "no \"" JSON_KEY "\" in __metadata__: build the model and use nnopt_model_load_weights");
 		goto out;
 	}
-	NNO_TRY_OUT(nnopt_model_from_json(&model, context, json, strlen(json)));
+	NNO_TRY_OUT(nno_model_from_json(&model, context, json, strlen(json), elements_of(file)));
 	if (!model->built) {
 		status = nno_fail(NNOPT_ERROR_FORMAT, "the architecture has no input shape");
 		goto out;

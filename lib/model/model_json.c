@@ -8,6 +8,7 @@
 #include "base/json.h"
 #include "base/text.h"
 
+#include <math.h>
 #include <string.h>
 
 #define FORMAT_NAME "nnopt-model"
@@ -100,7 +101,7 @@ static nnopt_status read_field(const nno_json *j, int value, const nno_field *fi
 	} else {
 		double v;
 		NNO_TRY(nno_json_number(j, value, &v));
-		if (!(v >= -3.4e38 && v <= 3.4e38))
+		if (!(fabs(v) < 0x1.ffffffp127)) /* what is below rounds to a float */
 			return format_error(j, value, "the number is beyond a float");
 		float f = (float)v;
 		memcpy(at, &f, sizeof f);
@@ -243,7 +244,8 @@ static nnopt_status read_model(nnopt_model *model, const nno_json *j)
 	return input < 0 ? NNOPT_OK : read_input_shape(model, j, input);
 }
 
-nnopt_status nnopt_model_from_json(nnopt_model **out, nnopt_context *context, const char *text, size_t length)
+nnopt_status nno_model_from_json(nnopt_model **out, nnopt_context *context, const char *text, size_t length,
+				 int64_t most_elements)
 {
 	if (out == NULL || context == NULL || text == NULL)
 		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "model_from_json: %s is NULL",
@@ -253,8 +255,9 @@ nnopt_status nnopt_model_from_json(nnopt_model **out, nnopt_context *context, co
 	nno_json *j = NULL;
 	nnopt_model *model = NULL;
 	nnopt_status status;
-	NNO_TRY(nno_json_parse(&j, &context->alloc, text, length, MAX_TOKENS, "model JSON"));
+	NNO_TRY(nno_json_parse(&j, &context->alloc, text, length, MAX_TOKENS, "model JSON", 0));
 	NNO_TRY_OUT(nnopt_model_create(&model, context));
+	model->most_elements = most_elements;
 	NNO_TRY_OUT(read_model(model, j));
 	*out = model;
 	model = NULL;
@@ -262,4 +265,9 @@ out:
 	nnopt_model_destroy(model);
 	nno_json_free(j);
 	return status;
+}
+
+nnopt_status nnopt_model_from_json(nnopt_model **out, nnopt_context *context, const char *text, size_t length)
+{
+	return nno_model_from_json(out, context, text, length, INT64_MAX);
 }

@@ -275,6 +275,7 @@ nnopt_status nnopt_plan_create(nnopt_plan **out, nnopt_model *model, const nnopt
 	plan->watch = watch;
 	plan->graph.batch_statistics = o.batch_statistics != 0;
 	plan->stamp = model->stamp;
+	plan->identity = model->identity;
 	nnopt_status status = prepare(plan, &o);
 	nno_loss_scale_start(plan);
 	if (status != NNOPT_OK) {
@@ -307,11 +308,20 @@ void nnopt_plan_destroy(nnopt_plan *plan)
 	nno_context_drop(context);
 }
 
+nnopt_status nno_plan_check_layers(const char *what, const nnopt_plan *plan)
+{
+	return plan->identity == plan->model->identity
+		   ? NNOPT_OK
+		   : nno_fail(NNOPT_ERROR_STATE, "%s: a layer was replaced since the plan was made, make a new one",
+			      what);
+}
+
 nnopt_status nnopt_plan_get_info(const nnopt_plan *plan, nnopt_plan_info *info)
 {
 	if (plan == NULL || info == NULL)
 		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "plan_get_info: %s is NULL",
 				plan == NULL ? "plan" : "info");
+	NNO_TRY(nno_plan_check_layers("plan_get_info", plan));
 	const nnopt_model *model = plan->model;
 	const nno_value *last = &model->nodes[model->n_nodes - 1].out;
 	nnopt_plan_info full = {

@@ -90,7 +90,7 @@ static nnopt_status check_profiled(const char *what, const nnopt_plan *plan)
 		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "%s: plan is NULL", what);
 	if (plan->times == NULL)
 		return nno_fail(NNOPT_ERROR_STATE, "%s: the plan was never profiled", what);
-	return NNOPT_OK;
+	return nno_plan_check_layers(what, plan);
 }
 
 nnopt_status nnopt_plan_set_profiling(nnopt_plan *plan, int32_t on)

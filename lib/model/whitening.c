@@ -154,6 +154,12 @@ static nnopt_status whiten(nnopt_model *model, const nno_param *p, const nnopt_t
 	double *vectors = x.sums + PARTS * square, *values = vectors + square;
 	nno_eigen_symmetric(x.sums, x.values, values, vectors);
 	make_filters(&x, values, vectors, epsilon, p->spec.shape[0], weight);
+	for (int64_t i = 0; i < p->count; i++)
+		if (!isfinite(weight[i])) {
+			status = nno_fail(NNOPT_ERROR_INVALID_ARGUMENT,
+					  "initialise_whitening: with epsilon %g a filter is beyond a float", epsilon);
+			goto out;
+		}
 	nno_param_to_storage(p, nno_param_data(model, p), weight);
 out:
 	nno_delete(a, x.sums);

@@ -106,8 +106,9 @@ static void set_statistics(const norm_job *j, int64_t c, double mean, double squ
 	j->rest[c] = (float)(mean - (double)j->mean[c]);
 	j->rstd[c] = (float)(1.0 / sqrt(variance + (double)a->epsilon));
 	double unbiased = m > 1.0 ? variance * m / (m - 1.0) : variance;
-	running_mean[c] = (float)((1.0 - f) * (double)running_mean[c] + f * mean);
-	running_var[c] = (float)((1.0 - f) * (double)running_var[c] + f * unbiased);
+	double kept = 1.0 - f; /* of none nothing is left, a NaN neither */
+	running_mean[c] = (float)((kept > 0.0 ? kept * (double)running_mean[c] : 0.0) + f * mean);
+	running_var[c] = (float)((kept > 0.0 ? kept * (double)running_var[c] : 0.0) + f * unbiased);
 }
 
 /* The mean of the tasks' means, then the squares about it: a task's own, and those of its mean. Chan et al. 1983. */

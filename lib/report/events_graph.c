@@ -113,7 +113,7 @@ static nnopt_status read_options(nnopt_context *context, const nnopt_model *mode
 	if (*text == NULL)
 		return nno_fail_memory("events_graph", n);
 	NNO_TRY(nnopt_model_to_json(model, *text, n, NULL));
-	return nno_json_parse(j, &context->alloc, *text, n - 1, MOST_TOKENS, "events_graph");
+	return nno_json_parse(j, &context->alloc, *text, n - 1, MOST_TOKENS, "events_graph", 0);
 }
 
 static nnopt_status add_graph(nno_text *t, const nnopt_model *model, const nno_json *j)

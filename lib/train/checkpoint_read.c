@@ -149,7 +149,7 @@ static nnopt_status fetch_fit(nnopt_weights *file, nno_fit_state *fit, const nno
 	int64_t epochs = 0;
 	nnopt_status status = NNOPT_OK;
 	const char *loop = nnopt_weights_metadata(file, "nnopt.loop");
-	if (loop == NULL || strcmp(loop, "fit") != 0)
+	if (loop != NULL && strcmp(loop, "fit") != 0)
 		return nno_fail(NNOPT_ERROR_INVALID_ARGUMENT, "fit: %s is of another loop, one of nnopt_fit() wanted",
 				path);
 	if (nnopt_weights_find(file, "history", &index) == NNOPT_OK) {

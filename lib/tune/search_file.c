@@ -128,7 +128,7 @@ static nnopt_status read_all(nnopt_search *s, const char *text, size_t length, c
 	if (length < head->length || memcmp(text, head->data, head->length) != 0)
 		return nno_fail(NNOPT_ERROR_FORMAT,
 				"%s: of another search: strategy, budgets, seed and options must be the same", s->path);
-	NNO_TRY(nno_json_parse(&j, &s->context->alloc, text, length, MOST_TOKENS, s->path));
+	NNO_TRY(nno_json_parse(&j, &s->context->alloc, text, length, MOST_TOKENS, s->path, 0));
 	nnopt_status status = NNOPT_OK;
 	int list = nno_json_get(j, 0, "trials");
 	if (list < 0 || nno_json_type_of(j, list) != NNO_JSON_ARRAY)

@@ -219,7 +219,7 @@ static void numbers_do_not_follow_the_locale(void **state)
 static nnopt_status parse(const char *text)
 {
 	nno_json *j = NULL;
-	nnopt_status s = nno_json_parse(&j, &nno_alloc_default, text, strlen(text), 100, "text");
+	nnopt_status s = nno_json_parse(&j, &nno_alloc_default, text, strlen(text), 100, "text", 0);
 	nno_json_free(j);
 	return s;
 }
@@ -285,7 +285,7 @@ static void json_values(void **state)
 	static const char text[] = "{\"whole\": 9007199254740993, \"real\": -1.5e3, \"text\": "
 				   "\"a\\\"\\u00e9\\ud83d\\ude00\", \"yes\": true, \"list\": [1, [2], 3]}";
 	nno_json *j = NULL;
-	assert_ok(nno_json_parse(&j, &nno_alloc_default, text, sizeof text - 1, 100, "text"));
+	assert_ok(nno_json_parse(&j, &nno_alloc_default, text, sizeof text - 1, 100, "text", 0));
 	int64_t whole;
 	double real;
 	bool yes;
@@ -331,7 +331,7 @@ static void texts_of_any_bytes(void **state)
 		nno_text_add_json(&t, texts[i][0]);
 		nno_text_add(&t, "]");
 		assert_ok(nno_text_check(&t, "text"));
-		assert_ok(nno_json_parse(&j, &nno_alloc_default, t.data, t.length, 100, "text"));
+		assert_ok(nno_json_parse(&j, &nno_alloc_default, t.data, t.length, 100, "text", 0));
 		assert_ok(nno_json_text(j, nno_json_first(j, 0), &back));
 		assert_string_equal(back, texts[i][1]);
 		nno_delete(&nno_alloc_default, back);
@@ -400,6 +400,23 @@ static void error_texts(void **state)
 	longer[sizeof longer - 1] = 0;
 	assert_int_equal(nnopt_fail(NNOPT_ERROR_STATE, longer), NNOPT_ERROR_STATE);
 	assert_int_equal(strlen(nnopt_last_error()), 511);
+	/* A path of any length hides neither what was done nor the reason, at any depth. */
+	(void)nno_fail(NNOPT_ERROR_IO, "%s: the reason", longer);
+	for (int i = 0; i < 3; i++)
+		(void)nno_fail_in(NNOPT_ERROR_IO, "call %d of %s", i, longer);
+	assert_int_equal(strlen(nnopt_last_error()), 511);
+	assert_non_null(strstr(nnopt_last_error(), "xxx: the reason"));
+	assert_int_equal(strncmp(nnopt_last_error(), "call 2 of xxx", 13), 0);
+	/* Bindings decode it: cut inside a character or not, it is UTF-8. */
+	for (int cut = 0; cut < 3; cut++) {
+		memset(longer, 'x', sizeof longer - 1);
+		for (int i = cut; i + 3 < (int)sizeof longer; i += 3)
+			memcpy(longer + i, "\xe2\x82\xac", 3);
+		(void)nnopt_fail(NNOPT_ERROR_IO, longer);
+		assert_true(nno_is_utf8(nnopt_last_error()));
+	}
+	(void)nnopt_fail(NNOPT_ERROR_IO, "a\xff\xc3\xa9\xc3");
+	assert_string_equal(nnopt_last_error(), "a?\xc3\xa9?");
 	(void)nno_fail(NNOPT_ERROR_IO, "inner %d", 7);
 	assert_int_equal(nno_fail_in(NNOPT_ERROR_IO, "outer"), NNOPT_ERROR_IO);
 	assert_string_equal(nnopt_last_error(), "outer: inner 7");

@@ -123,6 +123,69 @@ static void stb_decodes_the_same(void **state)
 	}
 }
 
+/* A BMP of `bits` a pixel, 5 x 3, whose pixels count up from 0; its size. `entries` colours (k, 2 k, 255 - k). */
+static size_t make_palette_bmp(uint8_t *b, int bits, bool old, int entries, int w, int h)
+{
+	size_t header = old ? 12 : 40, entry = old ? 3 : 4, start = 14 + header, at = start + entry * (size_t)entries,
+	       stride = (size_t)(w * bits + 31) / 32 * 4, size = at + stride * (size_t)h;
+	memset(b, 0, size);
+	memcpy(b, "BM", 2);
+	b[10] = (uint8_t)at;
+	b[11] = (uint8_t)(at >> 8);
+	b[14] = (uint8_t)header;
+	b[18] = (uint8_t)w;
+	b[old ? 20 : 22] = (uint8_t)h;
+	b[old ? 22 : 26] = 1;
+	b[old ? 24 : 28] = (uint8_t)bits;
+	for (int k = 0; k < entries; k++) {
+		uint8_t *colour = b + start + entry * (size_t)k; /* blue first */
+		colour[0] = (uint8_t)(255 - k);
+		colour[1] = (uint8_t)(2 * k);
+		colour[2] = (uint8_t)k;
+	}
+	for (int i = 0; i < w * h; i++) { /* the last row first */
+		int index = i % (1 << bits), x = i % w, y = h - 1 - i / w;
+		b[at + stride * (size_t)y + (size_t)(x * bits / 8)] |= (uint8_t)(index << (8 - bits - x * bits % 8));
+	}
+	return size;
+}
+
+/* Of every depth, with a palette that is full or as long as it must be; a pixel without a colour is damage, and no
+ * colour comes from anywhere else. */
+static void palettes_of_bmp_files(void **state)
+{
+	(void)state;
+	static const int depths[] = { 1, 4, 8 };
+	static uint8_t b[4096];
+	nno_room room = { .alloc = &ctx->alloc };
+	for (size_t d = 0; d < 3; d++)
+		for (int old = 0; old < 2; old++) {
+			int bits = depths[d], w = 5, h = 3, all = 1 << bits, used = all < w * h ? all : w * h;
+			for (int entries = used; entries <= all; entries++) {
+				nno_picture p = { .c = 3 };
+				size_t n = make_palette_bmp(b, bits, old, entries, w, h);
+				assert_ok(nno_image_decode(&p, &room, b, n, 1 << 20, "x.bmp"));
+				assert_true(p.w == w && p.h == h && p.c == 3);
+				for (int i = 0; i < w * h; i++) {
+					int k = i % all;
+					assert_int_equal(p.pixels[3 * i], k);
+					assert_int_equal(p.pixels[3 * i + 1], (uint8_t)(2 * k));
+					assert_int_equal(p.pixels[3 * i + 2], 255 - k);
+				}
+			}
+			nno_picture p = { .c = 3 };
+			size_t n = make_palette_bmp(b, bits, old, used - 1, w, h);
+			assert_fails(NNOPT_ERROR_FORMAT, "beyond the palette",
+				     nno_image_decode(&p, &room, b, n, 1 << 20, "x.bmp"));
+			n = make_palette_bmp(b, bits, old, used, w, h);
+			b[10] = 20;
+			b[11] = 0;
+			assert_fails(NNOPT_ERROR_FORMAT, "x.bmp: offset 10: pixels from offset 20",
+				     nno_image_decode(&p, &room, b, n, 1 << 20, "x.bmp"));
+		}
+	nno_room_free(&room);
+}
+
 static void what_is_not_decoded_says_so(void **state)
 {
 	(void)state;
@@ -388,18 +451,14 @@ static void written_and_read_back(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(decoded_as_pillow_does),
-		cmocka_unit_test(stb_decodes_the_same),
-		cmocka_unit_test(what_is_not_decoded_says_so),
+		cmocka_unit_test(decoded_as_pillow_does), cmocka_unit_test(stb_decodes_the_same),
+		cmocka_unit_test(palettes_of_bmp_files),  cmocka_unit_test(what_is_not_decoded_says_so),
 #ifdef NNO_HAVE_JPEG
 		cmocka_unit_test(endless_scans_fail),
 #endif
-		cmocka_unit_test(truncated_files_fail),
-		cmocka_unit_test(resized_as_pillow_does),
-		cmocka_unit_test(rotated_as_pillow_does),
-		cmocka_unit_test(crops_and_flips),
-		cmocka_unit_test(pad_and_crop),
-		cmocka_unit_test(fitted_normalisation),
+		cmocka_unit_test(truncated_files_fail),   cmocka_unit_test(resized_as_pillow_does),
+		cmocka_unit_test(rotated_as_pillow_does), cmocka_unit_test(crops_and_flips),
+		cmocka_unit_test(pad_and_crop),           cmocka_unit_test(fitted_normalisation),
 		cmocka_unit_test(written_and_read_back),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);

@@ -1,4 +1,5 @@
 /* sources.c - IDX and CIFAR files: what is read from good ones, and the errors of bad ones. */
+#include "budget.h"
 #include "check.h"
 
 #include <stdio.h>
@@ -63,6 +64,69 @@ static void idx_plain_and_gzip(void **state)
 		nnopt_tensor_destroy(t);
 		nnopt_dataset_destroy(d);
 	}
+}
+
+/* gzip files may be several, one after the other, and end with the last. */
+static void idx_in_parts(void **state)
+{
+	(void)state;
+	const uint8_t images[16 + 8] = { 0, 0, 8, 3, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 4, 1, 2, 3, 4, 5, 6, 7, 8 };
+	const uint8_t labels[8 + 1] = { 0, 0, 8, 1, 0, 0, 0, 1, 2 };
+	write_file(LABELS, labels, sizeof labels, 1);
+	for (size_t cut = 0; cut <= sizeof images; cut++)
+		for (int garbage = 0; garbage < 2; garbage++) {
+			nnopt_dataset *d = NULL;
+			nnopt_tensor *t = NULL;
+			write_file(IMAGES, images, cut, 1);
+			gzFile z = gzopen(IMAGES, "ab");
+			assert_int_equal(gzwrite(z, images + cut, (unsigned)(sizeof images - cut)),
+					 sizeof images - cut);
+			assert_int_equal(gzclose(z), Z_OK);
+			if (garbage) {
+				FILE *f = fopen(IMAGES, "ab");
+				assert_non_null(f);
+				assert_int_equal(fwrite("more", 1, 4, f), 4);
+				assert_int_equal(fclose(f), 0);
+				assert_fails(NNOPT_ERROR_FORMAT, "the end wanted",
+					     nnopt_idx_open(&d, ctx, IMAGES, LABELS));
+				continue;
+			}
+			assert_ok(nnopt_idx_open(&d, ctx, IMAGES, LABELS));
+			assert_ok(nnopt_dataset_get(d, 0, &t, NULL));
+			assert_memory_equal(nnopt_tensor_const_data(t), images + 16, 8);
+			nnopt_tensor_destroy(t);
+			nnopt_dataset_destroy(d);
+		}
+}
+
+/* Each allocation fails in turn: none of them is damage. */
+static void idx_without_memory(void **state)
+{
+	(void)state;
+	static budget memory;
+	const uint8_t images[16 + 8] = { 0, 0, 8, 3, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 4 };
+	const uint8_t labels[8 + 1] = { 0, 0, 8, 1, 0, 0, 0, 1, 2 };
+	nnopt_context_options o;
+	nnopt_context *tight = NULL;
+	nnopt_status status = NNOPT_ERROR_OUT_OF_MEMORY;
+	write_file(IMAGES, images, sizeof images, 1);
+	write_file(LABELS, labels, sizeof labels, 1);
+	assert_ok(nnopt_context_options_init(&o, sizeof o));
+	o.threads = 1;
+	o.alloc = budget_alloc;
+	o.free = budget_free;
+	o.alloc_user = &memory;
+	assert_ok(nnopt_context_create(&tight, &o));
+	for (long n = 1; status == NNOPT_ERROR_OUT_OF_MEMORY; n++) {
+		nnopt_dataset *d = NULL;
+		atomic_store(&memory.fail_at, atomic_load(&memory.calls) + n);
+		status = nnopt_idx_open(&d, tight, IMAGES, LABELS);
+		atomic_store(&memory.fail_at, 0);
+		nnopt_dataset_destroy(d);
+	}
+	assert_ok(status);
+	nnopt_context_destroy(tight);
+	budget_came_back(&memory);
 }
 
 static void bad_idx_files(void **state)
@@ -217,7 +281,8 @@ static void labels_of_tensors(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(idx_plain_and_gzip), cmocka_unit_test(bad_idx_files),
+		cmocka_unit_test(idx_plain_and_gzip), cmocka_unit_test(idx_in_parts),
+		cmocka_unit_test(idx_without_memory), cmocka_unit_test(bad_idx_files),
 		cmocka_unit_test(cifar_records),      cmocka_unit_test(stratified_split),
 		cmocka_unit_test(labels_of_tensors),
 	};

@@ -142,6 +142,15 @@ static void what_no_reader_takes(void **state)
 	    nnopt_safetensors_save(ctx, PATH, (const char *const[]){ "b", "a", "b" }, tensors, 3, NULL, NULL, 0));
 	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "tensors[1] is NULL",
 		     nnopt_safetensors_save(ctx, PATH, good, none, 2, NULL, NULL, 0));
+	/* A header that is too long. */
+	enum { LONG = 100000000 };
+	char *text = malloc(LONG + 1);
+	assert_non_null(text);
+	memset(text, 'x', LONG);
+	text[LONG] = '\0';
+	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "at most 100000000 with 4194304 wanted",
+		     nnopt_safetensors_save(ctx, PATH, good, tensors, 2, good, (const char *const[]){ text }, 1));
+	free(text);
 	assert_ok(nnopt_weights_open(&f, ctx, PATH, NULL));
 	assert_int_equal(nnopt_weights_count(f), 2);
 	assert_string_equal(nnopt_weights_metadata(f, "a"), "a");
@@ -201,6 +210,10 @@ static void headers_with_one_thing_wrong(void **state)
 			fail_msg("%s with %zu bytes: %s (%s)", bad[i].header, bad[i].data, nnopt_status_name(status),
 				 nnopt_last_error());
 	}
+	assert_fails(NNOPT_ERROR_FORMAT, "offset 12:", open_header("{\"a\"x}", 6, 0)); /* of the file */
+	assert_fails(NNOPT_ERROR_UNSUPPORTED, "unknown dtype",
+		     open_header("{" T("a", "F4", "[2]", 0, 1) "}", strlen("{" T("a", "F4", "[2]", 0, 1) "}"), 1));
+	assert_ok(open_header("{" T("a", "C64", "[1]", 0, 8) "}", strlen("{" T("a", "C64", "[1]", 0, 8) "}"), 8));
 	assert_ok(open_header("{" T("a", "F32", "[2]", 0, 8) "}", strlen("{" T("a", "F32", "[2]", 0, 8) "}"), 8));
 	assert_fails(NNOPT_ERROR_FORMAT, PATH, open_header("{}", 3, 0));
 	assert_fails(NNOPT_ERROR_FORMAT, PATH, open_header("{}", UINT64_MAX, 0));

@@ -268,6 +268,9 @@ static size_t wrap(uint8_t *to, const char *pickle, size_t n, const char *tail, 
 	"\x80\x02]X\1\0\0\0"  \
 	"0a.\4\0\0\0\0\0\0\0" \
 	"0123456789abcdef"
+#define ONE_TENSOR "ctorch._utils\n_rebuild_tensor_v2\n(" STORAGE("\4") "K\0K\4\x85K\1\x85\x89}tR"
+#define WITH_METADATA(seventh) \
+	"}X\1\0\0\0tctorch._utils\n_rebuild_tensor_v2\n(" STORAGE("\4") "K\0K\4\x85K\1\x85\x89}" seventh "tRs."
 #define TENSOR(storage, rest) "}X\1\0\0\0tctorch._utils\n_rebuild_tensor_v2\n(" storage rest "\x89}tRs."
 
 static void pickles_with_one_thing_wrong(void **state)
@@ -322,7 +325,8 @@ static void pickles_with_one_thing_wrong(void **state)
 		P("X\1\0\0\0xQ.", NO_STORAGES, "persistent"),
 		P("i", NO_STORAGES, "0x69"),
 		P("\x93", NO_STORAGES, "0x93"),
-		P("}]K\1s.", NO_STORAGES, "key"), /* allowed: nothing below a number */
+		P("}]" ONE_TENSOR "s.", FOUR_FLOATS, "key"),
+		P(WITH_METADATA("}X\3\0\0\0neg\x88s"), FOUR_FLOATS, "conj or neg"),
 		P(TENSOR(STORAGE("\4"), "K\0K\5\x85K\1\x85"), FOUR_FLOATS, "outside"),
 		P(TENSOR(STORAGE("\4"), "K\1K\4\x85K\1\x85"), FOUR_FLOATS, "outside"),
 		P(TENSOR(STORAGE("\4"), "K\0K\2\x85K\4\x85"), FOUR_FLOATS, "outside"),
@@ -356,8 +360,9 @@ static void pickles_with_one_thing_wrong(void **state)
 		assert_refused(bytes, n, cases[i].words, what);
 	}
 	/* The same without a fault. */
-	static const char good[] = TENSOR(STORAGE("\4"), "K\0K\4\x85K\1\x85");
+	static const char good[] = TENSOR(STORAGE("\4"), "K\0K\4\x85K\1\x85"), empty[] = WITH_METADATA("}");
 	assert_ok(read_bytes(bytes, wrap(bytes, good, sizeof good - 1, FOUR_FLOATS, sizeof FOUR_FLOATS - 1)));
+	assert_ok(read_bytes(bytes, wrap(bytes, empty, sizeof empty - 1, FOUR_FLOATS, sizeof FOUR_FLOATS - 1)));
 }
 
 static size_t put(char *to, size_t at, const char *text, size_t n)
@@ -430,20 +435,25 @@ static size_t put_text(char *to, size_t at, size_t length)
 	return at + length;
 }
 
-/* A name is at most 511 bytes long; what goes to the end of that can have one key more below it. */
+/* A tensor's name is at most 511 bytes long; what goes to the end of that can have one key more below it. What is no
+ * tensor is passed over, whatever its name would be. */
 static void long_names(void **state)
 {
 	(void)state;
 	static uint8_t bytes[MOST];
 	static char pickle[4096];
+	static const char tensor[] = ONE_TENSOR;
 	static const struct {
 		const char *open, *close;
 		size_t key; /* behind `open`; 0: none */
-	} below[] = { { "K\1", "", 0 },      { "}", "K\1s", 1000 }, { "}", "K\1s", 1 },
-		      { "}K\7K\1s", "", 0 }, { "]K\1a", "", 0 },    { "K\1\x85", "", 0 } };
+	} below[] = { { "", "", 0 },      { "}", "s", 1000 }, { "}", "s", 1 },
+		      { "}K\7", "s", 0 }, { "]", "a", 0 },    { "", "\x85", 0 } };
+	enum { BELOW = sizeof below / sizeof *below };
 	for (size_t longest = 505; longest <= 515; longest++)
 		for (int dots = 0; dots < 2; dots++)
-			for (size_t i = 0; i < sizeof below / sizeof *below; i++) {
+			for (size_t k = 0; k < 2 * BELOW; k++) {
+				size_t i = k % BELOW;
+				int tensors = k >= BELOW;
 				char what[64];
 				snprintf(what, sizeof what, "%zu bytes, %d dots, case %zu", longest, dots, i);
 				size_t n = put(pickle, 0, "}", 1);
@@ -453,11 +463,13 @@ static void long_names(void **state)
 				n = put(pickle, n, below[i].open, strlen(below[i].open));
 				if (below[i].key > 0)
 					n = put_text(pickle, n, below[i].key);
+				n = put(pickle, n, tensors ? tensor : "K\1", tensors ? sizeof tensor - 1 : 2);
 				n = put(pickle, n, below[i].close, strlen(below[i].close));
 				n = put(pickle, n, dots > 0 ? "ss." : "s.", dots > 0 ? 3 : 2);
-				n = wrap(bytes, pickle, n, NO_STORAGES, sizeof NO_STORAGES - 1);
+				n = tensors ? wrap(bytes, pickle, n, FOUR_FLOATS, sizeof FOUR_FLOATS - 1)
+					    : wrap(bytes, pickle, n, NO_STORAGES, sizeof NO_STORAGES - 1);
 				/* A dot and one character more. */
-				if (longest + (i == 0 ? 0 : 2) <= 511 && below[i].key <= 1)
+				if (!tensors || (longest + (i == 0 ? 0 : 2) <= 511 && below[i].key <= 1))
 					assert_ok(read_bytes(bytes, n));
 				else
 					assert_refused(bytes, n, "longer than 511 bytes", what);

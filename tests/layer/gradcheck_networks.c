@@ -158,12 +158,30 @@ static void own_layers(void **state)
 	check_model("own layers", m, 3, (int64_t[]){ 3, 3, 5 }, 2, 0.5f, NULL);
 }
 
+/* Their parameters are found by name. */
+static void names_of_own_parameters(void **state)
+{
+	(void)state;
+	nnopt_own_layer_options o;
+	nnopt_layer *l = NULL;
+	assert_ok(nnopt_own_layer_options_init(&o, sizeof o));
+	o.parameter_count = 2;
+	o.parameter_shape = own_shape;
+	o.parameter_names[0] = "parameter1"; /* what the second would be called */
+	o.forward = own_forward;
+	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "parameters 0 and 1 are both called 'parameter1'",
+		     nnopt_own_layer_create(&l, ctx, &o));
+	o.parameter_names[0] = "";
+	assert_fails(NNOPT_ERROR_INVALID_ARGUMENT, "parameter_names[0] is empty", nnopt_own_layer_create(&l, ctx, &o));
+	assert_null(l);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(branches),   cmocka_unit_test(fused_relu),
 		cmocka_unit_test(fused_sums), cmocka_unit_test(fused_norm_activations),
-		cmocka_unit_test(own_layers),
+		cmocka_unit_test(own_layers), cmocka_unit_test(names_of_own_parameters),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);
 }

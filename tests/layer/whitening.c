@@ -190,6 +190,8 @@ static void whitening_refuses(void **state)
 	assert_fails(bad, "epsilon 0", nnopt_model_initialise_whitening(m, 0, images, 0.0));
 	assert_fails(bad, "u8", nnopt_model_initialise_whitening(m, 0, bytes, 5e-4));
 	assert_fails(NNOPT_ERROR_STATE, "not built", nnopt_model_initialise_whitening(empty, 0, images, 5e-4));
+	memset(nnopt_tensor_data(images), 0, nnopt_tensor_bytes(images)); /* all eigenvalues are 0 */
+	assert_fails(bad, "epsilon 1e-80 a filter is beyond", nnopt_model_initialise_whitening(m, 0, images, 1e-80));
 	((float *)nnopt_tensor_data(images))[5] = NAN;
 	assert_fails(bad, "not finite", nnopt_model_initialise_whitening(m, 0, images, 5e-4));
 	nnopt_tensor_destroy(bytes);

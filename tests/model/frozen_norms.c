@@ -193,11 +193,50 @@ static void misuse_is_refused(void **state)
 	nnopt_model_destroy(m);
 }
 
+/* Of each batch alone: what was there before is gone, a NaN too. */
+static void statistics_of_a_batch_alone(void **state)
+{
+	(void)state;
+	nnopt_model *m = NULL;
+	nnopt_plan *plan = NULL;
+	nnopt_plan_options o;
+	nnopt_tensor *x = NULL;
+	const nnopt_tensor *y = NULL;
+	assert_ok(nnopt_model_create(&m, ctx));
+	assert_ok(nnopt_add_batch_norm1d(m, NULL));
+	assert_ok(nnopt_plan_options_init(&o, sizeof o));
+	o.batch = 2;
+	o.rank = 1;
+	o.shape[0] = 2;
+	o.mode = NNOPT_TRAINING;
+	o.batch_statistics = 1;
+	assert_ok(nnopt_plan_create(&plan, m, &o));
+	assert_ok(nnopt_tensor_create(&x, ctx, NNOPT_F32, 2, (int64_t[]){ 2, 2 }, NNOPT_NCHW));
+	memcpy(nnopt_tensor_data(x), (const float[]){ NAN, 3.0f, 1.0f, 5.0f }, 4 * sizeof(float));
+	assert_ok(nnopt_plan_forward(plan, x, &y));
+	memcpy(nnopt_tensor_data(x), (const float[]){ 1.0f, 3.0f, 3.0f, 7.0f }, 4 * sizeof(float));
+	assert_ok(nnopt_plan_forward(plan, x, &y));
+	nnopt_model_blocks k = { .struct_size = sizeof k };
+	int32_t mean, variance;
+	nnopt_parameter_info a = { .struct_size = sizeof a }, b = { .struct_size = sizeof b };
+	assert_ok(nnopt_model_get_blocks(m, &k));
+	assert_ok(nnopt_model_find_parameter(m, "batch_norm1d1.running_mean", &mean));
+	assert_ok(nnopt_model_find_parameter(m, "batch_norm1d1.running_var", &variance));
+	assert_ok(nnopt_model_parameter_info(m, mean, &a));
+	assert_ok(nnopt_model_parameter_info(m, variance, &b));
+	assert_true(k.state[a.block_offset] == 2.0f && k.state[a.block_offset + 1] == 5.0f);
+	assert_true(k.state[b.block_offset] == 2.0f && k.state[b.block_offset + 1] == 8.0f);
+	nnopt_tensor_destroy(x);
+	nnopt_plan_destroy(plan);
+	nnopt_model_destroy(m);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(statistics_stay_and_parameters_train),
 		cmocka_unit_test(some_are_frozen_and_freed),
+		cmocka_unit_test(statistics_of_a_batch_alone),
 		cmocka_unit_test(misuse_is_refused),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);

@@ -256,6 +256,53 @@ static void gradients_share_memory(void **state)
 	nnopt_model_destroy(m);
 }
 
+/* A ReLU passes the gradient on at infinity, fused with the normalisation before it or not: divergence is seen. */
+static void infinity_passes_a_fused_relu(void **state)
+{
+	(void)state;
+	nnopt_model *m = NULL;
+	int before = 0;
+	assert_ok(nnopt_model_create(&m, ctx));
+	assert_ok(nnopt_add_conv2d(m, 3, 1, NULL));
+	assert_ok(nnopt_add_batch_norm2d(m, NULL));
+	assert_ok(nnopt_add_relu(m));
+	assert_ok(nnopt_add_batch_norm2d(m, NULL));
+	assert_ok(nnopt_model_build(m, 3, (int64_t[]){ 2, 4, 4 }));
+	assert_ok(nnopt_model_set_frozen_norms(m, "", 1, NULL));
+	for (int fuse = 0; fuse < 2; fuse++) {
+		nnopt_plan_options o;
+		nnopt_plan *plan = NULL;
+		nnopt_tensor *x = NULL;
+		const nnopt_tensor *y = NULL;
+		assert_ok(nnopt_plan_options_init(&o, sizeof o));
+		o.batch = 1;
+		o.rank = 3;
+		o.shape[0] = 2;
+		o.shape[1] = o.shape[2] = 4;
+		o.mode = NNOPT_TRAINING;
+		o.fuse = fuse;
+		assert_ok(nnopt_plan_create(&plan, m, &o));
+		assert_int_equal(plan->graph.rewrites > 0, fuse);
+		assert_ok(nnopt_tensor_create(&x, ctx, NNOPT_F32, 4, (int64_t[]){ 1, 2, 4, 4 }, NNOPT_NCHW));
+		((float *)nnopt_tensor_data(x))[5] = INFINITY;
+		assert_ok(nnopt_plan_forward(plan, x, &y));
+		float *dy = nnopt_tensor_data(nnopt_plan_output_gradient(plan));
+		for (int i = 0; i < 48; i++)
+			dy[i] = 1.0f;
+		assert_ok(nnopt_plan_backward(plan, 0));
+		int infinite = 0;
+		for (int64_t i = 0; i < m->parameter_elements; i++)
+			infinite += !isfinite(m->gradients[i]);
+		assert_true(infinite >
+			    3); /* those of weights that the pixel met on its way to +infinity, and of norms */
+		nnopt_tensor_destroy(x);
+		nnopt_plan_destroy(plan);
+		assert_true(fuse == 0 || infinite == before);
+		before = infinite;
+	}
+	nnopt_model_destroy(m);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -266,6 +313,7 @@ int main(void)
 		cmocka_unit_test(constant_plans_add_in_convolutions),
 		cmocka_unit_test(summaries_name_what_is_fused),
 		cmocka_unit_test(gradients_share_memory),
+		cmocka_unit_test(infinity_passes_a_fused_relu),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);
 }

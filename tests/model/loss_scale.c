@@ -176,11 +176,34 @@ static void senseless_scales_are_refused(void **state)
 	destroy(&b);
 }
 
+/* Nothing trains, and what overflows is the input's gradient: the scale falls until it does not. */
+static void an_overflow_of_the_input_alone(void **state)
+{
+	(void)state;
+	bench b = make(NNOPT_PRECISION_F16);
+	nnopt_loss_scale s = { .struct_size = sizeof s };
+	assert_ok(nnopt_model_set_trainable(b.model, "", 0, NULL));
+	nnopt_plan_destroy(b.plan);
+	b.plan = make_plan(b.model, NNOPT_TRAINING, NNOPT_PRECISION_F16);
+	s = step(&b, 1.0f, 0); /* times 65536 is beyond f16 */
+	assert_int_equal(s.overflow, 1);
+	assert_int_equal(s.overflows, 1);
+	assert_true(s.scale == 32768.0);
+	for (int i = 0; i < 4 && s.overflow; i++)
+		s = step(&b, 1.0f, 0);
+	assert_int_equal(s.overflow, 0);
+	const float *dx = nnopt_tensor_const_data(nnopt_plan_input_gradient(b.plan));
+	for (int i = 0; i < BATCH * IN; i++)
+		assert_true(isfinite(dx[i]));
+	destroy(&b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(gradients_are_true),
 		cmocka_unit_test(an_overflow_halves_the_scale),
+		cmocka_unit_test(an_overflow_of_the_input_alone),
 		cmocka_unit_test(two_thousand_clean_passes_double_it),
 		cmocka_unit_test(only_training_in_f16_scales),
 		cmocka_unit_test(senseless_scales_are_refused),

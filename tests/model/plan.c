@@ -360,6 +360,98 @@ static void saved_models_come_back(void **state)
 	nnopt_model_destroy(m);
 }
 
+/* A file of some bytes whose architecture asks for more parameters than it holds. */
+static void models_larger_than_their_file(void **state)
+{
+	(void)state;
+	const char *path = TEST_TMP "/model_plan_large.safetensors", *key = "nnopt.model";
+	const char *json = "{\"format\": \"nnopt-model\", \"version\": 1, \"input\": [8000], \"layers\": [{\"kind\": "
+			   "\"linear\", \"name\": \"linear1\", \"inputs\": [\"input\"], \"out_features\": 8000}]}";
+	nnopt_model *m = NULL;
+	assert_ok(nnopt_safetensors_save(ctx, path, NULL, NULL, 0, &key, &json, 1));
+	assert_fails(NNOPT_ERROR_FORMAT, "layers of 64008000 parameters, at most", nnopt_model_load(&m, ctx, path));
+	assert_null(m);
+	unlink(path);
+}
+
+/* The loss has its place all the same. */
+static void where_nothing_trains(void **state)
+{
+	(void)state;
+	for (int32_t precision = NNOPT_PRECISION_F32; precision <= NNOPT_PRECISION_F16; precision++) {
+		nnopt_model *m = branched_model();
+		nnopt_plan *plan = NULL;
+		nnopt_plan_options o;
+		nnopt_tensor *x = picture(4, 2, 6, 6, NNOPT_NHWC);
+		const nnopt_tensor *y = NULL;
+		assert_ok(nnopt_model_build(m, 3, (int64_t[]){ 2, 6, 6 }));
+		assert_ok(nnopt_model_set_trainable(m, "", 0, NULL));
+		assert_ok(nnopt_plan_options_init(&o, sizeof o));
+		o.batch = 4;
+		o.rank = 3;
+		o.shape[0] = 2;
+		o.shape[1] = o.shape[2] = 6;
+		o.mode = NNOPT_TRAINING;
+		o.precision = precision;
+		assert_ok(nnopt_plan_create(&plan, m, &o));
+		assert_ok(nnopt_plan_forward(plan, x, &y));
+		nnopt_tensor *dy = nnopt_plan_output_gradient(plan);
+		assert_non_null(dy);
+		memset(nnopt_tensor_data(dy), 0, nnopt_tensor_bytes(dy));
+		assert_ok(nnopt_plan_backward(plan, 0));
+		nnopt_tensor_destroy(x);
+		nnopt_plan_destroy(plan);
+		nnopt_model_destroy(m);
+	}
+}
+
+/* Every float that an option takes comes back from the JSON. */
+static void the_largest_floats_in_json(void **state)
+{
+	(void)state;
+	static const float values[] = { 3.40282346638528859812e38f, -3.4028e38f, 3.4e38f, 1e-45f };
+	for (size_t i = 0; i < NNO_COUNT(values); i++) {
+		nnopt_model *m = NULL, *copy = NULL;
+		char text[1024], again[1024];
+		assert_ok(nnopt_model_create(&m, ctx));
+		assert_ok(nnopt_add_scale(m, values[i]));
+		assert_ok(nnopt_model_to_json(m, text, sizeof text, NULL));
+		assert_ok(nnopt_model_from_json(&copy, ctx, text, strlen(text)));
+		assert_ok(nnopt_model_to_json(copy, again, sizeof again, NULL));
+		assert_string_equal(text, again);
+		nnopt_model_destroy(copy);
+		nnopt_model_destroy(m);
+	}
+	const char *beyond = "{\"format\": \"nnopt-model\", \"version\": 1, \"layers\": [{\"kind\": \"scale\", "
+			     "\"name\": \"s\", \"inputs\": [\"input\"], \"factor\": 3.41e38}]}";
+	nnopt_model *m = NULL;
+	assert_fails(NNOPT_ERROR_FORMAT, "beyond a float", nnopt_model_from_json(&m, ctx, beyond, strlen(beyond)));
+}
+
+/* What a plan would tell of itself is of layers that are gone. */
+static void a_replaced_layer_ends_what_is_told(void **state)
+{
+	(void)state;
+	nnopt_model *m = branched_model();
+	nnopt_plan *plan = make_plan(m, 4, NNOPT_TRAINING, 1);
+	nnopt_plan_info info = { .struct_size = sizeof info };
+	nnopt_op_profile profile = { .struct_size = sizeof profile };
+	nnopt_layer *head = NULL;
+	char text[4096];
+	assert_ok(nnopt_plan_set_profiling(plan, 1));
+	assert_ok(nnopt_model_set_trainable(m, "linear1", 0, NULL)); /* the same layers */
+	assert_ok(nnopt_plan_get_info(plan, &info));
+	assert_ok(nnopt_linear_create(&head, ctx, 100, NULL));
+	assert_ok(nnopt_model_replace_layer(m, "linear1", head));
+	nnopt_layer_destroy(head);
+	assert_fails(NNOPT_ERROR_STATE, "a layer was replaced", nnopt_plan_get_info(plan, &info));
+	assert_fails(NNOPT_ERROR_STATE, "a layer was replaced", nnopt_plan_summary(plan, text, sizeof text, NULL));
+	assert_fails(NNOPT_ERROR_STATE, "a layer was replaced", nnopt_plan_get_op_profile(plan, 0, &profile));
+	assert_fails(NNOPT_ERROR_STATE, "a layer was replaced", nnopt_plan_profile_text(plan, text, sizeof text, NULL));
+	nnopt_plan_destroy(plan);
+	nnopt_model_destroy(m);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -372,6 +464,10 @@ int main(void)
 		cmocka_unit_test(freezing_keeps_gradients_zero),
 		cmocka_unit_test(memory_is_as_reported),
 		cmocka_unit_test(saved_models_come_back),
+		cmocka_unit_test(models_larger_than_their_file),
+		cmocka_unit_test(where_nothing_trains),
+		cmocka_unit_test(the_largest_floats_in_json),
+		cmocka_unit_test(a_replaced_layer_ends_what_is_told),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -4,6 +4,8 @@
  */
 #include "kernel/body.h"
 
+#include <float.h>
+
 /* Vectors of channels at a time: as many as the registers hold factors and sums of, and where they need not. */
 #if VL == 8
 #define NV 2
@@ -232,12 +234,15 @@ void NNO_OF(norm)(elem *dst, const elem *x, const elem *skip, const nno_norm *p,
 	v_stream_end();
 }
 
-/* dy where the clamp let the values pass. */
+/* dy where the clamp let the values pass: where it has no upper end, infinity too. */
 NNO_INLINE void mask_row(vf dy[MOST], const vf values[MOST], const int nv, const nno_norm *p)
 {
 	vf low = v_set1(p->low), high = v_set1(p->high);
-	for (int v = 0; v < nv; v++)
-		dy[v] = v_select_le(values[v], low, v_zero(), v_select_le(high, values[v], v_zero(), dy[v]));
+	int ends = p->high <= FLT_MAX;
+	for (int v = 0; v < nv; v++) {
+		dy[v] = v_select_le(values[v], low, v_zero(), dy[v]);
+		dy[v] = ends ? v_select_le(high, values[v], v_zero(), dy[v]) : dy[v];
+	}
 }
 
 NNO_INLINE void mask_by_source(vf dy[MOST], const vf x[MOST], const int nv, const nno_norm *p, const factors *f)
