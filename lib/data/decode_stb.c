@@ -105,8 +105,10 @@ static nnopt_status fill_palette(uint8_t **out, size_t *out_size, const uint8_t 
 				 const char *name)
 {
 	const bmp m = read_bmp(b);
-	if (m.bits != 1 && m.bits != 4 && m.bits != 8)
-		return NNOPT_OK;
+	const uint64_t header = m.start - 14;
+	bool known = m.old || header == 40 || header == 56 || header == 108 || header == 124;
+	if (!known || (!m.old && little(b + 30, 4) != 0) || (m.bits != 1 && m.bits != 4 && m.bits != 8))
+		return NNOPT_OK; /* no palette, or nothing that stb_image takes */
 	const size_t full = (size_t)1 << m.bits, head = 54 + 4 * full, entry = m.old ? 3 : 4;
 	if (m.pixels < m.start + entry)
 		return nno_fail(NNOPT_ERROR_FORMAT,

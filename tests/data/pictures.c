@@ -182,6 +182,13 @@ static void palettes_of_bmp_files(void **state)
 			b[11] = 0;
 			assert_fails(NNOPT_ERROR_FORMAT, "x.bmp: offset 10: pixels from offset 20",
 				     nno_image_decode(&p, &room, b, n, 1 << 20, "x.bmp"));
+			for (int k = 0; k < 3; k++) {
+				static const uint8_t headers[] = { 0, 16, 64 };
+				n = make_palette_bmp(b, bits, false, all, w, h);
+				b[14] = headers[k];
+				assert_fails(NNOPT_ERROR_FORMAT,
+					     "x.bmp: ", nno_image_decode(&p, &room, b, n, 1 << 20, "x.bmp"));
+			}
 		}
 	nno_room_free(&room);
 }
