@@ -41,7 +41,8 @@ typedef struct nnopt_image_folder_options {
 /** Fills `options` with the defaults. @param size sizeof *options. @since 0.1 */
 NNOPT_API nnopt_status nnopt_image_folder_options_init(nnopt_image_folder_options *options, size_t size);
 /** DIR/CLASS/... pictures: files that end in .png, .jpg, .jpeg, .jpe, .bmp or .dib in any case, decoded by their content. Classes are
- *  the sub-directories in byte order, samples go by class and then in byte order of their paths. Nothing is decoded here. Errors: NOT_FOUND (directory, no class, no picture), IO. */
+ *  the sub-directories in byte order, samples go by class and then in byte order of their paths. Nothing is decoded here.
+ *  Errors: NOT_FOUND (directory, no class, no picture), IO. */
 NNOPT_API nnopt_status nnopt_image_folder_open(nnopt_dataset **out, nnopt_context *context, const char *directory,
                                                const nnopt_image_folder_options *options);
 /** IDX files (MNIST, Fashion-MNIST), plain or gzip: u8 (n, h, w) or (n, h, w, c) and u8 (n). Read whole. */

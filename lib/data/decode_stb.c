@@ -55,8 +55,8 @@ static uint64_t little(const uint8_t *b, int n) { return n == 0 ? 0 : b[0] | lit
 
 /* What a BMP's header says; all fields are within 34 bytes, and OS/2's sizes are of 16 bits. */
 typedef struct bmp {
-	uint64_t start, pixels, bits; /* where the palette and the pixels begin */
-	uint64_t w, rows;
+	uint64_t start, pixels; /* where the palette and the pixels begin */
+	uint64_t bits, w, rows, stride;
 	bool old;
 } bmp;
 
@@ -67,6 +67,7 @@ static bmp read_bmp(const uint8_t *b)
 	m.w = m.old ? little(b + 18, 2) : little(b + 18, 4);
 	m.bits = m.old ? little(b + 24, 2) : little(b + 28, 2);
 	m.rows = h < 0 ? (uint64_t) - (int64_t)h : (uint64_t)h;
+	m.stride = (m.w * m.bits + 31) / 32 * 4;
 	return m;
 }
 
@@ -78,8 +79,7 @@ static bool is_whole(const uint8_t *b, size_t size)
 		if (size < 34)
 			return false;
 		const bmp m = read_bmp(b);
-		uint64_t stride = (m.w * m.bits + 31) / 32 * 4;
-		return m.pixels <= size && (stride == 0 || m.rows <= (size - m.pixels) / stride);
+		return m.pixels <= size && (m.stride == 0 || m.rows <= (size - m.pixels) / m.stride);
 	}
 	if (b[0] == 0xff) {
 		for (size_t i = 2; i + 1 < size; i++)
@@ -115,9 +115,9 @@ static nnopt_status fill_palette(uint8_t **out, size_t *out_size, const uint8_t 
 				"%s: offset 10: pixels from offset %llu on, behind a palette wanted", name,
 				(unsigned long long)m.pixels);
 	const size_t given = (size_t)(m.pixels - m.start) / entry, colours = given < full ? given : full;
-	const size_t stride = (size_t)((m.w * m.bits + 31) / 32 * 4), left = size - (size_t)m.pixels;
+	const size_t left = size - (size_t)m.pixels;
 	for (uint64_t i = 0; i < m.w * m.rows && colours < full; i++) {
-		size_t at = (size_t)m.pixels + (size_t)(i / m.w) * stride, bit = (size_t)((i % m.w) * m.bits);
+		size_t at = (size_t)m.pixels + (size_t)(i / m.w * m.stride), bit = (size_t)((i % m.w) * m.bits);
 		if ((size_t)(b[at + bit / 8] >> (8 - m.bits - bit % 8) & (full - 1)) >= colours)
 			return nno_fail(NNOPT_ERROR_FORMAT, "%s: offset %zu: a colour beyond the palette of %zu", name,
 					at + bit / 8, colours);

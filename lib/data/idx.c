@@ -52,6 +52,8 @@ static nnopt_status ends_early(const stream *s, size_t missing)
 			s->path, s->at, missing);
 }
 
+static nnopt_status no_window(const stream *s) { return nno_fail_memory(s->path, (size_t)1 << MAX_WBITS); }
+
 /* Whether inflating goes on with the next member of the file: gzip files may be several, one after the other. */
 static bool next_member(stream *s, int result)
 {
@@ -76,7 +78,7 @@ static nnopt_status take(stream *s, void *dst, size_t n)
 		s->at += got;
 		n -= got;
 		if (result == Z_MEM_ERROR)
-			return nno_fail_memory(s->path, (size_t)1 << MAX_WBITS);
+			return no_window(s);
 		if (n > 0 && !next_member(s, result) && (result != Z_OK || got == 0))
 			return ends_early(s, n);
 	}
@@ -95,7 +97,7 @@ static nnopt_status expect_end(stream *s)
 			result = inflate(&s->z, Z_FINISH);
 		while (s->z.avail_out == 1 && next_member(s, result));
 		if (result == Z_MEM_ERROR)
-			return nno_fail_memory(s->path, (size_t)1 << MAX_WBITS);
+			return no_window(s);
 		ended = result == Z_STREAM_END && s->z.avail_out == 1 && s->z.avail_in == 0;
 	}
 	if (!ended)

@@ -165,20 +165,26 @@ static nnopt_status deliver(int64_t index, nnopt_sample *sample, void *user)
 	return NNOPT_OK;
 }
 
-static void bad_samples_are_left_out_and_reported(void **state)
+static nnopt_dataset *called(int64_t count, nnopt_status (*get)(int64_t, nnopt_sample *, void *))
 {
-	(void)state;
 	nnopt_callback_dataset_options o;
-	nnopt_loader_options lo;
 	nnopt_dataset *d = NULL;
-	nnopt_loader *l = NULL;
 	assert_ok(nnopt_callback_dataset_options_init(&o, sizeof o));
-	o.count = 40;
+	o.count = count;
 	o.classes = 2;
 	o.channels = 1;
 	o.max_height = o.max_width = 2;
-	o.get = deliver;
+	o.get = get;
 	assert_ok(nnopt_dataset_from_callbacks(&d, ctx, &o));
+	return d;
+}
+
+static void bad_samples_are_left_out_and_reported(void **state)
+{
+	(void)state;
+	nnopt_loader_options lo;
+	nnopt_dataset *d = called(40, deliver);
+	nnopt_loader *l = NULL;
 	assert_ok(nnopt_loader_options_init(&lo, sizeof lo));
 	lo.batch = 8;
 	lo.shuffle = 1;
@@ -225,19 +231,11 @@ static nnopt_status run_out(int64_t index, nnopt_sample *sample, void *user)
 static void out_of_memory_is_no_bad_sample(void **state)
 {
 	(void)state;
-	nnopt_callback_dataset_options o;
 	nnopt_loader_options lo;
-	nnopt_dataset *d = NULL;
+	nnopt_dataset *d = called(8, run_out);
 	nnopt_loader *l = NULL;
 	nnopt_tensor *labels = NULL;
 	const nnopt_batch *b = NULL;
-	assert_ok(nnopt_callback_dataset_options_init(&o, sizeof o));
-	o.count = 8;
-	o.classes = 2;
-	o.channels = 1;
-	o.max_height = o.max_width = 2;
-	o.get = run_out;
-	assert_ok(nnopt_dataset_from_callbacks(&d, ctx, &o));
 	assert_ok(nnopt_loader_options_init(&lo, sizeof lo));
 	lo.max_bad_fraction = 1.0;
 	assert_ok(nnopt_loader_create(&l, d, NULL, &lo));
